@@ -1,0 +1,78 @@
+# Every target makes .venv when it is missing or out of date, and reuses it otherwise. `make` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
+READY := .venv/installed
+SITE := docs/_build/html
+NB ?=
+
+.PHONY: help .venv demo test test-slow check notebooks readme export clean-notebooks lab docs bench constraints clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[.a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv: $(READY) ## install everything, at the versions of constraints.txt
+
+# torch comes first and at its exact version: a looser requirement may fetch a build for a GPU. The build tools come
+# with it, so that building the project itself downloads nothing of its own choice. vcdisk, the second opinion of one
+# test, demands Jinja2 3.0.3, which Sphinx refuses; it works with ours, so it is installed without its requirements.
+$(READY): constraints.txt settings.ini setup.py pyproject.toml
+	@echo "installing into .venv; the first time takes some minutes" >&2
+	$(PYTHON) -m venv .venv
+	$(PIP) "$$(grep '^torch==' constraints.txt)" setuptools wheel
+	$(PIP) --no-build-isolation -e '.[dev,docs]'
+	$(PIP) --no-deps vcdisk
+	@touch $@
+
+demo: $(READY) ## learn 2 000 rotation curves, generate 500 new ones, say how good they are: runs/demo
+	$(BIN)/vae_nbdev demo
+
+test: check ## the checks, then the fast cells of every notebook (NB=nbs/x.ipynb: of these)
+	$(BIN)/python tools/test.py $(NB)
+
+test-slow: $(READY) ## the notebooks that have slow cells, slow cells included; then the headline figures
+	$(BIN)/python tools/test.py --slow $(NB)
+	$(BIN)/python tools/headline.py
+
+check: $(READY) ## export, README, layers, outputs: is everything in step? And can each check fail?
+	$(BIN)/python tools/check.py
+	$(BIN)/python tools/test_tools.py
+
+notebooks: $(READY) ## run all notebooks, keep their outputs, export them, write the README (NB=nbs/x.ipynb: only these)
+	$(BIN)/python tools/run_notebooks.py $(NB)
+	$(BIN)/nbdev_export
+	$(BIN)/python tools/readme.py
+
+readme: $(READY) ## write README.md from nbs/index.ipynb
+	$(BIN)/python tools/readme.py
+
+export: $(READY) ## write vae_nbdev/ from the notebooks
+	$(BIN)/nbdev_export
+
+clean-notebooks: $(READY) ## take counters and stray metadata out of the notebooks
+	$(BIN)/nbdev_clean
+
+lab: $(READY) ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab --notebook-dir=nbs
+
+docs: $(READY) ## build the site; any warning is an error
+	$(BIN)/python docs/assemble.py
+	$(BIN)/python -m sphinx -q -W --keep-going -E -n -b html -c docs -d docs/_build/doctrees docs/_build/source $(SITE)
+	@echo "the site is in $(SITE)/index.html"
+
+bench: $(READY) ## run the benchmarks
+	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+constraints: $(READY) ## write into constraints.txt what .venv holds now
+	{ sed '/^[^#]/,$$d' constraints.txt; $(BIN)/python -m pip freeze --all --exclude-editable | sed '/^pip==/d; s/+.*//'; } > constraints.new
+	mv constraints.new constraints.txt
+	@touch $(READY)
+
+clean: ## remove what can be made again in a minute; .venv and runs stay
+	rm -rf docs/_build build dist *.egg-info
+	find . -path ./.venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -print0 | xargs -0 rm -rf

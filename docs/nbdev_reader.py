@@ -1,0 +1,66 @@
+"""Read nbdev's notebooks for MyST-NB: apply the `#|` directives to the page and keep them out of it.
+
+A directive that is unknown, or that stands below the code where nbdev would not see it, is an error that names the
+notebook and the cell; `make docs` fails on any.
+"""
+import re
+
+import nbformat
+import yaml
+from nbdev.process import first_code_ln
+from sphinx.util import logging
+
+DIRECTIVE = re.compile(r"\s*#\s*\|\s*([\w-]+)\s*:?\s*(.*)")
+NO_EFFECT = {"default_exp", "export", "exporti", "exports", "slow", "exec_doc", "skip_showdoc", "skip_exec"}
+FLAGS = {"hide": "remove-cell", "hide_input": "remove-input", "hide_output": "remove-output"}
+SWITCHES = {  # what true and false ask for
+    "include": {False: "remove-cell"}, "echo": {False: "remove-input"}, "output": {False: "remove-output"},
+    "code-fold": {True: "hide-input"}, "eval": {},
+}
+OPTIONS = {"label": ("figure", "name"), "fig-cap": ("figure", "caption"), "fig-alt": ("image", "alt")}
+
+
+def apply_directives(cell) -> None:
+    """Take the directives off a code cell and turn them into MyST-NB's tags and options; ValueError if that fails."""
+    lines = cell.source.splitlines()
+    code = first_code_ln(lines)  # None if there is none: then everything is head
+    head, body = (lines, []) if code is None else (lines[:code], lines[code:])
+    if stray := re.search(r"#\|.*", "\n".join(body)):
+        raise ValueError(f"`{stray[0]}` stands below the code, where nbdev does not see it")
+    tags, options = set(cell.metadata.get("tags", [])), {}
+    for line in filter(DIRECTIVE.match, head):
+        name, value = DIRECTIVE.match(line).groups()
+        if name in FLAGS:
+            tags.add(FLAGS[name])
+        elif name in SWITCHES:
+            switch = yaml.safe_load(value)
+            if not isinstance(switch, bool):
+                raise ValueError(f"`{line.strip()}` needs true or false")
+            tags |= {SWITCHES[name][switch]} if switch in SWITCHES[name] else set()
+        elif name in OPTIONS:
+            group, key = OPTIONS[name]
+            options.setdefault(group, {})[key] = value.strip().strip("\"'")
+        elif name not in NO_EFFECT:
+            raise ValueError(f"unknown directive `{line.strip()}`")
+    cell.source = "\n".join([line for line in head if not DIRECTIVE.match(line)] + body)
+    cell.metadata.update(tags=sorted(tags), mystnb=options)
+
+
+def read(text: str) -> nbformat.NotebookNode:
+    """Return the notebook as it is to be shown."""
+    nb = nbformat.reads(text, as_version=4)
+    nb.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
+    for number, cell in enumerate(nb.cells, start=1):
+        try:
+            if cell.cell_type == "code":
+                apply_directives(cell)
+        except ValueError as error:
+            logging.getLogger(__name__).error("nbs/%s.ipynb, cell %d: %s", app.env.docname, number, error)
+    return nb
+
+
+def setup(sphinx) -> dict:
+    """Keep the application: MyST-NB gives a reader the text alone, and an error has to name the notebook."""
+    global app
+    app = sphinx
+    return {"parallel_read_safe": True}

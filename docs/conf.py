@@ -35,6 +35,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(collections|os|pathlib|types|typing)(\..*)?"),  # documented elsewhere
     ("py:.*", r"(matplotlib|numpy|np|scipy|sklearn|torch|zuko)(\..*)?"),
+    ("py:.*", r"(tyro\..*|Positional|OmitArgPrefixes|vae_nbdev\.config\.Annotated)"),  # tyro's markers, as Sphinx reads them
     ("py:.*", r"vae_nbdev\.(\w+\.)*(_\w+|[A-Z])"),  # private names and type variables have no page
 ]
 

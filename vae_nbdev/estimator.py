@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['default_steps', 'CurveVAE', 'save_run', 'load_run']
 
-# %% ../nbs/50_estimator.ipynb #973d980c
+# %% ../nbs/50_estimator.ipynb #6ff9fc47
 import json
 import math
 import warnings
@@ -15,14 +15,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as safetensors_bytes
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .autoencoder import Units
 from .config import EstimatorConfig, NetworkConfig, TrainConfig, checked
 from vae_nbdev.core import (
-    InputError, as_curves, as_noise, as_radius, atomic_directory, check_variation, resolve_device, stream, torch_generator,
+    InputError, as_curves, as_noise, as_radius, atomic_directory, check_variation, one_thread, resolve_device, stream,
+    torch_generator,
 )  # fmt: skip
 from .curves import CurveSet
 from .inference import vae_evidence
@@ -58,17 +60,17 @@ def _guess_noise(centred: np.ndarray, smallest: float = 3e-3) -> float:
     tail = variance[:rank][rank // 2 :]
     return float(max(math.sqrt(np.median(tail)), smallest * centred.std()))
 
-# %% ../nbs/50_estimator.ipynb #576ca6ed
+# %% ../nbs/50_estimator.ipynb #90bd0a24
 def default_steps(n_curves: int, clean_input: bool) -> int:
     """Number of optimiser steps when the user does not choose one."""
     if clean_input:
         return 6000
-    return int(np.clip(2 * n_curves, 1000, 8000))
+    return int(np.clip(0.75 * n_curves, 800, 8000))
 
 # %% ../nbs/50_estimator.ipynb #bc427702
 _DEFAULT = EstimatorConfig()
 
-# %% ../nbs/50_estimator.ipynb #6544d60c
+# %% ../nbs/50_estimator.ipynb #ffc97f24
 class CurveVAE(TransformerMixin, BaseEstimator):
     """A variational autoencoder for curves, as a scikit-learn estimator.
 
@@ -181,10 +183,11 @@ class CurveVAE(TransformerMixin, BaseEstimator):
             eval_every=max(1, min(100, steps // 10)), seed=config.random_state,
         )  # fmt: skip
         held_out = None if validation is None else (units.to_model(validation).to(device),)
-        history = fit(model.to(device), vae_loss(config.clean_input), (data.to(device),), held_out, budget, verbose=bool(config.verbose))
-        model = model.cpu()
-        if config.prior == "mixture":
-            model.set_prior(mixture_prior(model, units.to_model(X), config.clean_input, seed=config.random_state))
+        with one_thread():
+            history = fit(model.to(device), vae_loss(config.clean_input), (data.to(device),), held_out, budget, verbose=bool(config.verbose))
+            model = model.cpu()
+            if config.prior == "mixture":
+                model.set_prior(mixture_prior(model, units.to_model(X), config.clean_input, seed=config.random_state))
         self._set_fitted(model.double(), units, radius, history)
         if known is None and float(self.vae_.decoder.sigma) < 1.5 * floor:
             warnings.warn(f"the learned noise {self.noise_[0]:.3g} reached its floor: the curves look noise-free; set clean_input=True and a noise", stacklevel=2)
@@ -318,7 +321,7 @@ def _plain(value):
         return value.tolist()
     return value.item() if isinstance(value, np.generic) else list(value) if isinstance(value, tuple) else value
 
-# %% ../nbs/50_estimator.ipynb #239e9f64
+# %% ../nbs/50_estimator.ipynb #1f25c814
 def save_run(estimator: CurveVAE, path, overwrite: bool = False, extra: dict | None = None) -> None:
     """Write a fitted estimator to a folder, whole or not at all.
 
@@ -352,7 +355,7 @@ def save_run(estimator: CurveVAE, path, overwrite: bool = False, extra: dict | N
     parameters = {k: _plain(v) for k, v in estimator.get_params(deep=False).items() if k != "radius"}
     about = {"format": "vae_nbdev run", "format_version": _FORMAT, "parameters": parameters, "learn_sigma": isinstance(vae.decoder.log_sigma, torch.nn.Parameter)}
     with atomic_directory(path) as part:
-        save_file(tensors, part / "model.safetensors")
+        (part / "model.safetensors").write_bytes(safetensors_bytes(tensors))
         (part / "config.json").write_text(json.dumps(about | {"history": history}, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         for name, write in (extra or {}).items():
             write(part / name)

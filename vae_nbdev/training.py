@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['learning_rate', 'kl_weight', 'Batches', 'History', 'train_step', 'validation_loss', 'fit']
 
-# %% ../nbs/21_training.ipynb #a3e80e51
+# %% ../nbs/21_training.ipynb #d4b80236
 import json
 import math
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -64,7 +64,7 @@ class Batches:
             self._order = torch.randperm(self.n, generator=torch_generator(self.seed, "order", epoch))
         return self._order[k * self.size : (k + 1) * self.size]
 
-# %% ../nbs/21_training.ipynb #662b4d94
+# %% ../nbs/21_training.ipynb #d04dc628
 @dataclass
 class History:
     """What happened during training; one entry per look at the validation set."""
@@ -78,17 +78,22 @@ class History:
     stopped_early: bool = False  # whether patience ran out
 
     def plot(self, ax=None):
-        """Draw the losses against the step; returns the axes."""
+        """Draw the losses against the step; the training loss of the KL warm-up (shaded) is another one. Returns the axes."""
         series = {"training": self.training, "validation": self.validation}
         keep = {k: v for k, v in series.items() if np.isfinite(v).any()}
-        return plot_history(self.step, keep, ylabel="loss [nats per curve]", ax=ax)
+        ax = plot_history(self.step, keep, ylabel="loss [nats per curve]", ax=ax)
+        warming = [s for s, w in zip(self.step, self.kl_weight) if w < self.kl_weight[-1]]
+        if warming:
+            ax.axvspan(0, warming[-1], color="0.92", zorder=0, label="KL warm-up")
+            ax.legend()
+        return ax
 
-# %% ../nbs/21_training.ipynb #3b270827
+# %% ../nbs/21_training.ipynb #7f697523
 def _check_finite_loss(value: Tensor, what: str, step: int, config: TrainConfig) -> None:
     """Raise a FloatingPointError that names the step and what to change if the value is not finite."""
     if not torch.isfinite(value):
         advice = f"a learning rate below {config.learning_rate:g} or a smaller grad_clip may help"
-        raise FloatingPointError(f"the {what} became {float(value)} in step {step}; {advice}")
+        raise FloatingPointError(f"the {what} became {float(value.detach())} in step {step}; {advice}")
 
 # %% ../nbs/21_training.ipynb #59896bae
 def train_step(model: nn.Module, optimiser, loss: Callable, batch: tuple, step: int, config: TrainConfig) -> Tensor:
@@ -135,12 +140,12 @@ class _State:
             out |= {f"optimiser.{i}.{k}": torch.as_tensor(v) for k, v in values.items()}
         return {k: v.detach().cpu().contiguous() for k, v in out.items()}
 
-# %% ../nbs/21_training.ipynb #f87789be
+# %% ../nbs/21_training.ipynb #24b42f56
 def _save_checkpoint(path: Path, state: _State, config: TrainConfig, running: Tensor) -> None:
     """Write the state to one file that is either whole or absent."""
     about = {"step": state.step, "history": asdict(state.history), "config": asdict(config)}
     with atomic_path(path) as part:
-        save_file(state.tensors() | {"running": running.cpu()}, part, metadata={"vae_nbdev": json.dumps(about)})
+        part.write_bytes(safetensors_bytes(state.tensors() | {"running": running.cpu()}, metadata={"vae_nbdev": json.dumps(about)}))
 
 # %% ../nbs/21_training.ipynb #00effb55
 def _load_checkpoint(path: Path, state: _State, config: TrainConfig) -> Tensor:

@@ -6,9 +6,10 @@
 __all__ = ['Demo', 'Train', 'Sample', 'summarise', 'draw_figures', 'write_run', 'train', 'sample', 'exact_reference', 'demo',
            'main']
 
-# %% ../nbs/51_cli.ipynb #a751ee1b
+# %% ../nbs/51_cli.ipynb #c7719667
 import json
 import sys
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -17,12 +18,13 @@ import tyro
 
 from .config import EstimatorConfig
 
-# %% ../nbs/51_cli.ipynb #b4fe130c
+# %% ../nbs/51_cli.ipynb #a897c652
 @dataclass(frozen=True)
 class Demo:
     """Learn 2 000 simulated rotation curves, generate 500 new ones, and say how good they are."""
 
     out: Path = Path("runs/demo")  # folder for the model, the curves, the figures and summary.json; an older demo is replaced
+    overwrite: bool = False  # replace any other run that is there
     n_curves: int = 2000  # simulated curves; a fifth of them is held out
     n_new: int = 500  # curves to generate
     noise: float = 5.0  # noise of a measurement [km/s]
@@ -93,8 +95,8 @@ def summarise(vae, measured, clean=None) -> dict:
         out["reconstruction_rms"] = float(np.sqrt(np.mean((rebuilt - clean) ** 2)))
     return out
 
-# %% ../nbs/51_cli.ipynb #995a4290
-def draw_figures(vae, data, measured, new, xlabel: str, ylabel: str) -> dict:
+# %% ../nbs/51_cli.ipynb #74b44c44
+def draw_figures(vae, data, measured, new, xlabel: str, ylabel: str, observed: bool) -> dict:
     """Figures of a run: file name → Figure.
 
     Parameters
@@ -104,6 +106,8 @@ def draw_figures(vae, data, measured, new, xlabel: str, ylabel: str) -> dict:
         Curves as they were given, held-out curves with noise, and generated curves.
     xlabel, ylabel : str
         Labels of the axes.
+    observed : bool
+        Whether the generated curves carry noise.
     """
     import matplotlib.pyplot as plt
     import numpy as np
@@ -116,7 +120,7 @@ def draw_figures(vae, data, measured, new, xlabel: str, ylabel: str) -> dict:
     plotting.plot_curves(vae.radius_, data, ax=left, alpha=0.4, **labels)
     plotting.plot_curves(vae.radius_, new, ax=right, alpha=0.4, **labels)
     left.set_title("data")
-    right.set_title("generated: prior samples, without noise")
+    right.set_title(f"generated: prior samples, {'with' if observed else 'without'} noise")
     pick = np.argsort(-measured.mean(1))[np.linspace(0, len(measured) - 1, min(5, len(measured) + 1) + 1).astype(int)[1:-1]]
     top, bottom = figures["reconstruction"].subplots(2, 1, sharex=True, height_ratios=[3, 1])
     rebuilt = vae.inverse_transform(vae.transform(measured[pick]))
@@ -128,7 +132,8 @@ def draw_figures(vae, data, measured, new, xlabel: str, ylabel: str) -> dict:
         top.set_xscale("log")
         bands.set_xscale("log")
     vae.history_.plot(figures["history"].subplots())
-    figures["latents"] = plotting.corner_plot(vae.transform(measured), overlay=_prior_codes(vae, 3000), names=("posterior means", "prior"))
+    if 4 * vae.vae_.n_latent <= len(measured) and vae.vae_.n_latent <= 12:  # fewer points show no shape
+        figures["latents"] = plotting.corner_plot(vae.transform(measured), overlay=_prior_codes(vae, 3000), names=("posterior means", "prior"))
     plt.close("all")
     return figures
 
@@ -158,29 +163,30 @@ def _table(rows: list[tuple[str, str]]) -> str:
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)
 
-# %% ../nbs/51_cli.ipynb #6834f55d
+# %% ../nbs/51_cli.ipynb #60f799d0
 def _common_rows(summary: dict) -> list[tuple[str, str]]:
     """The rows of the table that `demo` and `train` share."""
     s = summary
     return [
         ("ELBO", f"{s['elbo']:.2f} nats per curve"),
         ("log p(x)", f"{s['log_p']:.2f} ± {s['log_p_standard_error']:.2f} nats per curve"),
-        ("KL per latent", " ".join(f"{k:.2f}" for k in s["kl_per_latent"]) + " nats"),
+        ("KL per latent, from N(0, 1)", " ".join(f"{k:.2f}" for k in s["kl_per_latent"]) + " nats"),
         ("active units", f"{s['active_units']} of {s['n_latent']}"),
     ]
 
-# %% ../nbs/51_cli.ipynb #d0239d01
+# %% ../nbs/51_cli.ipynb #e4d9c59c
 def train(command: Train) -> None:
     """Run `vae_nbdev train`."""
     out = command.out or Path("runs") / command.file.stem
-    _refuse_existing(out, command.overwrite)
     from dataclasses import replace
 
     import numpy as np
 
     from vae_nbdev.core import InputError, stream
     from vae_nbdev.curves import read_curves
-    from vae_nbdev.estimator import CurveVAE
+    from vae_nbdev.estimator import CurveVAE, check_target
+
+    check_target(out, command.overwrite)
 
     curves = read_curves(command.file)
     if curves.mask is not None and not curves.mask.all():
@@ -197,7 +203,7 @@ def train(command: Train) -> None:
     measured = testing.values + noise if command.config.clean_input else testing.values
     summary = summarise(vae, measured, clean) | {"tested_on": "held-out curves" if spare else "the training curves"}
     new = vae.sample(500, observed=not command.config.clean_input)
-    figures = draw_figures(vae, curves.values, measured, new, "radius", "value")
+    figures = draw_figures(vae, curves.values, measured, new, "radius", "value", observed=not command.config.clean_input)
     write_run(vae, out, summary, figures, None, command.overwrite)
     kind = "given" if not isinstance(command.config.noise, str) or curves.errors is not None else "learned"
     rows = _common_rows(summary) + [("noise", f"{np.mean(vae.noise_):.4g} ({kind}), rms of the residuals {summary['residual_rms']:.4g}")]
@@ -259,23 +265,30 @@ def exact_reference(noise: float):
         clean = reference["velocity_clean"]
         return clean + noise * reference["noise_unit"], clean, reference[key]
 
-# %% ../nbs/51_cli.ipynb #08d21020
+# %% ../nbs/51_cli.ipynb #22bcef49
+def _is_demo(path: Path) -> bool:
+    """Whether an earlier demo stands in the folder."""
+    try:
+        return json.loads((path / "summary.json").read_text(encoding="utf-8"))["command"] == "demo"
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+# %% ../nbs/51_cli.ipynb #be2620a6
 def demo(command: Demo) -> None:
     """Run `vae_nbdev demo`."""
-    if command.out.exists() and not (command.out / "config.json").exists():
-        raise FileExistsError(f"{command.out} exists and is not a demo; choose another folder with --out")
     import numpy as np
 
     from vae_nbdev.core import stream
-    from vae_nbdev.estimator import CurveVAE
+    from vae_nbdev.estimator import CurveVAE, check_target
     from vae_nbdev.simulate import simulate
 
+    check_target(command.out, command.overwrite or _is_demo(command.out))
     curves = simulate(command.n_curves, seed=command.seed)
     fitting, testing = curves.split(0.2, seed=command.seed)
     _say(f"{len(curves)} rotation curves of galaxies, {len(fitting)} to learn from, {len(testing)} held out")
     vae = CurveVAE(noise=command.noise, clean_input=True, max_steps=command.max_steps, random_state=command.seed, verbose=int(not command.quiet)).fit(fitting)
     measured = testing.values + command.noise * stream(command.seed, "demo noise").standard_normal(testing.values.shape)
-    summary = summarise(vae, measured, testing.values)
+    summary = {"command": "demo"} | summarise(vae, measured, testing.values)
     rows = [("reconstruction error", f"{summary['reconstruction_rms']:.2f} km/s rms against the noise-free curves")]
     reference = exact_reference(command.noise)
     if reference is not None:
@@ -285,12 +298,12 @@ def demo(command: Demo) -> None:
         rows.insert(0, ("gap to the exact evidence", f"{summary['gap_to_exact']:.2f} ± {summary['gap_standard_error']:.2f} nats, on 80 reference curves"))
         rows.append(("  of the reference curves", f"{rms:.2f} km/s rms"))
     new = vae.sample(command.n_new)
-    figures = draw_figures(vae, curves.values, measured, new, "radius [kpc]", "velocity [km/s]")
+    figures = draw_figures(vae, curves.values, measured, new, "radius [kpc]", "velocity [km/s]", observed=False)
     write_run(vae, command.out, summary, figures, new, overwrite=True)
     print(f"\nHow good is it? Measured on {len(testing)} held-out curves with {command.noise:g} km/s of noise\n\n{_table(_common_rows(summary) + rows)}\n")
     print(f"{command.out}: the model, {len(new)} new curves in new_curves.csv, {len(figures)} figures, summary.json")
 
-# %% ../nbs/51_cli.ipynb #fb9e191d
+# %% ../nbs/51_cli.ipynb #683c83ba
 def main(args: list[str] | None = None) -> int:
     """Entry point of `vae_nbdev`; returns the exit code.
 
@@ -300,15 +313,16 @@ def main(args: list[str] | None = None) -> int:
     choices = tuple(Annotated[kind, tyro.conf.subcommand(name, prefix_name=False)] for name, (kind, _) in commands.items())
     description = "Learn the distribution behind a family of smooth curves, and generate new ones."
     chosen = tyro.cli(choices[0] | choices[1] | choices[2], prog="vae_nbdev", description=description, args=args)
-    try:
-        next(run for kind, run in commands.values() if isinstance(chosen, kind))(chosen)
-    except KeyboardInterrupt:
-        _say("interrupted; nothing was written")
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
-    except (ValueError, FloatingPointError, OSError) as error:
-        _say(f"vae_nbdev: {error}")
-        return 2
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: _say(f"vae_nbdev: warning: {message}")
+        try:
+            next(run for kind, run in commands.values() if isinstance(chosen, kind))(chosen)
+        except KeyboardInterrupt:
+            _say("interrupted; nothing was written")
+            return 130
+        except BrokenPipeError:
+            sys.stderr.close()
+        except (ValueError, FloatingPointError, OSError) as error:
+            _say(f"vae_nbdev: {error}")
+            return 2
     return 0

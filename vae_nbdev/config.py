@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['GridConfig', 'NetworkConfig', 'TrainConfig', 'EstimatorConfig', 'checked']
 
-# %% ../nbs/00_config.ipynb #dadc55b2
+# %% ../nbs/00_config.ipynb #cc4507e5
 from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
 from typing import Literal
 
 # %% ../nbs/00_config.ipynb #7586af63
@@ -47,12 +48,12 @@ class TrainConfig:
     patience: int = 0  # looks without a better validation loss before training stops; 0 never stops early
     seed: int = 0  # everything random in training follows from it
 
-# %% ../nbs/00_config.ipynb #64abbd92
+# %% ../nbs/00_config.ipynb #0b8300e9
 @dataclass(frozen=True)
 class EstimatorConfig:
     """Arguments of `CurveVAE`, which are also the options of `vae_nbdev train`."""
 
-    n_latent: int = NetworkConfig.n_latent  # dimensions of the latent space; fewer if there are fewer radii
+    n_latent: int = NetworkConfig.n_latent  # dimensions of the latent space; those that are not needed stay at the prior
     noise: float | str = "learn"  # standard deviation of the noise, in the unit of the data; "learn" estimates one
     clean_input: bool = False  # True: the curves carry no noise yet, and fresh noise is drawn at every step
     posterior_family: Literal["diagonal", "full"] = NetworkConfig.posterior_family  # covariance of q(z|x)
@@ -77,7 +78,7 @@ _RANGES = {  # name → (smallest allowed, largest allowed)
     "random_state": (0, 2**32 - 1), "seed": (0, 2**32 - 1), "r_min": (0.0, 1e300), "r_max": (0.0, 1e300),
 }  # fmt: skip
 
-# %% ../nbs/00_config.ipynb #969d1ccd
+# %% ../nbs/00_config.ipynb #a4be3743
 def checked(config):
     """Return `config` if every field is inside its range.
 
@@ -96,11 +97,12 @@ def checked(config):
         choices = getattr(field.type, "__args__", ()) if getattr(field.type, "__origin__", None) is Literal else ()
         if choices and value not in choices:
             raise ValueError(f"{field.name} is {value!r}; choose one of {', '.join(map(repr, choices))}")
-        if field.name in _RANGES and value is not None:
+        optional = value is None and field.type == (int | None)
+        if field.name in _RANGES and not optional:
             low, high = _RANGES[field.name]
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            number = isinstance(value, Real) and not isinstance(value, bool)
             if not number or not low <= value <= high:
                 raise ValueError(f"{field.name} is {value!r}; it must be a number between {low:g} and {high:g}")
-            if field.type in (int, int | None) and value != int(value):
+            if field.type in (int, int | None) and not isinstance(value, Integral):
                 raise ValueError(f"{field.name} is {value!r}; it must be a whole number")
     return config

@@ -80,15 +80,17 @@ def one_thread() -> Iterator[None]:
 class InputError(ValueError):
     """Input that cannot be used; the message says what, where and what would be right."""
 
-# %% ../nbs/01_core.ipynb #85495f08
+# %% ../nbs/01_core.ipynb #ee88dda2
 def _as_numbers(values, name: str) -> np.ndarray:
     """Return `values` as a float array; text and ragged rows raise an InputError that names the place."""
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu().numpy()
     try:
         array = np.asarray(values)
-        if np.iscomplexobj(array):
-            raise InputError(f"{name} holds complex numbers; curves are real")
+        if np.ma.is_masked(values):
+            raise InputError(f"{name} holds masked entries; missing values are not supported yet: drop or fill them")
+        if array.dtype.kind in "cmM":
+            raise InputError(f"{name} holds {array.dtype.name} values; curves are real numbers")
         return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
     except InputError:
         raise
@@ -112,8 +114,8 @@ def _first_culprit(values, name: str) -> str:
             return f"{name} has {len(entries)} values in row {i} and {width} in row 0; all rows need the same length"
     return f"{name} is {type(values).__name__}; it must be an array of numbers"
 
-# %% ../nbs/01_core.ipynb #659719e1
-def as_curves(X, *, name: str = "X", n_radii: int | None = None, min_curves: int = 1) -> np.ndarray:
+# %% ../nbs/01_core.ipynb #ff9a2664
+def as_curves(X, *, name: str = "X", n_radii: int | None = None, min_radii: int = 2, min_curves: int = 1) -> np.ndarray:
     """Check a set of curves and return it as an array.
 
     Parameters
@@ -123,7 +125,9 @@ def as_curves(X, *, name: str = "X", n_radii: int | None = None, min_curves: int
     name : str
         What the error messages call it.
     n_radii : int, optional
-        The number of columns that is wanted; at least 2 if None.
+        The number of columns that is wanted.
+    min_radii : int
+        The smallest number of columns, if n_radii is None.
     min_curves : int
         The smallest number of rows that makes sense.
 
@@ -143,8 +147,8 @@ def as_curves(X, *, name: str = "X", n_radii: int | None = None, min_curves: int
         raise InputError(f"{name} has shape {X.shape}; it must have two axes, one row per curve, one column per radius{hint}")
     if n_radii is not None and X.shape[1] != n_radii:
         raise InputError(f"{name} has {X.shape[1]} columns; there are {n_radii} radii, so it must have {n_radii}")
-    if X.shape[1] < 2:
-        raise InputError(f"{name} has {X.shape[1]} column(s); a curve needs at least 2 radii")
+    if X.shape[1] < min_radii:
+        raise InputError(f"{name} has {X.shape[1]} column(s); a curve needs at least {min_radii} radii")
     if len(X) < min_curves:
         raise InputError(f"{name} has {len(X)} curve(s); at least {min_curves} are needed")
     _check_finite(X, name)

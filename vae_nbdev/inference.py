@@ -22,8 +22,14 @@ from .core import InputError, stream
 from .losses import gaussian_log_likelihood, importance_weighted_bound
 from .vae import VAE
 
-# %% ../nbs/41_inference.ipynb #1abaee7c
+# %% ../nbs/41_inference.ipynb #c0724c4b
 _DOF = 6.0  # degrees of freedom of the proposals
+_MAX_VALUES = 2**23  # numbers in the largest arrays (draws × curves × radii), 64 MB in double precision
+
+# %% ../nbs/41_inference.ipynb #57b72c9d
+def _rows_at_once(n_draws: int, n_radii: int) -> int:
+    """How many curves to work on at once, so that memory does not grow with the data."""
+    return max(1, _MAX_VALUES // (n_draws * n_radii))
 
 # %% ../nbs/41_inference.ipynb #3a94ed5c
 def student_draws(n: int, n_latent: int, seed: int, purpose: str | int = 0) -> Tensor:
@@ -212,7 +218,7 @@ def laplace_start(f: Callable[[Tensor], Tensor], x: Tensor, sigma: Tensor | floa
     precision = J.mT @ J + eye
     return z, torch.linalg.cholesky(torch.linalg.inv(precision))
 
-# %% ../nbs/41_inference.ipynb #5a4b8416
+# %% ../nbs/41_inference.ipynb #dca769b2
 @torch.no_grad()
 def map_evidence(
     f: Callable[[Tensor], Tensor], x: Tensor, sigma: Tensor | float, n_latent: int, *, n_scan: int = 4000, n_starts: int = 3,
@@ -243,7 +249,7 @@ def map_evidence(
     """
     scan = torch.from_numpy(stream(seed, "scan").standard_normal((n_scan, n_latent)))
     curves = f(scan)
-    best = torch.cat([(((part[:, None] - curves) / sigma) ** 2).sum(-1).topk(n_starts, largest=False).indices for part in x.split(64)])
+    best = torch.cat([(((part[:, None] - curves) / sigma) ** 2).sum(-1).topk(n_starts, largest=False).indices for part in x.split(_rows_at_once(n_scan, x.shape[1]))])
     fits = [laplace_start(f, x, sigma, scan[best[:, k]]) for k in range(n_starts)]
     costs = torch.stack([(((x - f(z)) / sigma) ** 2).sum(-1) + (z**2).sum(-1) for z, _ in fits])
     winner = costs.argmin(0)
@@ -253,9 +259,9 @@ def map_evidence(
         prior = -0.5 * (z**2).sum(-1) - 0.5 * n_latent * math.log(2 * math.pi)
         return gaussian_log_likelihood(x[rows], f(z), sigma) + prior
 
-    return importance_evidence(log_joint, mean, 1.3 * scale_tril, seed=seed, **options)
+    return importance_evidence(log_joint, mean, 1.3 * scale_tril, seed=seed, **({"max_elements": _MAX_VALUES // x.shape[1]} | options))
 
-# %% ../nbs/41_inference.ipynb #adebd1ac
+# %% ../nbs/41_inference.ipynb #9cb769ca
 def vae_evidence(vae: VAE, y: Tensor, **options) -> Evidence:
     """Evidence of measured curves under a VAE.
 
@@ -270,10 +276,10 @@ def vae_evidence(vae: VAE, y: Tensor, **options) -> Evidence:
     """
     with torch.no_grad():
         sigma = vae.decoder.sigma
-        parts = [laplace_start(vae.decoder.mean, part, sigma, vae.encoder(part).mean) for part in y.split(4096)]
+        parts = [laplace_start(vae.decoder.mean, part, sigma, vae.encoder(part).mean) for part in y.split(_rows_at_once(1, y.shape[1]))]
         mean, scale_tril = (torch.cat(p) for p in zip(*parts))
 
     def log_joint(z: Tensor, rows: Tensor) -> Tensor:
         return gaussian_log_likelihood(y[rows], vae.decoder.mean(z), sigma) + vae.prior().log_prob(z)
 
-    return importance_evidence(log_joint, mean, 1.2 * scale_tril, **options)
+    return importance_evidence(log_joint, mean, 1.2 * scale_tril, **({"max_elements": _MAX_VALUES // y.shape[1]} | options))

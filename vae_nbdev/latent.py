@@ -6,9 +6,12 @@
 __all__ = ['posterior_moments', 'kl_per_latent', 'active_units', 'aggregate_posterior', 'prior_sampler', 'normal_sampler',
            'fit_mixture', 'mixture_sampler', 'decode', 'mixture_prior']
 
-# %% ../nbs/40_latent.ipynb #6b5530bd
+# %% ../nbs/40_latent.ipynb #c9450609
+import warnings
+
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
@@ -83,7 +86,7 @@ def normal_sampler(codes: np.ndarray):
     scale_tril = np.linalg.cholesky(np.atleast_2d(np.cov(codes.T)) + 1e-12 * np.eye(codes.shape[1]))
     return lambda n, seed=0: center + stream(seed, "new codes").standard_normal((n, codes.shape[1])) @ scale_tril.T
 
-# %% ../nbs/40_latent.ipynb #8dd6b712
+# %% ../nbs/40_latent.ipynb #ae82e033
 def fit_mixture(codes: np.ndarray, curve: np.ndarray | None = None, max_components: int = 32, seed: int = 0) -> GaussianMixture:
     """Gaussian mixture of codes, its size chosen by the likelihood of the codes of curves that were set aside.
 
@@ -105,11 +108,13 @@ def fit_mixture(codes: np.ndarray, curve: np.ndarray | None = None, max_componen
         raise InputError(f"{n} codes are too few for a mixture in {d} dimensions; at least {2 * d} are needed")
     curve = np.arange(n) if curve is None else curve
     labels = np.unique(curve)
-    aside = np.isin(curve, stream(seed, "mixture").permutation(labels)[: len(labels) // 3])
+    aside = np.isin(curve, stream(seed, "mixture").permutation(labels)[: max(1, len(labels) // 3)])
     sizes = [1] + [k for k in (4, 8, 16, 32, 64) if k <= max_components and 5 * k * d <= (~aside).sum()]
     make = lambda k: GaussianMixture(k, reg_covar=1e-6, random_state=seed, max_iter=100)
-    scores = [make(k).fit(codes[~aside]).score(codes[aside]) for k in sizes]
-    return make(sizes[int(np.argmax(scores))]).fit(codes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a mixture that still improves a little is good enough
+        scores = [make(k).fit(codes[~aside]).score(codes[aside]) for k in sizes]
+        return make(sizes[int(np.argmax(scores))]).fit(codes)
 
 # %% ../nbs/40_latent.ipynb #ebf830f2
 def mixture_sampler(codes: np.ndarray, seed: int = 0):
@@ -132,7 +137,7 @@ def decode(vae: VAE, z: np.ndarray, chunk: int = 65536) -> Tensor:
     z = torch.as_tensor(np.asarray(z), dtype=like.dtype, device=like.device)
     return torch.cat([vae.decoder.mean(part) for part in z.split(chunk)])
 
-# %% ../nbs/40_latent.ipynb #560da90c
+# %% ../nbs/40_latent.ipynb #21da0bad
 @torch.no_grad()
 def mixture_prior(vae: VAE, y: Tensor, clean_input: bool, n: int = 6000, seed: int = 0) -> Prior:
     """A prior fitted to the aggregate posterior.
@@ -154,7 +159,7 @@ def mixture_prior(vae: VAE, y: Tensor, clean_input: bool, n: int = 6000, seed: i
     Prior
         The mixture, or the standard normal if there are too few curves to do better.
     """
-    if len(y) < 2 * vae.n_latent:
+    if len(y) < max(6, 2 * vae.n_latent):
         return Prior.standard(vae.n_latent).to(y)
     order = torch.randperm(len(y), generator=torch_generator(seed, "prior curves"))
     curve = order.repeat(-(-n // len(y)))[:n]

@@ -140,15 +140,15 @@ class _State:
             out |= {f"optimiser.{i}.{k}": torch.as_tensor(v) for k, v in values.items()}
         return {k: v.detach().cpu().contiguous() for k, v in out.items()}
 
-# %% ../nbs/21_training.ipynb #24b42f56
-def _save_checkpoint(path: Path, state: _State, config: TrainConfig, running: Tensor) -> None:
-    """Write the state to one file that is either whole or absent."""
-    about = {"step": state.step, "history": asdict(state.history), "config": asdict(config)}
+# %% ../nbs/21_training.ipynb #3b4b5ab7
+def _save_checkpoint(path: Path, state: _State, config: TrainConfig, running: Tensor, data: list) -> None:
+    """Write the state, and what the data look like, to one file that is either whole or absent."""
+    about = {"step": state.step, "history": asdict(state.history), "config": asdict(config), "data": data}
     with atomic_path(path) as part:
         part.write_bytes(safetensors_bytes(state.tensors() | {"running": running.cpu()}, metadata={"vae_nbdev": json.dumps(about)}))
 
-# %% ../nbs/21_training.ipynb #00effb55
-def _load_checkpoint(path: Path, state: _State, config: TrainConfig) -> Tensor:
+# %% ../nbs/21_training.ipynb #da7929ec
+def _load_checkpoint(path: Path, state: _State, config: TrainConfig, data: list) -> Tensor:
     """Put a checkpoint back into the state; return the running sum of the training loss."""
     try:
         with safe_open(path, framework="pt") as handle:
@@ -159,8 +159,13 @@ def _load_checkpoint(path: Path, state: _State, config: TrainConfig) -> Tensor:
     if about["config"] != asdict(config):
         changed = [k for k, v in asdict(config).items() if about["config"].get(k) != v]
         raise InputError(f"{path} was made with another {', '.join(changed)}; resume with the same configuration")
+    if about["data"] != data:
+        raise InputError(f"{path} was made with other data; resume with the same")
     part = lambda prefix: {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    state.model.load_state_dict(part("model."))
+    try:
+        state.model.load_state_dict(part("model."))
+    except RuntimeError:
+        raise InputError(f"{path} was made with a model of another shape") from None
     state.best, state.step = part("best."), about["step"]
     state.history.__dict__.update(about["history"])
     flat, packed = part("optimiser."), state.optimiser.state_dict()
@@ -171,7 +176,7 @@ def _load_checkpoint(path: Path, state: _State, config: TrainConfig) -> Tensor:
     state.optimiser.load_state_dict(packed)
     return tensors["running"]
 
-# %% ../nbs/21_training.ipynb #ffabb6b9
+# %% ../nbs/21_training.ipynb #d32cc14f
 def fit(
     model: nn.Module,
     loss: Callable[[nn.Module, tuple, float, torch.Generator], Tensor],
@@ -220,8 +225,9 @@ def fit(
     optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=data[0].device.type != "mps")
     state = _State(model, optimiser, History(), {})
     running = torch.zeros((), dtype=torch.float64, device=data[0].device)
+    marks = [[list(t.shape), float(t.double().sum())] for t in data]
     if resume and checkpoint is not None and Path(checkpoint).exists():
-        running = _load_checkpoint(Path(checkpoint), state, config).to(running.device)
+        running = _load_checkpoint(Path(checkpoint), state, config, marks).to(running.device)
     bar = tqdm(total=config.max_steps, initial=state.step, disable=not verbose, desc="training", unit="step", mininterval=0.5)
     model.train()
     while state.step < config.max_steps and not state.history.stopped_early:
@@ -234,13 +240,13 @@ def fit(
             running.zero_()
             bar.set_postfix(loss=f"{(state.history.validation if validation else state.history.training)[-1]:.2f} nats")
         if checkpoint is not None and (state.step % checkpoint_every == 0 or state.step == config.max_steps):
-            _save_checkpoint(Path(checkpoint), state, config, running)
+            _save_checkpoint(Path(checkpoint), state, config, running, marks)
     bar.close()
     model.load_state_dict(state.best)
     model.eval()
     return state.history
 
-# %% ../nbs/21_training.ipynb #e214b61e
+# %% ../nbs/21_training.ipynb #1e412c61
 def _look(state: _State, loss: Callable, running: Tensor, validation: tuple | None, config: TrainConfig) -> None:
     """Record the losses, keep the weights if they are the best so far, and notice when patience runs out."""
     h = state.history
@@ -258,5 +264,6 @@ def _look(state: _State, loss: Callable, running: Tensor, validation: tuple | No
     if not now >= h.best_validation:  # better, or there is no validation set
         h.best_step, state.best = state.step, {k: v.detach().clone() for k, v in state.model.state_dict().items()}
         h.best_validation = now if validation is not None else math.inf
-    looks = sum(s > h.best_step for s in h.step)
+    warm = math.ceil(config.kl_warmup * config.max_steps)  # patience starts when the KL weight has arrived
+    looks = sum(s > max(h.best_step, warm) for s in h.step)
     h.stopped_early = validation is not None and 0 < config.patience <= looks

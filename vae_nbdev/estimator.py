@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['default_steps', 'CurveVAE', 'check_target', 'save_run', 'load_run']
 
-# %% ../nbs/50_estimator.ipynb #1e6954fa
+# %% ../nbs/50_estimator.ipynb #46ebfddd
 import json
 import math
 import warnings
@@ -30,7 +30,7 @@ from .curves import CurveSet
 from .inference import _rows_at_once, vae_evidence
 from .latent import active_units, decode, kl_per_latent, mixture_prior, posterior_moments
 from .training import History, fit
-from .vae import VAE, Decoder, Encoder, Prior, PrincipalCoordinates, preconditioned_vae, vae_loss
+from .vae import VAE, Decoder, Encoder, Prior, PrincipalCoordinates, preconditioned_vae, reparametrize, vae_loss
 
 # %% ../nbs/50_estimator.ipynb #68311036
 def _known_noise(noise, errors, shape: tuple[int, int]) -> np.ndarray | None:
@@ -63,6 +63,15 @@ def _guess_noise(centred: np.ndarray) -> float:
     tail = variance[:rank][rank // 2 :]
     return float(max(math.sqrt(np.median(tail)), _SMALLEST_GUESS * centred.std()))
 
+# %% ../nbs/50_estimator.ipynb #70ecfe92
+@torch.no_grad()
+def _settle_noise(vae: VAE, y: torch.Tensor, seed: int, n_draws: int = 8) -> None:
+    """Set a learned sigma to the root mean square residual of curves y (N, R) under the encoder's posteriors."""
+    eps = torch.randn(n_draws, 1, vae.n_latent, generator=torch_generator(seed, "noise"), dtype=y.dtype)
+    squares = sum(float((part - vae.decoder.mean(reparametrize(vae.encoder(part), eps.expand(-1, len(part), -1)))).square().sum()) for part in y.split(256))
+    rms = math.sqrt(squares / (n_draws * y.numel()))
+    vae.decoder.log_sigma.fill_(math.log(max(rms - float(vae.decoder.sigma_floor), 1e-6 * rms)))
+
 # %% ../nbs/50_estimator.ipynb #90bd0a24
 def default_steps(n_curves: int, clean_input: bool) -> int:
     """Number of optimiser steps when the user does not choose one."""
@@ -80,7 +89,7 @@ def _check_radius(found: np.ndarray, wanted: np.ndarray) -> None:
 # %% ../nbs/50_estimator.ipynb #bc427702
 _DEFAULT = EstimatorConfig()
 
-# %% ../nbs/50_estimator.ipynb #8f50aa1c
+# %% ../nbs/50_estimator.ipynb #e4ac7fc5
 class CurveVAE(TransformerMixin, BaseEstimator):
     """A variational autoencoder for curves, as a scikit-learn estimator.
 
@@ -198,6 +207,8 @@ class CurveVAE(TransformerMixin, BaseEstimator):
         with one_thread():
             history = fit(model.to(device), vae_loss(config.clean_input), (data.to(device),), held_out, budget, verbose=bool(config.verbose))
             model = model.cpu()
+            if known is None:
+                _settle_noise(model, units.to_model(train if validation is None else validation), config.random_state)
             if config.prior == "mixture":
                 model.set_prior(mixture_prior(model, units.to_model(X), config.clean_input, seed=config.random_state))
         self._set_fitted(model.double(), units, radius, history)

@@ -198,12 +198,13 @@ def train(command: Train) -> None:
         vae = CurveVAE(radius=curves.radius, **asdict(replace(command.config, verbose=0 if command.quiet else 1))).fit(fitting)
     except InputError as error:
         raise InputError(f"{command.file}: {error}") from None
-    clean = testing.values if command.config.clean_input else None
-    noise = vae.noise_ * stream(command.config.random_state, "test noise").standard_normal(testing.values.shape)
-    measured = testing.values + noise if command.config.clean_input else testing.values
+    clean, measured, observed = None, testing.values, not command.config.clean_input
+    if not observed:
+        clean = testing.values
+        measured = clean + vae.noise_ * stream(command.config.random_state, "test noise").standard_normal(clean.shape)
     summary = summarise(vae, measured, clean) | {"tested_on": "held-out curves" if spare else "the training curves"}
-    new = vae.sample(500, observed=not command.config.clean_input)
-    figures = draw_figures(vae, curves.values, measured, new, "radius", "value", observed=not command.config.clean_input)
+    new = vae.sample(500, observed=observed)
+    figures = draw_figures(vae, curves.values, measured, new, "radius", "value", observed)
     write_run(vae, out, summary, figures, None, command.overwrite)
     kind = "given" if not isinstance(command.config.noise, str) or curves.errors is not None else "learned"
     rows = _common_rows(summary) + [("noise", f"{np.mean(vae.noise_):.4g} ({kind}), rms of the residuals {summary['residual_rms']:.4g}")]

@@ -6,7 +6,7 @@
 __all__ = ['GridConfig', 'NetworkConfig', 'TrainConfig', 'EstimatorConfig', 'checked']
 
 # %% ../nbs/00_config.ipynb #cc4507e5
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Literal
 

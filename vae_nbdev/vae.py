@@ -14,10 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, MultivariateNormal, Normal
 
-from .autoencoder import Units, init_weights, mlp
+from .autoencoder import init_weights, mlp
 from .config import NetworkConfig, checked
-from .core import torch_generator
-from .losses import elbo, gaussian_log_likelihood, kl_diagonal, kl_to_standard_normal, loss_from_bound
+from .losses import elbo, gaussian_log_likelihood, kl_to_standard_normal, loss_from_bound
 
 # %% ../nbs/31_vae.ipynb #ab3e3dd0
 def diagonal_posterior(mu: Tensor, logvar: Tensor) -> Independent:

@@ -11,7 +11,7 @@ READY := .venv/installed
 SITE := docs/_build/html
 NB ?=
 
-.PHONY: help .venv demo test test-slow check notebooks readme export clean-notebooks lab docs bench constraints clean
+.PHONY: help .venv demo test test-slow check notebooks readme export clean-notebooks lab docs bench fidelity constraints clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[.a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,7 +66,10 @@ docs: $(READY) ## build the site; any warning is an error
 	@echo "the site is in $(SITE)/index.html"
 
 bench: $(READY) ## run the benchmarks
-	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	$(BIN)/python benchmarks/simulate.py
+
+fidelity: $(READY) ## train and score what is missing in the tables of "How good is it?"; all of it takes hours
+	$(BIN)/python benchmarks/fidelity.py
 
 constraints: $(READY) ## write into constraints.txt what .venv holds now
 	{ sed '/^[^#]/,$$d' constraints.txt; $(BIN)/python -m pip freeze --all --exclude-editable | sed '/^pip==/d; s/+.*//'; } > constraints.new

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['posterior_moments', 'kl_per_latent', 'active_units', 'aggregate_posterior', 'prior_sampler', 'normal_sampler',
-           'fit_mixture', 'mixture_sampler', 'decode', 'mixture_prior']
+           'fit_mixture', 'mixture_sampler', 'decode', 'training_codes', 'mixture_prior', 'flow_prior']
 
 # %% ../nbs/40_latent.ipynb #c9450609
 import warnings
@@ -14,14 +14,18 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
+from zuko.distributions import NormalizingFlow
 
+from .autoencoder import init_weights
+from .config import TrainConfig
 from .core import InputError, stream, torch_generator
 from .losses import kl_diagonal
-from .vae import VAE, Prior, reparametrize
+from .training import fit
+from .vae import VAE, FlowPrior, Prior, reparametrize
 
 # %% ../nbs/40_latent.ipynb #c33e4491
 @torch.no_grad()
-def posterior_moments(vae: VAE, y: Tensor, chunk: int = 8192) -> tuple[np.ndarray, np.ndarray]:
+def posterior_moments(vae: VAE, y: Tensor, chunk: int = 2048, n_draws: int = 512) -> tuple[np.ndarray, np.ndarray]:
     """Means and covariances of q(z|x) for each curve.
 
     Parameters
@@ -29,6 +33,10 @@ def posterior_moments(vae: VAE, y: Tensor, chunk: int = 8192) -> tuple[np.ndarra
     vae : VAE
     y : Tensor, shape (N, R)
         Measured curves in the unit of the model.
+    chunk : int
+        Curves at once.
+    n_draws : int
+        For a flow: draws, the same standard normal numbers and their mirror images for every curve.
 
     Returns
     -------
@@ -38,9 +46,14 @@ def posterior_moments(vae: VAE, y: Tensor, chunk: int = 8192) -> tuple[np.ndarra
     means, covariances = [], []
     for part in y.split(chunk):
         q = vae.encoder(part)
-        means.append(q.mean)
-        full = hasattr(q, "covariance_matrix")
-        covariances.append(q.covariance_matrix if full else torch.diag_embed(q.variance))
+        if isinstance(q, NormalizingFlow):
+            eps = torch.randn(n_draws // 2, 1, vae.n_latent, generator=torch_generator(0, "moments"), dtype=y.dtype).to(y.device)
+            z = reparametrize(q, torch.cat([eps, -eps]).expand(-1, len(part), -1))
+            means.append(z.mean(0))
+            covariances.append(torch.einsum("sni,snj->nij", z - z.mean(0), z - z.mean(0)) / n_draws)
+        else:
+            means.append(q.mean)
+            covariances.append(q.covariance_matrix if hasattr(q, "covariance_matrix") else torch.diag_embed(q.variance))
     return torch.cat(means).cpu().numpy(), torch.cat(covariances).cpu().numpy()
 
 # %% ../nbs/40_latent.ipynb #34259ff4
@@ -139,20 +152,43 @@ def decode(vae: VAE, z: np.ndarray, chunk: int = 65536) -> Tensor:
 
 # %% ../nbs/40_latent.ipynb #21da0bad
 @torch.no_grad()
-def mixture_prior(vae: VAE, y: Tensor, clean_input: bool, n: int = 6000, seed: int = 0) -> Prior:
-    """A prior fitted to the aggregate posterior.
+def training_codes(vae: VAE, y: Tensor, clean_input: bool, n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Draws from the aggregate posterior, spread over as many curves as possible.
 
     Parameters
     ----------
     vae : VAE
-        Trained with the standard normal.
     y : Tensor, shape (N, R)
         Training curves in the unit of the model.
     clean_input : bool
         Whether they are noise-free; then each draw sees its curve with noise of its own.
     n : int
-        Draws of the aggregate posterior, spread over as many curves as possible.
+        Number of draws.
     seed : int
+
+    Returns
+    -------
+    codes : ndarray, shape (n, d), float64
+    curve : ndarray of int, shape (n,)
+        The row of y that each belongs to.
+    """
+    order = torch.randperm(len(y), generator=torch_generator(seed, "prior curves"))
+    curve = order.repeat(-(-n // len(y)))[:n]
+    chosen = y[curve.to(y.device)]
+    normal = lambda purpose, *shape: torch.randn(shape, generator=torch_generator(seed, purpose), dtype=y.dtype).to(y.device)
+    if clean_input:
+        chosen = chosen + vae.decoder.sigma * normal("prior noise", *chosen.shape)
+    codes = reparametrize(vae.encoder(chosen), normal("prior draws", n, vae.n_latent))
+    return codes.double().cpu().numpy(), curve.numpy()
+
+# %% ../nbs/40_latent.ipynb #2f6d4a2f
+def mixture_prior(vae: VAE, y: Tensor, clean_input: bool, n: int = 6000, seed: int = 0) -> Prior:
+    """A Gaussian mixture fitted to the aggregate posterior, as prior.
+
+    Parameters
+    ----------
+    vae, y, clean_input, n, seed
+        As for `training_codes`.
 
     Returns
     -------
@@ -161,13 +197,37 @@ def mixture_prior(vae: VAE, y: Tensor, clean_input: bool, n: int = 6000, seed: i
     """
     if len(y) < max(6, 2 * vae.n_latent):
         return Prior.standard(vae.n_latent).to(y)
-    order = torch.randperm(len(y), generator=torch_generator(seed, "prior curves"))
-    curve = order.repeat(-(-n // len(y)))[:n]
-    chosen = y[curve.to(y.device)]
-    normal = lambda purpose, *shape: torch.randn(shape, generator=torch_generator(seed, purpose), dtype=y.dtype).to(y.device)
-    if clean_input:
-        chosen = chosen + vae.decoder.sigma * normal("prior noise", *chosen.shape)
-    codes = reparametrize(vae.encoder(chosen), normal("prior draws", n, vae.n_latent))
-    mixture = fit_mixture(codes.double().cpu().numpy(), curve.numpy(), seed=seed)
+    codes, curve = training_codes(vae, y, clean_input, n, seed)
+    mixture = fit_mixture(codes, curve, seed=seed)
     parts = mixture.weights_ / mixture.weights_.sum(), mixture.means_, np.linalg.cholesky(mixture.covariances_)
     return Prior(*(torch.as_tensor(a, dtype=y.dtype, device=y.device) for a in parts))
+
+# %% ../nbs/40_latent.ipynb #0989b167
+def flow_prior(vae: VAE, y: Tensor, clean_input: bool, n: int = 50_000, max_steps: int = 1500, seed: int = 0, **sizes) -> FlowPrior | Prior:
+    """A neural spline flow fitted to the aggregate posterior, as prior.
+
+    Parameters
+    ----------
+    vae, y, clean_input, n, seed
+        As for `training_codes`.
+    max_steps : int
+        Optimiser steps; the weights with the best likelihood of curves that were set aside are kept.
+    **sizes
+        For `FlowPrior`.
+
+    Returns
+    -------
+    FlowPrior
+        Or the standard normal if there are too few curves.
+    """
+    if len(y) < max(6, 2 * vae.n_latent):
+        return Prior.standard(vae.n_latent).to(y)
+    codes, curve = training_codes(vae, y, clean_input, n, seed)
+    aside = np.isin(curve, stream(seed, "flow prior").permutation(len(y))[: max(1, len(y) // 3)])
+    codes = torch.as_tensor(codes, dtype=y.dtype, device=y.device)
+    flow = FlowPrior(vae.n_latent, **sizes).to(y)
+    init_weights(flow, seed)
+    loss = lambda model, batch, kl_weight, generator: -model().log_prob(batch[0]).mean()
+    budget = TrainConfig(max_steps=max_steps, eval_every=max(1, max_steps // 15), kl_warmup=0.0, seed=seed)
+    fit(flow, loss, (codes[~aside],), (codes[aside],), budget)
+    return flow

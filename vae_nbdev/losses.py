@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['gaussian_log_likelihood', 'kl_diagonal', 'kl_full', 'kl_to_standard_normal', 'elbo', 'loss_from_bound',
-           'importance_weighted_bound', 'implied_sigma']
+           'free_bits_penalty', 'importance_weighted_bound', 'implied_sigma']
 
 # %% ../nbs/20_losses.ipynb #be5bd206
 import math
@@ -121,6 +121,11 @@ def elbo(log_likelihood: Tensor, kl: Tensor, beta: float = 1.0) -> Tensor:
 def loss_from_bound(bound: Tensor) -> Tensor:
     """What an optimiser minimises: minus the bound, averaged over curves [nats per curve]."""
     return -bound.mean()
+
+# %% ../nbs/20_losses.ipynb #4b119bd7
+def free_bits_penalty(kl_per_latent: Tensor, free_bits: float) -> Tensor:
+    """What free bits add to the loss: Σ max(0, free_bits − KL) over latents, from the mean KL of each (d,) [nats]."""
+    return torch.relu(free_bits - kl_per_latent).sum()
 
 # %% ../nbs/20_losses.ipynb #249bdbb3
 def importance_weighted_bound(log_weights: Tensor, dim: int = 0) -> Tensor:

@@ -1,0 +1,148 @@
+"""How far from the exact evidence? `python benchmarks/fidelity.py [ROW ...]`; without arguments, every row.
+
+Trains each row of the tables in *How good is it? Counting nats* with three seeds and scores it on 2 000 held-out
+curves and, at the end, on the 80 reference curves. Results go to benchmarks/fidelity.json as they come; what is there
+already is not run again. Two processes, one thread each. A row may use its curves and fresh noise, nothing else.
+"""
+import argparse
+import json
+import os
+import sys
+import warnings
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"
+RESULTS = Path(__file__).with_name("fidelity.json")
+SEEDS, HELD_OUT, HELD_OUT_SEED = (0, 1, 2), 2000, 4_242_001
+
+DEFAULT = {"default, 20 000 clean": (20_000, True), "default, 1 600 clean": (1600, True), "default, 1 600 measured": (1600, False)}
+ROWS = {f"{name}, {sigma:g} km/s": ("vae", n, clean, sigma, {}) for sigma in (5.0, 2.0) for name, (n, clean) in DEFAULT.items()}
+ROWS |= {f"best, 100 000 clean, {sigma:g} km/s": ("vae", 100_000, True, sigma, {"preset": "best"}) for sigma in (5.0, 2.0)}
+for kind, label in (("mixture", "PCA + mixture"), ("ppca", "PPCA")):
+    ROWS |= {f"{label}, {name.split(', ')[1]}, {sigma:g} km/s": (kind, n, clean, sigma, {}) for sigma in (5.0, 2.0) for name, (n, clean) in DEFAULT.items()}
+ROWS |= {f"published network, {prior}, 1 600 clean, 5 km/s": ("published", 1600, True, 5.0, {"prior": prior}) for prior in ("N(0, I)", "fitted normal")}
+
+CHANGES = {
+    "as it is": {}, "Adam alone": {"optimiser": "adam", "learning_rate": 2e-3}, "depth 2": {"depth": 2}, "depth 4": {"depth": 4},
+    "width 64": {"width": 64}, "width 256": {"width": 256}, "ReLU": {"activation": "relu"}, "learning rate × 2": {"learning_rate": 2e-3},
+    "twice the steps": {"max_steps": 4000}, "batches grow × 2": {"batch_growth": 2}, "averaged weights": {"average": 0.995},
+    "prior: N(0, I)": {"prior": "normal"}, "prior: mixture, after": {"prior": "mixture", "prior_training": "after"},
+    "prior: mixture, joint": {"prior": "mixture", "prior_training": "joint"}, "prior: flow, after": {"prior": "flow", "prior_training": "after"},
+    "posterior: diagonal": {"posterior_family": "diagonal"}, "posterior: flow": {"posterior_family": "flow"},
+    "bound: importance-weighted, 4 draws": {"objective": "iwae", "n_importance": 4},
+}  # fmt: skip
+ABLATION = {f"ablation: {name}": ("vae", 20_000, True, 5.0, {"max_steps": 2000} | change) for name, change in CHANGES.items()}
+
+
+def held_out(sigma: float):
+    """Held-out curves with noise (N, R), noise-free, and their exact log evidence and its error; computed once and kept beside the results."""
+    import numpy as np
+
+    from vae_nbdev.core import stream
+    from vae_nbdev.evaluation import exact_evidence
+    from vae_nbdev.simulate import ROTATION_CURVES, simulate
+
+    path = RESULTS.with_name(f"held_out_{sigma:g}.npz")
+    if not path.exists():
+        clean = simulate(HELD_OUT, seed=HELD_OUT_SEED).values
+        x = clean + sigma * stream(HELD_OUT_SEED, "noise", int(10 * sigma)).standard_normal(clean.shape)
+        exact = exact_evidence(ROTATION_CURVES, x, sigma, n_draws=1024, min_ess=2000)
+        np.savez(path, x=x, clean=clean, exact=exact.log_evidence, error=exact.standard_error)
+    with np.load(path) as stored:
+        return {k: stored[k] for k in stored}
+
+
+def make(kind: str, n: int, clean: bool, sigma: float, options: dict, seed: int):
+    """Train the model of one row with one seed."""
+    from vae_nbdev.core import stream
+    from vae_nbdev.estimator import CurveVAE
+    from vae_nbdev.evaluation import PPCA, PCAMixture
+    from vae_nbdev.simulate import simulate
+
+    X = simulate(n, seed=100 + seed).values
+    if not clean:
+        X = X + sigma * stream(100 + seed, "noise", int(10 * sigma)).standard_normal(X.shape)
+    if kind == "vae":
+        return CurveVAE(noise=sigma, clean_input=clean, random_state=seed, **options).fit(X)
+    if kind == "published":
+        from published import Published
+
+        return Published(sigma, seed=seed, **options).fit(X)
+    return (PPCA(4, noise=sigma, clean_input=clean) if kind == "ppca" else PCAMixture(noise=sigma, clean_input=clean, seed=seed)).fit(X)
+
+
+def judge(model, sigma: float, data: dict, two_samples: bool) -> dict:
+    """Gap to the exact evidence, distance of the ELBO, and, if asked for, two-sample tests."""
+    from dataclasses import asdict
+    from importlib.resources import files
+
+    import numpy as np
+
+    from vae_nbdev.evaluation import gap_summary, model_evidence, two_sample_tests
+    from vae_nbdev.inference import Evidence
+    from vae_nbdev.simulate import simulate
+
+    known = lambda value, error: Evidence(value, error, np.full(len(value), np.inf), np.zeros(len(value), int), np.zeros((len(value), 0, 0)))
+    scored = model_evidence(model, data["x"])
+    out = {"gap": asdict(gap_summary(known(data["exact"], data["error"]), scored))}
+    with np.load(files("vae_nbdev") / "data" / "exact_evidence.npz") as reference:
+        x = reference["velocity_clean"] + sigma * reference["noise_unit"]
+        out["gap_80"] = asdict(gap_summary(reference[f"log_evidence_sigma{sigma:g}"], model_evidence(model, x)))
+    if hasattr(model, "elbo"):
+        slack = scored.log_evidence - model.elbo(data["x"])
+        out["log_p_minus_elbo"] = {"mean": float(slack.mean()), "standard_error": float(slack.std() / len(slack) ** 0.5)}
+    if two_samples:
+        tests = two_sample_tests(simulate(4000, seed=HELD_OUT_SEED + 1).values, model.sample(4000, seed=HELD_OUT_SEED))
+        out["two_sample"] = {name: [t.accuracy, t.standard_error] for name, t in tests.items()}
+    return out
+
+
+def job(name: str, row: tuple, seed: int) -> tuple[str, int, dict]:
+    """One row with one seed."""
+    import torch
+
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    model = make(*row, seed)
+    two_samples = row[0] == "published" or row[4].get("preset") == "best" or (row[0] in ("vae", "mixture") and row[3] == 5.0 and seed == 0 and not name.startswith("ablation"))
+    return name, seed, judge(model, row[3], held_out(row[3]), two_samples)
+
+
+def main() -> int:
+    """Run what is missing and print a line for each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("row", nargs="*", help="beginnings of the rows to run (default: all)")
+    parser.add_argument("--list", action="store_true", help="list the rows")
+    parser.add_argument("--workers", type=int, default=2)
+    args = parser.parse_args()
+    rows = {k: v for k, v in (ROWS | ABLATION).items() if not args.row or any(k.startswith(r) for r in args.row)}
+    if args.list:
+        print(*rows, sep="\n")
+        return 0
+    from vae_nbdev.core import atomic_path
+
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    todo = [(name, seed) for seed in SEEDS for name in rows if str(seed) not in results.get(name, {})]
+    sys.path.insert(0, str(Path(__file__).parent))
+    with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
+        list(pool.map(held_out, sorted({rows[name][3] for name, _ in todo})))
+        futures = {pool.submit(job, name, rows[name], seed): (name, seed) for name, seed in todo}
+        for future in as_completed(futures):
+            try:
+                name, seed, found = future.result()
+            except Exception as error:
+                print(f"{futures[future]}: FAILED: {type(error).__name__}: {error}", flush=True)
+                continue
+            stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+            stored.setdefault(name, {})[str(seed)] = found
+            with atomic_path(RESULTS) as part:
+                part.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n")
+            gap, slack = found["gap"], found.get("log_p_minus_elbo", {"mean": float("nan")})
+            print(f"{name:<50} seed {seed}: gap {gap['mean']:.3f} ± {gap['standard_error']:.3f}, median {gap['median']:.3f}, log p − ELBO {slack['mean']:.3f}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

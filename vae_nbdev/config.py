@@ -43,7 +43,7 @@ class TrainConfig:
     max_steps: int = 12_000  # optimiser steps
     batch_size: int = 512  # curves per step; all of them when there are fewer
     batch_growth: int = 1  # factor by which batches grow for the last two fifths of the steps
-    optimiser: Literal["adam", "muon"] = "adam"  # muon: for the matrices of hidden layers; Adam for everything else
+    optimiser: Literal["adam", "muon"] = "adam"  # muon: for the matrices of stacks of layers; Adam for the rest
     learning_rate: float = 3e-3  # peak rate of Adam; Muon's is ten times as large
     lr_warmup: float = 0.02  # fraction of the steps in which the rate climbs linearly to its peak
     lr_final: float = 0.0  # rate at the last step as a fraction of the peak, reached along a half cosine
@@ -61,7 +61,7 @@ class TrainConfig:
 class EstimatorConfig:
     """Arguments of `CurveVAE`, which are also the options of `vae_nbdev train`."""
 
-    preset: Literal["default", "best"] = "default"  # recipe: "default" takes about a minute, "best" has no such limit
+    preset: Literal["default", "best"] = "default"  # recipe: "default" takes about a minute, "best" as long as it helps
     n_latent: int = NetworkConfig.n_latent  # dimensions of the latent space; those that are not needed stay at the prior
     noise: float | str = "learn"  # standard deviation of the noise, in the unit of the data; "learn" or "learn_per_radius" estimate it
     clean_input: bool = False  # True: the curves carry no noise yet, and fresh noise is drawn at every step
@@ -117,7 +117,7 @@ def recipe(n_curves: int, clean_input: bool, preset: str = "default") -> Recipe:
     clean_input : bool
         Whether they are noise-free, so that fresh noise can be drawn at every step.
     preset : {"default", "best"}
-        About a minute, or as long as it takes.
+        About a minute, or as long as it helps: clean curves only, since measured ones are learned by heart when one goes on.
     """
     if not clean_input:  # the encoder begins to remember the curves; the best weights come early
         return Recipe(max_steps=min(max(int(0.75 * n_curves), 800), 8000))

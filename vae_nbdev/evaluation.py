@@ -168,7 +168,7 @@ def gap_summary(exact: Evidence | ArrayLike, model: Evidence | ArrayLike, *, min
     with np.errstate(over="ignore", invalid="ignore"):
         second, second_error = _mean_error(np.expm1(-gap) + gap)
     computing = float(np.hypot(*(e.standard_error.mean() for e in parts)))
-    if mean < -3 * math.hypot(error, computing):
+    if mean < -3 * error:
         raise BetterThanTruth(f"the model is {-mean:.3g} ± {error:.2g} nats per curve better than the truth, which is impossible: "
                               "look for a wrong unit or noise, or for curves that are not from this family")
     low = ~((parts[0].ess >= min_ess) & (parts[1].ess >= min_ess))
@@ -1008,6 +1008,11 @@ def _material(model, held_out, clean, train, family, noise, clean_input, n_gener
     reference = None if clean is None else _values(clean, "clean", n_radii)
     if reference is not None and len(reference) != len(X):
         raise InputError(f"there are {len(X)} held-out and {len(reference)} clean curves; clean must be the held-out curves without noise")
+    if family is None and len(X) < 20:
+        raise InputError(f"held_out has {len(X)} curves; without a family at least 20 are needed, half of them to stand for the truth")
+    own = getattr(model, "noise_", None)
+    if own is not None and not np.allclose(own, noise, rtol=1e-3):
+        raise InputError(f"noise is {np.ravel(noise)[0]:g}, but the model was fitted for a noise of {np.ravel(own)[0]:g}; judge it on curves with that noise")
     noisy, exact = X, None
     if family is not None:
         family = replace(family, radius=radius)

@@ -461,6 +461,8 @@ def _with_tails(q: StudentMixture) -> StudentMixture:
 # %% ../nbs/41_inference.ipynb #bb99c46e
 def _search_prior(prior, codes: Tensor) -> Prior:
     """The prior that the search uses: a mixture itself, for a flow (which has `push`) the normal with the moments of its draws (M, d)."""
+    if hasattr(prior, "fixed"):  # a mixture that is still being trained
+        return prior.fixed()
     if not hasattr(prior, "push"):
         return prior
     scale_tril = torch.linalg.cholesky(torch.cov(codes.T).reshape(codes.shape[1], -1))

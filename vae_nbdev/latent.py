@@ -44,6 +44,8 @@ def posterior_moments(vae: VAE, y: Tensor, chunk: int = 2048, n_draws: int = 512
     covariance : ndarray, shape (N, d, d)
     """
     means, covariances = [], []
+    if getattr(vae.encoder, "flow", None) is not None:
+        chunk = max(1, 2**16 // n_draws)  # a flow keeps many numbers for each draw
     for part in y.split(chunk):
         q = vae.encoder(part)
         if isinstance(q, NormalizingFlow):

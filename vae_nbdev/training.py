@@ -278,8 +278,8 @@ def fit(
     checked(config)
     batches = batch_schedule(len(data[0]), config)
     state = _State(model, make_optimisers(model, config), History(), {}, {})
-    running = torch.zeros((), dtype=torch.float64, device=data[0].device)
-    marks = [[list(t.shape), float(t.double().sum())] for t in data]
+    running = torch.zeros((), dtype=torch.float32 if data[0].device.type == "mps" else torch.float64, device=data[0].device)
+    marks = [[list(t.shape), float(t.cpu().double().sum())] for t in data]
     if resume and checkpoint is not None and Path(checkpoint).exists():
         running = _load_checkpoint(Path(checkpoint), state, config, marks).to(running.device)
     bar = tqdm(total=config.max_steps, initial=state.step, disable=not verbose, desc="training", unit="step", mininterval=0.5)

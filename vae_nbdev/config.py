@@ -6,7 +6,7 @@
 __all__ = ['GridConfig', 'NetworkConfig', 'TrainConfig', 'EstimatorConfig', 'Recipe', 'recipe', 'checked']
 
 # %% ../nbs/00_config.ipynb #cc4507e5
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Literal
 
@@ -121,10 +121,11 @@ def recipe(n_curves: int, clean_input: bool, preset: str = "default") -> Recipe:
     """
     if not clean_input:  # the encoder begins to remember the curves; the best weights come early
         return Recipe(max_steps=min(max(int(0.75 * n_curves), 800), 8000))
+    if preset == "default":
+        return Recipe(max_steps=6000 if n_curves < 5000 else 10_000)
     if n_curves < 5000:
-        return Recipe(max_steps=6000 if preset == "default" else 12_000)
-    many = Recipe(prior="flow", prior_training="joint", optimiser="muon", learning_rate=1e-3, grad_clip=10.0, max_steps=3000)
-    return many if preset == "default" else replace(many, depth=4, batch_growth=2, max_steps=15_000)
+        return Recipe(max_steps=12_000)
+    return Recipe(prior="flow", prior_training="joint", depth=4, max_steps=15_000, optimiser="muon", learning_rate=1e-3, grad_clip=10.0, batch_growth=2)
 
 # %% ../nbs/00_config.ipynb #f9c3a753
 _RANGES = {  # name → (smallest allowed, largest allowed)

@@ -183,14 +183,28 @@ def training_codes(vae: VAE, y: Tensor, clean_input: bool, n: int, seed: int = 0
     codes = reparametrize(vae.encoder(chosen), normal("prior draws", n, vae.n_latent))
     return codes.double().cpu().numpy(), curve.numpy()
 
+# %% ../nbs/40_latent.ipynb #8b3ecdb3
+def _averaged_mixture(codes: np.ndarray, size: int, n_starts: int, seed: int) -> Prior:
+    """Average of mixtures of so many normals, each fitted to another part of the codes (N, d); a `Prior` in float64."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a mixture that still improves a little is good enough
+        parts = [GaussianMixture(size, reg_covar=1e-6, random_state=seed + i, max_iter=100).fit(c) for i, c in enumerate(np.array_split(codes, n_starts))]
+    weights = np.concatenate([p.weights_ / p.weights_.sum() / n_starts for p in parts])
+    means, covariances = (np.concatenate([getattr(p, name) for p in parts]) for name in ("means_", "covariances_"))
+    return Prior(*(torch.from_numpy(a) for a in (weights, means, np.linalg.cholesky(covariances))))
+
 # %% ../nbs/40_latent.ipynb #2f6d4a2f
-def mixture_prior(vae: VAE, y: Tensor, clean_input: bool, n: int = 6000, seed: int = 0) -> Prior:
-    """A Gaussian mixture fitted to the aggregate posterior, as prior.
+def mixture_prior(vae: VAE, y: Tensor, clean_input: bool, n: int = 24_000, n_starts: int = 6, max_components: int = 64, seed: int = 0) -> Prior:
+    """Gaussian mixtures fitted to the aggregate posterior and averaged, as prior.
 
     Parameters
     ----------
     vae, y, clean_input, n, seed
         As for `training_codes`.
+    n_starts : int
+        Mixtures that are averaged.
+    max_components : int
+        Normals in each of them, at most.
 
     Returns
     -------
@@ -200,9 +214,11 @@ def mixture_prior(vae: VAE, y: Tensor, clean_input: bool, n: int = 6000, seed: i
     if len(y) < max(6, 2 * vae.n_latent):
         return Prior.standard(vae.n_latent).to(y)
     codes, curve = training_codes(vae, y, clean_input, n, seed)
-    mixture = fit_mixture(codes, curve, seed=seed)
-    parts = mixture.weights_ / mixture.weights_.sum(), mixture.means_, np.linalg.cholesky(mixture.covariances_)
-    return Prior(*(torch.as_tensor(a, dtype=y.dtype, device=y.device) for a in parts))
+    aside = np.isin(curve, stream(seed, "mixture").permutation(len(y))[: max(1, len(y) // 3)])
+    sizes = [1] + [k for k in (4, 8, 16, 32, 64) if k <= max_components and 5 * k * vae.n_latent <= (~aside).sum() // n_starts]
+    judge = torch.from_numpy(codes[aside])
+    scores = [float(_averaged_mixture(codes[~aside], k, n_starts, seed)().log_prob(judge).mean()) for k in sizes]
+    return _averaged_mixture(codes, sizes[int(np.argmax(scores))], n_starts, seed).to(y)
 
 # %% ../nbs/40_latent.ipynb #0989b167
 def flow_prior(vae: VAE, y: Tensor, clean_input: bool, n: int = 50_000, max_steps: int = 1500, seed: int = 0, **sizes) -> FlowPrior | Prior:

@@ -293,9 +293,28 @@ class TrainedMixture(nn.Module):
         """Draw n codes (n, d)."""
         return self.fixed().sample(n, generator)
 
+# %% ../nbs/31_vae.ipynb #7deffa9e
+class _Asinh(Transform):
+    """The map z → asinh z of each code."""
+
+    domain = codomain = constraints.real
+    bijective, sign = True, +1
+
+    def _call(self, z: Tensor) -> Tensor:
+        return torch.asinh(z)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return torch.sinh(y)
+
+    def log_abs_det_jacobian(self, z: Tensor, y: Tensor) -> Tensor:
+        return -0.5 * torch.log1p(z**2)
+
+    def call_and_ladj(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        return self._call(z), self.log_abs_det_jacobian(z, None)
+
 # %% ../nbs/31_vae.ipynb #21a3f2aa
 class FlowPrior(nn.Module):
-    """A neural spline flow as prior: standard normal numbers, bent by invertible splines.
+    """A neural spline flow as prior: standard normal numbers, bent by invertible splines, with tails as long as need be.
 
     Parameters
     ----------
@@ -320,11 +339,12 @@ class FlowPrior(nn.Module):
 
     def forward(self) -> NormalizingFlow:
         """The distribution, with event shape (d,)."""
-        return self.flow()
+        bend = self.flow()
+        return NormalizingFlow(ComposedTransform(_Asinh(), bend.transform), bend.base)
 
     def push(self, u: Tensor) -> Tensor:
         """Standard normal numbers (..., d) → codes (..., d)."""
-        return self.flow().transform.inv(u)
+        return self().transform.inv(u)
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:

@@ -65,12 +65,19 @@ def _guess_noise(centred: np.ndarray) -> float:
 
 # %% ../nbs/50_estimator.ipynb #70ecfe92
 @torch.no_grad()
-def _settle_noise(vae: VAE, y: torch.Tensor, seed: int, n_draws: int = 8) -> None:
-    """Set a learned sigma to the root mean square residual of curves y (N, R) under the encoder's posteriors."""
+def _settle_noise(vae: VAE, y: torch.Tensor, held_out: torch.Tensor | None, seed: int, n_draws: int = 8) -> None:
+    """Set a learned sigma to the root mean square residual under the encoder's posteriors.
+
+    The residuals of the held-out curves say how large the noise is; how it varies with radius is taken from all curves.
+    """
     eps = torch.randn(n_draws, 1, vae.n_latent, generator=torch_generator(seed, "noise"), dtype=y.dtype)
     residual = lambda part: part - vae.decoder.mean(reparametrize(vae.encoder(part), eps.expand(-1, len(part), -1)))
-    squares = sum(residual(part).double().square().mean(0).sum(0) for part in y.split(256)) / len(y)  # (R,)
-    rms = (squares if vae.decoder.log_sigma.ndim else squares.mean()).sqrt()
+    squares = lambda y: sum(residual(part).double().square().mean(0).sum(0) for part in y.split(256)) / len(y)  # (R,)
+    level = squares(y if held_out is None else held_out).mean()
+    if vae.decoder.log_sigma.ndim:
+        shape = squares(y if held_out is None else torch.cat([y, held_out]))
+        level = shape * (level / shape.mean())
+    rms = level.sqrt()
     vae.decoder.log_sigma.copy_(torch.maximum(rms - vae.decoder.sigma_floor, 1e-6 * rms).log())
 
 # %% ../nbs/50_estimator.ipynb #90bd0a24
@@ -78,7 +85,25 @@ def _chosen_recipe(config: EstimatorConfig, n_curves: int) -> Recipe:
     """Recipe for so many training curves, with whatever the user has chosen put in its place."""
     names = {f.name for f in fields(Recipe)} & {f.name for f in fields(EstimatorConfig)}
     chosen = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
-    return checked(replace(recipe(n_curves, config.clean_input, config.preset), **chosen))
+    r = checked(replace(recipe(n_curves, config.clean_input, config.preset), **chosen))
+    if config.objective == "iwae" and config.prior_training is None:  # its q is a proposal, and no prior should be fitted to that
+        r = replace(r, prior_training="joint")
+    if config.free_bits and config.prior_training is None:  # each latent needs a divergence of its own
+        r = replace(r, prior_training="after")
+    return r
+
+# %% ../nbs/50_estimator.ipynb #1a314743
+def _check_choices(config: EstimatorConfig, r: Recipe) -> None:
+    """Raise an InputError for options that contradict each other."""
+    if config.objective == "iwae":
+        if config.n_importance < 2:
+            raise InputError(f"objective='iwae' with n_importance={config.n_importance} is the ELBO; give at least 2 draws")
+        if config.beta != 1 or config.free_bits:
+            raise InputError("objective='iwae' has no KL term of its own; leave beta at 1 and free_bits at 0")
+        if r.prior_training == "after" and r.prior != "normal":
+            raise InputError("objective='iwae' makes the encoder a proposal, to which no prior can be fitted; choose prior_training='joint'")
+    if config.free_bits and (r.posterior_family == "flow" or (r.prior_training == "joint" and r.prior != "normal")):
+        raise InputError("free_bits needs a normal posterior, and a prior that is normal while training: prior_training='after' or prior='normal'")
 
 # %% ../nbs/50_estimator.ipynb #da6473e7
 def _check_radius(found: np.ndarray, wanted: np.ndarray) -> None:
@@ -97,7 +122,8 @@ class CurveVAE(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     preset : {"default", "best"}
-        The default chooses a recipe that takes about a minute on two cores; "best" is the most faithful one, without that limit.
+        The default chooses a recipe that takes about a minute on two cores; "best" trains clean curves as long as it helps
+        (measured ones are learned by heart when one goes on).
     n_latent : int
         Dimensions of the latent space.
     noise : float, array-like of shape (R,), "learn" or "learn_per_radius"
@@ -228,7 +254,8 @@ class CurveVAE(TransformerMixin, BaseEstimator):
         floor = 1e-4 * spread / float(units.scale[0]) if known is None else 0.0
         device = resolve_device(config.device)
         data = units.to_model(train)
-        r = self.recipe_ = _chosen_recipe(config, len(train))
+        r = self.recipe_ = _chosen_recipe(config, len(X))
+        _check_choices(config, r)
         network = NetworkConfig(
             config.n_latent, r.width, r.depth, config.activation, r.posterior_family, prior=r.prior if r.prior_training == "joint" else "normal",
             flow_transforms=r.flow_transforms, flow_width=r.flow_width, flow_bins=r.flow_bins,
@@ -237,7 +264,7 @@ class CurveVAE(TransformerMixin, BaseEstimator):
         model = preconditioned_vae(data, network, noise_in_data=not config.clean_input, learn_sigma=learn, sigma_floor=floor, seed=config.random_state)
         budget = TrainConfig(
             max_steps=r.max_steps, batch_size=config.batch_size, batch_growth=r.batch_growth, optimiser=r.optimiser, learning_rate=r.learning_rate,
-            grad_clip=r.grad_clip, average=r.average, beta=config.beta, eval_every=max(1, min(100, r.max_steps // 10)), seed=config.random_state,
+            grad_clip=r.grad_clip, average=r.average, beta=config.beta, kl_warmup=0.0 if config.objective == "iwae" else TrainConfig.kl_warmup, eval_every=max(1, min(100, r.max_steps // 10)), seed=config.random_state,
         )  # fmt: skip
         loss = vae_loss(config.clean_input, config.objective, config.n_importance, config.free_bits)
         held_out = None if validation is None else (units.to_model(validation).to(device),)
@@ -245,7 +272,7 @@ class CurveVAE(TransformerMixin, BaseEstimator):
             history = fit(model.to(device), loss, (data.to(device),), held_out, budget, verbose=bool(config.verbose))
             model = model.cpu()
             if known is None:
-                _settle_noise(model, units.to_model(train if validation is None else validation), config.random_state)
+                _settle_noise(model, data, None if validation is None else units.to_model(validation), config.random_state)
             self._finish_prior(model, units.to_model(X))
         self._set_fitted(model.double(), units, radius, history)
         if noise_free or (known is None and float(self.vae_.decoder.sigma.min()) < 1.5 * floor):

@@ -122,7 +122,7 @@ def recipe(n_curves: int, clean_input: bool, preset: str = "default") -> Recipe:
     if not clean_input:  # the encoder begins to remember the curves; the best weights come early
         return Recipe(max_steps=min(max(int(0.75 * n_curves), 800), 8000))
     if preset == "default":
-        return Recipe(max_steps=6000 if n_curves < 5000 else 10_000)
+        return Recipe(max_steps=6000) if n_curves < 5000 else Recipe(max_steps=10_000, learning_rate=2e-3, grad_clip=20.0)
     if n_curves < 5000:
         return Recipe(max_steps=12_000)
     return Recipe(prior="flow", prior_training="joint", depth=4, max_steps=15_000, optimiser="muon", learning_rate=1e-3, grad_clip=10.0, batch_growth=2)

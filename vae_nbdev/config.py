@@ -6,7 +6,7 @@
 __all__ = ['GridConfig', 'NetworkConfig', 'TrainConfig', 'EstimatorConfig', 'Recipe', 'recipe', 'checked']
 
 # %% ../nbs/00_config.ipynb #cc4507e5
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Literal
 
@@ -75,6 +75,7 @@ class EstimatorConfig:
     width: int | None = None  # units in each hidden layer; None: the recipe's
     depth: int | None = None  # hidden layers in encoder and decoder; None: the recipe's
     activation: Literal["silu", "relu", "gelu", "tanh"] = NetworkConfig.activation  # non-linearity
+    stretch: Literal["none", "asinh"] | None = None  # asinh: for positive curves that vary by factors; None: the recipe's
     max_steps: int | None = None  # optimiser steps; None: the recipe's
     batch_size: int = TrainConfig.batch_size  # curves per step
     optimiser: Literal["adam", "muon"] | None = None  # None: the recipe's
@@ -96,6 +97,7 @@ class Recipe:
     prior_training: Literal["joint", "after"] = "after"  # trained with the rest, or fitted to the codes afterwards
     width: int = NetworkConfig.width  # units in each hidden layer
     depth: int = NetworkConfig.depth  # hidden layers in encoder and decoder
+    stretch: Literal["none", "asinh"] = "none"  # of the curves, before encoder and after decoder
     max_steps: int = 6000  # optimiser steps
     optimiser: Literal["adam", "muon"] = "adam"  # of the matrices of hidden layers
     learning_rate: float = TrainConfig.learning_rate  # peak rate of Adam
@@ -116,16 +118,16 @@ def recipe(n_curves: int, clean_input: bool, preset: str = "default") -> Recipe:
         Curves to train on.
     clean_input : bool
         Whether they are noise-free, so that fresh noise can be drawn at every step.
+        The recipe for few of them stretches the curves, which `CurveVAE` leaves out if one is negative.
     preset : {"default", "best"}
         About a minute, or as long as it helps: clean curves only, since measured ones are learned by heart when one goes on.
     """
     if not clean_input:  # the encoder begins to remember the curves; the best weights come early
         return Recipe(max_steps=min(max(int(0.75 * n_curves), 800), 8000))
-    if preset == "default":
-        return Recipe(max_steps=6000) if n_curves < 5000 else Recipe(max_steps=10_000, learning_rate=2e-3, grad_clip=20.0)
     if n_curves < 5000:
-        return Recipe(max_steps=12_000)
-    return Recipe(prior="flow", prior_training="joint", depth=4, max_steps=15_000, optimiser="muon", learning_rate=1e-3, grad_clip=10.0, batch_growth=2)
+        return Recipe(stretch="asinh", max_steps=6000 if preset == "default" else 12_000)
+    many = Recipe(prior="flow", prior_training="joint", max_steps=4000, optimiser="muon", learning_rate=1e-3, grad_clip=10.0)
+    return many if preset == "default" else replace(many, depth=4, max_steps=15_000, batch_growth=2)
 
 # %% ../nbs/00_config.ipynb #f9c3a753
 _RANGES = {  # name → (smallest allowed, largest allowed)

@@ -30,7 +30,7 @@ from .curves import CurveSet
 from .inference import _rows_at_once, vae_evidence
 from .latent import active_units, decode, flow_prior, kl_per_latent, mixture_prior, posterior_moments
 from .training import History, fit
-from .vae import VAE, Decoder, Encoder, FlowPrior, Prior, PrincipalCoordinates, TrainedMixture, preconditioned_vae, reparametrize, vae_loss
+from .vae import VAE, Decoder, Encoder, FlowPrior, Prior, PrincipalCoordinates, StretchedCoordinates, TrainedMixture, preconditioned_vae, reparametrize, vae_loss
 
 # %% ../nbs/50_estimator.ipynb #68311036
 def _known_noise(noise, errors, shape: tuple[int, int]) -> np.ndarray | None:
@@ -81,11 +81,12 @@ def _settle_noise(vae: VAE, y: torch.Tensor, held_out: torch.Tensor | None, seed
     vae.decoder.log_sigma.copy_(torch.maximum(rms - vae.decoder.sigma_floor, 1e-6 * rms).log())
 
 # %% ../nbs/50_estimator.ipynb #90bd0a24
-def _chosen_recipe(config: EstimatorConfig, n_curves: int) -> Recipe:
-    """Recipe for so many training curves, with whatever the user has chosen put in its place."""
+def _chosen_recipe(config: EstimatorConfig, n_curves: int, positive: bool = True) -> Recipe:
+    """Recipe for so many training curves, all of them positive or not, with whatever the user has chosen put in its place."""
     names = {f.name for f in fields(Recipe)} & {f.name for f in fields(EstimatorConfig)}
     chosen = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
-    r = checked(replace(recipe(n_curves, config.clean_input, config.preset), **chosen))
+    r = recipe(n_curves, config.clean_input, config.preset)
+    r = checked(replace(r, **({} if positive else {"stretch": "none"}) | chosen))
     if config.objective == "iwae" and config.prior_training is None:  # its q is a proposal, and no prior should be fitted to that
         r = replace(r, prior_training="joint")
     if config.free_bits and config.prior_training is None:  # each latent needs a divergence of its own
@@ -149,6 +150,8 @@ class CurveVAE(TransformerMixin, BaseEstimator):
         Where the curves are given; the column number if None.
     width, depth, activation
         Hidden layers of encoder and decoder.
+    stretch : {"none", "asinh"}, optional
+        Whether the network works with the asinh of the curves: for positive quantities that vary by factors.
     max_steps : int, optional
         Optimiser steps.
     batch_size : int
@@ -196,7 +199,7 @@ class CurveVAE(TransformerMixin, BaseEstimator):
     def __init__(
         self, preset=_DEFAULT.preset, n_latent=_DEFAULT.n_latent, noise=_DEFAULT.noise, clean_input=_DEFAULT.clean_input, posterior_family=_DEFAULT.posterior_family,
         prior=_DEFAULT.prior, prior_training=_DEFAULT.prior_training, objective=_DEFAULT.objective, n_importance=_DEFAULT.n_importance, beta=_DEFAULT.beta,
-        free_bits=_DEFAULT.free_bits, radius=None, width=_DEFAULT.width, depth=_DEFAULT.depth, activation=_DEFAULT.activation,
+        free_bits=_DEFAULT.free_bits, radius=None, width=_DEFAULT.width, depth=_DEFAULT.depth, activation=_DEFAULT.activation, stretch=_DEFAULT.stretch,
         max_steps=_DEFAULT.max_steps, batch_size=_DEFAULT.batch_size, optimiser=_DEFAULT.optimiser, learning_rate=_DEFAULT.learning_rate,
         batch_growth=_DEFAULT.batch_growth, average=_DEFAULT.average,
         validation_fraction=_DEFAULT.validation_fraction, random_state=_DEFAULT.random_state, device=_DEFAULT.device, verbose=_DEFAULT.verbose,
@@ -216,6 +219,7 @@ class CurveVAE(TransformerMixin, BaseEstimator):
         self.width = width
         self.depth = depth
         self.activation = activation
+        self.stretch = stretch
         self.max_steps = max_steps
         self.batch_size = batch_size
         self.optimiser = optimiser
@@ -254,14 +258,15 @@ class CurveVAE(TransformerMixin, BaseEstimator):
         floor = 1e-4 * spread / float(units.scale[0]) if known is None else 0.0
         device = resolve_device(config.device)
         data = units.to_model(train)
-        r = self.recipe_ = _chosen_recipe(config, len(X))
+        r = self.recipe_ = _chosen_recipe(config, len(X), bool((X >= 0).all()))
         _check_choices(config, r)
         network = NetworkConfig(
             config.n_latent, r.width, r.depth, config.activation, r.posterior_family, prior=r.prior if r.prior_training == "joint" else "normal",
             flow_transforms=r.flow_transforms, flow_width=r.flow_width, flow_bins=r.flow_bins,
         )  # fmt: skip
         learn = known is None and ("per_radius" if self.noise == "learn_per_radius" else True)
-        model = preconditioned_vae(data, network, noise_in_data=not config.clean_input, learn_sigma=learn, sigma_floor=floor, seed=config.random_state)
+        zero = units.to_model(np.zeros_like(center)) if r.stretch == "asinh" else None
+        model = preconditioned_vae(data, network, noise_in_data=not config.clean_input, learn_sigma=learn, sigma_floor=floor, zero=zero, seed=config.random_state)
         budget = TrainConfig(
             max_steps=r.max_steps, batch_size=config.batch_size, batch_growth=r.batch_growth, optimiser=r.optimiser, learning_rate=r.learning_rate,
             grad_clip=r.grad_clip, average=r.average, beta=config.beta, kl_warmup=0.0 if config.objective == "iwae" else TrainConfig.kl_warmup, eval_every=max(1, min(100, r.max_steps // 10)), seed=config.random_state,
@@ -487,7 +492,9 @@ def _empty_vae(tensors: dict[str, torch.Tensor], parameters: dict, recipe: Recip
     """Build a VAE with the shapes of the stored arrays."""
     basis, n_latent = tensors["vae.encoder.coordinates.basis"], len(tensors["vae.encoder.mean.bias"])
     hidden, flow = (int(recipe.width),) * int(recipe.depth), (recipe.flow_transforms, recipe.flow_width, recipe.flow_bins)
-    make = lambda: PrincipalCoordinates(torch.zeros_like(basis), torch.zeros(basis.shape[1], dtype=basis.dtype))
+    buffers = [name for name in ("basis", "spread", "zero", "softening", "center") if f"vae.encoder.coordinates.{name}" in tensors]
+    kind = StretchedCoordinates if "zero" in buffers else PrincipalCoordinates
+    make = lambda: kind(*(torch.zeros_like(tensors[f"vae.encoder.coordinates.{name}"]) for name in buffers))
     encoder = Encoder(len(basis), n_latent, hidden, parameters["activation"], recipe.posterior_family, make(), *flow)
     decoder = Decoder(n_latent, len(basis), hidden, parameters["activation"], 1.0, learn_sigma, make())
     vae = VAE(encoder, decoder, n_latent)

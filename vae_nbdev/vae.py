@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['diagonal_posterior', 'full_posterior', 'reparametrize', 'draw', 'PosteriorFlow', 'Encoder', 'Decoder', 'Prior',
            'TrainedMixture', 'FlowPrior', 'VAE', 'doubly_reparametrized', 'marginal_kl', 'vae_loss',
-           'PrincipalCoordinates', 'principal_coordinates', 'preconditioned_vae']
+           'PrincipalCoordinates', 'StretchedCoordinates', 'principal_coordinates', 'preconditioned_vae']
 
 # %% ../nbs/31_vae.ipynb #0ebbc8ee
 import math
@@ -503,8 +503,53 @@ class PrincipalCoordinates(nn.Module):
         """Coordinates of noise-free curves (..., K) in units of their spread → curves (..., R)."""
         return (c * self.spread) @ self.basis.T
 
+# %% ../nbs/31_vae.ipynb #cea45560
+_SOFT = 0.05  # softening in units of the median absolute value of the curves
+_GAIN = math.sqrt(1 + 1 / _SOFT**2)  # makes the slope of the stretch one at that median
+_LARGEST = 20.0  # of the argument of sinh: 10⁸ times the softening
+
+
+def _stretch(x: Tensor, softening: Tensor) -> Tensor:
+    """Curves (..., R) of which zero is zero, stretched: of slope one where they are as large as their median."""
+    return _GAIN * softening * torch.asinh(x / softening)
+
+# %% ../nbs/31_vae.ipynb #21e0ad4d
+class StretchedCoordinates(PrincipalCoordinates):
+    """Principal components of curves after an asinh stretch, for positive quantities that vary by factors.
+
+    Parameters
+    ----------
+    basis, spread : Tensor
+        As for `PrincipalCoordinates`, of the stretched curves.
+    zero : Tensor, shape (R,)
+        What a curve of zeros is in the unit of the model.
+    softening : Tensor, shape ()
+        Distance from zero up to which the stretch is a straight line, in the unit of the model.
+    center : Tensor, shape (R,)
+        Mean of the stretched curves.
+
+    References
+    ----------
+    Lupton, Gunn & Szalay 1999, AJ 118, 1406.
+    """
+
+    def __init__(self, basis: Tensor, spread: Tensor, zero: Tensor, softening: Tensor, center: Tensor):
+        super().__init__(basis, spread)
+        self.register_buffer("zero", zero)
+        self.register_buffer("softening", softening)
+        self.register_buffer("center", center)
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Noisy curves (..., R) → coordinates (..., K)."""
+        return super().forward(_stretch(y - self.zero, self.softening) - self.center)
+
+    def inverse(self, c: Tensor) -> Tensor:
+        """Coordinates of noise-free curves (..., K) in units of their spread → curves (..., R)."""
+        w = (super().inverse(c) + self.center) / (_GAIN * self.softening)
+        return self.softening * torch.sinh(w.clamp(-_LARGEST, _LARGEST)) + self.zero
+
 # %% ../nbs/31_vae.ipynb #fd766d0f
-def principal_coordinates(y: Tensor, noise_in_data: bool, min_components: int = 1) -> PrincipalCoordinates:
+def principal_coordinates(y: Tensor, noise_in_data: bool, min_components: int = 1, zero: Tensor | None = None) -> PrincipalCoordinates:
     """Fit the coordinates to training curves.
 
     Parameters
@@ -515,7 +560,14 @@ def principal_coordinates(y: Tensor, noise_in_data: bool, min_components: int = 
         Whether they are noisy; then the noise is subtracted from the spreads.
     min_components : int
         Keep at least so many.
+    zero : Tensor, shape (R,), optional
+        What a curve of zeros is in the unit of y; if it is given, the curves are stretched first.
     """
+    if zero is not None:
+        softening = _SOFT * (y - zero).abs().median()
+        y = _stretch(y - zero, softening)
+        center = y.mean(0)
+        y = y - center
     _, singular, vectors = np.linalg.svd(y.double().numpy(), full_matrices=False)
     variance = singular**2 / len(y)
     if noise_in_data:
@@ -526,7 +578,8 @@ def principal_coordinates(y: Tensor, noise_in_data: bool, min_components: int = 
     n = min(max(int(keep.sum()), min_components), len(vectors))
     vectors = vectors[:n]
     signs = np.sign(vectors[np.arange(n), np.abs(vectors).argmax(1)])
-    return PrincipalCoordinates(torch.tensor((vectors * signs[:, None]).T, dtype=y.dtype), torch.tensor(spread[:n], dtype=y.dtype))
+    basis, spread = torch.tensor((vectors * signs[:, None]).T, dtype=y.dtype), torch.tensor(spread[:n], dtype=y.dtype)
+    return PrincipalCoordinates(basis, spread) if zero is None else StretchedCoordinates(basis, spread, zero.to(y.dtype), softening, center)
 
 # %% ../nbs/31_vae.ipynb #3b29d8c0
 @torch.no_grad()
@@ -549,8 +602,9 @@ def _start_linear(vae: VAE, seed: int, shrink: float = 0.1) -> None:
 
 # %% ../nbs/31_vae.ipynb #61eca982
 def preconditioned_vae(
-    y: Tensor, config: NetworkConfig = NetworkConfig(), *, noise_in_data: bool, learn_sigma: bool | str = False, sigma_floor: float = 0.0, seed: int = 0
-) -> VAE:
+    y: Tensor, config: NetworkConfig = NetworkConfig(), *, noise_in_data: bool, learn_sigma: bool | str = False, sigma_floor: float = 0.0,
+    zero: Tensor | None = None, seed: int = 0,
+) -> VAE:  # fmt: skip
     """A VAE in noise-whitened principal coordinates that starts from the linear answer.
 
     Parameters
@@ -565,12 +619,14 @@ def preconditioned_vae(
         Whether the size of the noise is learned, or one for each radius; it starts at one.
     sigma_floor : float
         What it can fall to.
+    zero : Tensor, shape (R,), optional
+        What a curve of zeros is in the unit of y; if it is given, the coordinates are those of the asinh of the curves.
     seed : int
         Seed of the initial weights.
     """
     checked(config)
     hidden = (config.width,) * config.depth
-    coordinates = principal_coordinates(y, noise_in_data, min_components=config.n_latent)
+    coordinates = principal_coordinates(y, noise_in_data, min_components=config.n_latent, zero=zero)
     flow = {"flow_transforms": config.flow_transforms, "flow_width": config.flow_width, "flow_bins": config.flow_bins}
     with torch.random.fork_rng(devices=[]):  # some layers of zuko draw from the global generator
         torch.manual_seed(seed)

@@ -29,7 +29,7 @@ ROWS |= {f"published network, {prior}, 1 600 clean, 5 km/s": ("published", 1600,
 MANY = {
     "as it is": {}, "Adam alone": {"optimiser": "adam", "learning_rate": 2e-3}, "depth 2": {"depth": 2}, "width 64": {"width": 64},
     "ReLU": {"activation": "relu"}, "twice the steps": {"max_steps": 3000}, "batches do not grow": {"batch_growth": 1},
-    "averaged weights": {"average": 0.995}, "asinh stretch": {"stretch": "asinh"}, "prior: N(0, I)": {"prior": "normal"},
+    "averaged weights": {"average": 0.995}, "no stretch": {"stretch": "none"}, "prior: N(0, I)": {"prior": "normal"},
     "prior: mixture, after": {"prior": "mixture", "prior_training": "after"}, "prior: mixture, joint": {"prior": "mixture", "prior_training": "joint"},
     "prior: flow, after": {"prior": "flow", "prior_training": "after"}, "posterior: diagonal": {"posterior_family": "diagonal"},
     "posterior: flow": {"posterior_family": "flow"}, "bound: importance-weighted, 4 draws": {"objective": "iwae", "n_importance": 4},

@@ -118,7 +118,7 @@ def recipe(n_curves: int, clean_input: bool, preset: str = "default") -> Recipe:
         Curves to train on.
     clean_input : bool
         Whether they are noise-free, so that fresh noise can be drawn at every step.
-        The recipe for few of them stretches the curves, which `CurveVAE` leaves out if one is negative.
+        Then the recipe stretches the curves, which `CurveVAE` leaves out if one is negative.
     preset : {"default", "best"}
         About a minute, or as long as it helps: clean curves only, since measured ones are learned by heart when one goes on.
     """
@@ -126,7 +126,7 @@ def recipe(n_curves: int, clean_input: bool, preset: str = "default") -> Recipe:
         return Recipe(max_steps=min(max(int(0.75 * n_curves), 800), 8000))
     if n_curves < 5000:
         return Recipe(stretch="asinh", max_steps=6000 if preset == "default" else 12_000)
-    many = Recipe(prior="flow", prior_training="joint", max_steps=4000, optimiser="muon", learning_rate=1e-3, grad_clip=10.0)
+    many = Recipe(stretch="asinh", prior="flow", prior_training="joint", max_steps=4000, optimiser="muon", learning_rate=1e-3, grad_clip=10.0)
     return many if preset == "default" else replace(many, depth=4, max_steps=15_000, batch_growth=2)
 
 # %% ../nbs/00_config.ipynb #f9c3a753

@@ -11,7 +11,7 @@ READY := .venv/installed
 SITE := docs/_build/html
 NB ?=
 
-.PHONY: help .venv demo test test-slow check notebooks readme export clean-notebooks lab docs bench fidelity constraints clean
+.PHONY: help .venv demo test test-slow check notebooks readme export clean-notebooks lab docs bench fidelity explorer constraints clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[.a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,7 @@ test-slow: $(READY) ## the notebooks that have slow cells, slow cells included; 
 check: $(READY) ## export, README, layers, outputs: is everything in step? And can each check fail?
 	$(BIN)/python tools/check.py
 	$(BIN)/python tools/test_tools.py
+	$(BIN)/python tools/test_explorer.py
 
 notebooks: $(READY) ## run all notebooks, keep their outputs, export them, write the README (NB=nbs/x.ipynb: only these)
 	$(BIN)/python tools/run_notebooks.py $(NB)
@@ -70,6 +71,10 @@ bench: $(READY) ## run the benchmarks
 
 fidelity: $(READY) ## train and score what is missing in the tables of "How good is it?"; all of it takes hours
 	$(BIN)/python benchmarks/fidelity.py
+
+explorer: $(READY) ## train the demo, and write the data of the latent explorer
+	$(BIN)/vae_nbdev demo
+	$(BIN)/python tools/explorer.py
 
 constraints: $(READY) ## write into constraints.txt what .venv holds now
 	{ sed '/^[^#]/,$$d' constraints.txt; $(BIN)/python -m pip freeze --all --exclude-editable | sed '/^pip==/d; s/+.*//'; } > constraints.new

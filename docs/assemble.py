@@ -80,7 +80,7 @@ def assemble() -> None:
     git_url, pages, reference = settings["DEFAULT"]["git_url"], find_pages(), write_reference()
 
     names = [name.removesuffix(".ipynb").removesuffix(".md") for name in pages.values()]
-    story = [n for n in names if re.match(r"tutorials/\d", n)]
+    story = [n for n in names if re.match(r"tutorials/\d", n)] + [n for n in names if n == "explorer"]
     modules = [n for n in names if re.match(r"\d", n)]
     project = [n for n in ("changelog", "contributing") if n in names]
     contents = [("The story", story), ("How the package works", modules), ("Reference", list(reference.values())),

@@ -43,7 +43,7 @@ nitpick_ignore_regex = [
 html_theme = "furo"
 html_title = project
 html_copy_source = False
-html_static_path = [str(files("sphinx-mathjax-offline") / "static/mathjax/tex-svg-full.js")]
+html_static_path = ["static", str(files("sphinx-mathjax-offline") / "static/mathjax/tex-svg-full.js")]
 mathjax_path = "tex-svg-full.js"
 
 

@@ -30,7 +30,7 @@ MODULE = ["# {title}\n\n> What it is for.", "#| default_exp {name}", "#| export\
 def cell(source: str, number: int, outputs: list | None = None) -> dict:
     """Return a cell of a notebook: Markdown if the source begins like it."""
     common = {"id": f"cell-{number}", "metadata": {}, "source": source}
-    if re.match(r"# |> |\[", source):
+    if re.match(r"#+ |> |\[", source):
         return {"cell_type": "markdown", **common}
     return {"cell_type": "code", "execution_count": None, "outputs": outputs or [], **common}
 

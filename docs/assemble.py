@@ -43,7 +43,7 @@ def find_pages(root: Path) -> dict[Path, str]:
     notebooks = [p for p in nbs.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts]
     pictures = [p for p in nbs.rglob("*") if p.suffix in {".png", ".svg", ".jpg"}]
     pages = {p: p.relative_to(nbs).as_posix() for p in notebooks + pictures}
-    pages |= {p: p.name for p in [*docs.glob("*.md"), *docs.glob("explorer/*.md")]}
+    pages |= {p: p.name for p in docs.glob("*.md")}
     pages |= {p: p.name.lower() for p in [root / "CONTRIBUTING.md", root / "CHANGELOG.md"] if p.exists()}
     return {p: pages[p] for p in sorted(pages)}
 

@@ -224,7 +224,7 @@ def main() -> int:
         print("there is no site; `make docs` builds it" if chromium else "there is no Chromium: install it, or name it in CHROMIUM", file=sys.stderr)
         return 2
     pages = sorted(p.relative_to(site).as_posix() for p in site.rglob("*.html"))
-    story = [name for name in pages if name.startswith("tutorials/")]
+    story = [name for name in pages if name.startswith("tutorials/")] + [name for name in pages if name == "explorer.html"]
     results = {"files": list(test_files(site))}
     with served(site) as base, tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
         os.environ["HOME"] = home  # settings of whoever runs this are not for a test

@@ -129,6 +129,7 @@ BREAKAGES = {
         "a figure of an earlier README": put("docs/images/readme-2.png", "png"),
         "a figure without a description": source(INDEX, 3, "show()"),
         "a link to nothing": edit(INDEX, "00_low.ipynb", "00_gone.ipynb"),
+        "another address of the site": edit("settings.ini", "doc_baseurl = /", "doc_baseurl = /new/"),
     },
     "notebooks are clean": {
         "a counter": edit(LOW, '"execution_count": null', '"execution_count": 3'),

@@ -11,7 +11,7 @@ READY := .venv/installed
 SITE := docs/_build/html
 NB ?=
 
-.PHONY: help .venv demo test test-slow check notebooks readme export clean-notebooks lab docs bench fidelity explorer constraints clean
+.PHONY: help .venv demo test test-slow check notebooks readme export clean-notebooks lab docs docs-test bench fidelity explorer constraints clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[.a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ docs: $(READY) ## build the site; any warning is an error
 	$(BIN)/python docs/assemble.py
 	$(BIN)/python -m sphinx -q -W --keep-going -E -n -b html -c docs -d docs/_build/doctrees docs/_build/source $(SITE)
 	@echo "the site is in $(SITE)/index.html"
+
+docs-test: docs ## does the build fail when it should? Then every page of the site in a browser (Chromium)
+	$(BIN)/python tools/test_docs.py
+	$(BIN)/python tools/test_site.py
 
 bench: $(READY) ## run the benchmarks
 	$(BIN)/python benchmarks/simulate.py

@@ -1,9 +1,10 @@
 """Read nbdev's notebooks for MyST-NB: apply the `#|` directives to the page and keep them out of it.
 
-A directive that is unknown, or that stands below the code where nbdev would not see it, is an error that names the
-notebook and the cell; `make docs` fails on any.
+A directive that is unknown, or that stands below the code where nbdev would not see it, and a figure without a text for
+those who cannot see it, are errors that name the notebook and the cell; `make docs` fails on any.
 """
 import re
+from copy import deepcopy
 
 import nbformat
 import yaml
@@ -39,23 +40,49 @@ def apply_directives(cell) -> None:
             tags |= {SWITCHES[name][switch]} if switch in SWITCHES[name] else set()
         elif name in OPTIONS:
             group, key = OPTIONS[name]
-            options.setdefault(group, {})[key] = value.strip().strip("\"'")
+            value = yaml.safe_load(value) if value.startswith("[") else value.strip().strip("\"'")  # a list: one a figure
+            options.setdefault(group, {})[key] = value
         elif name not in NO_EFFECT:
             raise ValueError(f"unknown directive `{line.strip()}`")
     cell.source = "\n".join([line for line in head if not DIRECTIVE.match(line)] + body)
     cell.metadata.update(tags=sorted(tags), mystnb=options)
 
 
+def split_figures(cell) -> list:
+    """Return a cell as one cell for each figure, so that each gets a text of its own; ValueError if the numbers differ."""
+    shown = [] if {"remove-cell", "remove-output"} & set(cell.metadata.tags) else cell.outputs
+    figures = [i for i, output in enumerate(shown) if any(kind.startswith("image/") for kind in output.get("data", {}))]
+    alts = cell.metadata.mystnb.get("image", {}).get("alt", [])
+    alts = [alts] if isinstance(alts, str) else alts
+    if len(alts) < len(figures) or not all(alts):
+        raise ValueError("a figure needs `#| fig-alt: what it shows`; several need a list, [\"…\", \"…\"]")
+    if len(figures) < 2:
+        return [cell]
+    parts = []
+    for number, (alt, start, end) in enumerate(zip(alts, [0, *figures[1:]], [*figures[1:], len(cell.outputs)])):
+        part = deepcopy(cell)
+        part.outputs, part.metadata.mystnb["image"] = cell.outputs[start:end], {"alt": alt}
+        if number:
+            part.id, part.metadata.tags = f"{cell.get('id', '')}-{number}", [*cell.metadata.tags, "remove-input"]
+        parts.append(part)
+    return parts
+
+
 def read(text: str) -> nbformat.NotebookNode:
     """Return the notebook as it is to be shown."""
     nb = nbformat.reads(text, as_version=4)
     nb.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
+    cells = []
     for number, cell in enumerate(nb.cells, start=1):
         try:
             if cell.cell_type == "code":
                 apply_directives(cell)
+                cells += split_figures(cell)
+            else:
+                cells.append(cell)
         except ValueError as error:
             logging.getLogger(__name__).error("nbs/%s.ipynb, cell %d: %s", app.env.docname, number, error)
+    nb.cells = cells
     return nb
 
 

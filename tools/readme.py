@@ -1,7 +1,8 @@
 """Write README.md from nbs/index.ipynb: `python tools/readme.py [--check]`; `--check` only compares.
 
 Markdown cells are kept, code cells become fences that obey nbdev's directives as the site does, text outputs follow
-them, and figures are written to docs/images/readme-N.png. Links, true from nbs/ in the notebook, are rebased.
+them, and figures are written to docs/images/readme-N.png. Links, true from nbs/ in the notebook, are rebased, and those to
+notebooks lead to their pages on the site.
 """
 import argparse
 import base64
@@ -14,7 +15,8 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
-from nbdev_reader import apply_directives  # noqa: E402  (needs the path above)
+from assemble import settings  # noqa: E402  (needs the path above)
+from nbdev_reader import apply_directives  # noqa: E402
 
 HEADER = "<!-- Made from nbs/index.ipynb by `make readme`; edit the notebook instead. -->"
 IMAGES = "docs/images/readme-{}.png"
@@ -32,6 +34,8 @@ def rebase(root: Path, match: re.Match) -> str:
     rebased = Path(os.path.normpath(Path("nbs") / target)).as_posix()
     if rebased.startswith("..") or not (root / rebased).exists():
         raise NotPossible(f"nbs/index.ipynb links to {target}, which does not exist")
+    if rebased.endswith(".ipynb"):
+        return settings(root)["site_url"] + rebased.removeprefix("nbs/").removesuffix(".ipynb") + ".html"
     return rebased
 
 

@@ -30,7 +30,7 @@ MODULE = ["# {title}\n\n> What it is for.", "#| default_exp {name}", "#| export\
 def cell(source: str, number: int, outputs: list | None = None) -> dict:
     """Return a cell of a notebook: Markdown if the source begins like it."""
     common = {"id": f"cell-{number}", "metadata": {}, "source": source}
-    if re.match(r"# |> |\[", source):
+    if re.match(r"#+ |> |\[", source):
         return {"cell_type": "markdown", **common}
     return {"cell_type": "code", "execution_count": None, "outputs": outputs or [], **common}
 
@@ -129,6 +129,7 @@ BREAKAGES = {
         "a figure of an earlier README": put("docs/images/readme-2.png", "png"),
         "a figure without a description": source(INDEX, 3, "show()"),
         "a link to nothing": edit(INDEX, "00_low.ipynb", "00_gone.ipynb"),
+        "another address of the site": edit("settings.ini", "doc_baseurl = /", "doc_baseurl = /new/"),
     },
     "notebooks are clean": {
         "a counter": edit(LOW, '"execution_count": null', '"execution_count": 3'),

@@ -2,7 +2,8 @@
 
 Trains each row of the tables in *How good is it? Counting nats* with three seeds and scores it on 2 000 held-out
 curves and on the 80 reference curves; the ablation, which chooses a recipe, trains on other curves and is scored on other curves. Results
-go to benchmarks/fidelity.json as they come; what is there already is not run again. Two processes, one thread each. A row may use its
+go to benchmarks/fidelity.json as they come; what is there already, on
+the same held-out curves, is not run again. Two processes, one thread each. A row may use its
 curves and fresh noise, nothing else.
 """
 import argparse
@@ -120,7 +121,7 @@ def job(name: str, row: tuple, seed: int) -> tuple[str, int, dict]:
     model = make(*row, seed + 10 * recipe_only)
     two_samples = not recipe_only and (kind == "published" or options.get("preset") == "best" or (kind in ("vae", "mixture") and sigma == 5.0 and seed == 0))
     data = held_out(sigma, HELD_OUT_SEED + 7, 1000) if recipe_only else held_out(sigma)
-    return name, seed, judge(model, sigma, data, two_samples, not recipe_only) | {"recipe": asdict(model.recipe_) if hasattr(model, "recipe_") else None}
+    return name, seed, judge(model, sigma, data, two_samples, not recipe_only) | {"held_out_seed": HELD_OUT_SEED, "recipe": asdict(model.recipe_) if hasattr(model, "recipe_") else None}
 
 
 def main() -> int:
@@ -137,7 +138,8 @@ def main() -> int:
     from vae_nbdev.core import atomic_path
 
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    todo = [(name, seed) for seed in SEEDS for name in rows if str(seed) not in results.get(name, {})]
+    done = lambda name, seed: results.get(name, {}).get(str(seed), {}).get("held_out_seed") == HELD_OUT_SEED
+    todo = [(name, seed) for seed in SEEDS for name in rows if not done(name, seed)]
     sys.path.insert(0, str(Path(__file__).parent))
     with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
         needed = {(rows[name][3], *((HELD_OUT_SEED + 7, 1000) if name.startswith("ablation") else (HELD_OUT_SEED, HELD_OUT))) for name, _ in todo}

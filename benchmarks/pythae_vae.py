@@ -169,7 +169,7 @@ def main() -> int:
         for seed in args.seeds:
             for sampler, model in train(seed, folder).items():
                 name = f"pythae VAE, {sampler} sampler, 1 600 clean, 5 km/s"
-                found = judge(model, SIGMA, data, two_samples=False)
+                found = judge(model, SIGMA, data, two_samples=False) | {"held_out_seed": HELD_OUT_SEED}
                 store(name, seed, found)
                 first.setdefault(name, (seed, model, found))
                 gap, near, slack = found["gap"], found["gap_80"], found["log_p_minus_elbo"]

@@ -118,9 +118,14 @@ def recipe(n_curves: int, clean_input: bool, preset: str = "default") -> Recipe:
         Curves to train on.
     clean_input : bool
         Whether they are noise-free, so that fresh noise can be drawn at every step.
-        Then the recipe stretches the curves, which `CurveVAE` leaves out if one is negative.
     preset : {"default", "best"}
         About a minute, or as long as it helps: clean curves only, since measured ones are learned by heart when one goes on.
+
+    Returns
+    -------
+    Recipe
+        For measured curves, for fewer than 5 000 clean ones, or for more. The two for clean curves ask for the asinh stretch, which `CurveVAE` leaves
+        out where it does not suit the curves.
     """
     if not clean_input:  # the encoder begins to remember the curves; the best weights come early
         return Recipe(max_steps=min(max(int(0.75 * n_curves), 800), 8000))

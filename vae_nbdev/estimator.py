@@ -30,7 +30,7 @@ from .curves import CurveSet
 from .inference import _rows_at_once, vae_evidence
 from .latent import active_units, decode, flow_prior, kl_per_latent, mixture_prior, posterior_moments
 from .training import History, fit
-from .vae import VAE, Decoder, Encoder, FlowPrior, Prior, PrincipalCoordinates, StretchedCoordinates, TrainedMixture, preconditioned_vae, reparametrize, vae_loss
+from .vae import VAE, Decoder, Encoder, FlowPrior, Prior, PrincipalCoordinates, StretchedCoordinates, TrainedMixture, preconditioned_vae, reparametrize, stretch_suits, vae_loss
 
 # %% ../nbs/50_estimator.ipynb #68311036
 def _known_noise(noise, errors, shape: tuple[int, int]) -> np.ndarray | None:
@@ -81,12 +81,20 @@ def _settle_noise(vae: VAE, y: torch.Tensor, held_out: torch.Tensor | None, seed
     vae.decoder.log_sigma.copy_(torch.maximum(rms - vae.decoder.sigma_floor, 1e-6 * rms).log())
 
 # %% ../nbs/50_estimator.ipynb #90bd0a24
-def _chosen_recipe(config: EstimatorConfig, n_curves: int, positive: bool = True) -> Recipe:
-    """Recipe for so many training curves, all of them positive or not, with whatever the user has chosen put in its place."""
+_RATES = {"adam": {"learning_rate": 2e-3, "grad_clip": 20.0}, "muon": {"learning_rate": 1e-3, "grad_clip": 10.0}}
+
+
+def _chosen_recipe(config: EstimatorConfig, n_curves: int, stretchable: bool = True) -> Recipe:
+    """Recipe for so many training curves, with whatever the user has chosen put in its place, and what goes with that."""
     names = {f.name for f in fields(Recipe)} & {f.name for f in fields(EstimatorConfig)}
     chosen = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
     r = recipe(n_curves, config.clean_input, config.preset)
-    r = checked(replace(r, **({} if positive else {"stretch": "none"}) | chosen))
+    fitting = {} if stretchable else {"stretch": "none"}
+    if chosen.get("optimiser", r.optimiser) != r.optimiser:
+        fitting |= _RATES[chosen["optimiser"]]
+    if chosen.get("prior", r.prior) != r.prior:
+        fitting["prior_training"] = "after"
+    r = checked(replace(r, **fitting | chosen))
     if config.objective == "iwae" and config.prior_training is None:  # its q is a proposal, and no prior should be fitted to that
         r = replace(r, prior_training="joint")
     if config.free_bits and config.prior_training is None:  # each latent needs a divergence of its own
@@ -96,6 +104,8 @@ def _chosen_recipe(config: EstimatorConfig, n_curves: int, positive: bool = True
 # %% ../nbs/50_estimator.ipynb #1a314743
 def _check_choices(config: EstimatorConfig, r: Recipe) -> None:
     """Raise an InputError for options that contradict each other."""
+    if r.stretch == "asinh" and not config.clean_input:
+        raise InputError("stretch='asinh' needs clean curves, clean_input=True: it would blow up the noise of small values")
     if config.objective == "iwae":
         if config.n_importance < 2:
             raise InputError(f"objective='iwae' with n_importance={config.n_importance} is the ELBO; give at least 2 draws")
@@ -151,7 +161,8 @@ class CurveVAE(TransformerMixin, BaseEstimator):
     width, depth, activation
         Hidden layers of encoder and decoder.
     stretch : {"none", "asinh"}, optional
-        Whether the network works with the asinh of the curves: for positive quantities that vary by factors.
+        Whether the network works with the asinh of the curves: for positive quantities that vary by factors. None takes "asinh" for clean curves
+        that are positive and need no more principal components when stretched.
     max_steps : int, optional
         Optimiser steps.
     batch_size : int
@@ -258,15 +269,15 @@ class CurveVAE(TransformerMixin, BaseEstimator):
         floor = 1e-4 * spread / float(units.scale[0]) if known is None else 0.0
         device = resolve_device(config.device)
         data = units.to_model(train)
-        r = self.recipe_ = _chosen_recipe(config, len(X), bool((X >= 0).all()))
+        zero = units.to_model(np.zeros_like(center))
+        r = self.recipe_ = _chosen_recipe(config, len(X), config.clean_input and stretch_suits(data, zero))
         _check_choices(config, r)
         network = NetworkConfig(
             config.n_latent, r.width, r.depth, config.activation, r.posterior_family, prior=r.prior if r.prior_training == "joint" else "normal",
             flow_transforms=r.flow_transforms, flow_width=r.flow_width, flow_bins=r.flow_bins,
         )  # fmt: skip
         learn = known is None and ("per_radius" if self.noise == "learn_per_radius" else True)
-        zero = units.to_model(np.zeros_like(center)) if r.stretch == "asinh" else None
-        model = preconditioned_vae(data, network, noise_in_data=not config.clean_input, learn_sigma=learn, sigma_floor=floor, zero=zero, seed=config.random_state)
+        model = preconditioned_vae(data, network, noise_in_data=not config.clean_input, learn_sigma=learn, sigma_floor=floor, zero=zero if r.stretch == "asinh" else None, seed=config.random_state)
         budget = TrainConfig(
             max_steps=r.max_steps, batch_size=config.batch_size, batch_growth=r.batch_growth, optimiser=r.optimiser, learning_rate=r.learning_rate,
             grad_clip=r.grad_clip, average=r.average, beta=config.beta, kl_warmup=0.0 if config.objective == "iwae" else TrainConfig.kl_warmup, eval_every=max(1, min(100, r.max_steps // 10)), seed=config.random_state,
@@ -492,7 +503,9 @@ def _empty_vae(tensors: dict[str, torch.Tensor], parameters: dict, recipe: Recip
     """Build a VAE with the shapes of the stored arrays."""
     basis, n_latent = tensors["vae.encoder.coordinates.basis"], len(tensors["vae.encoder.mean.bias"])
     hidden, flow = (int(recipe.width),) * int(recipe.depth), (recipe.flow_transforms, recipe.flow_width, recipe.flow_bins)
-    buffers = [name for name in ("basis", "spread", "zero", "softening", "center") if f"vae.encoder.coordinates.{name}" in tensors]
+    buffers = [name for name in ("basis", "spread", "zero", "softening", "center", "limit") if f"vae.encoder.coordinates.{name}" in tensors]
+    if ("zero" in buffers) != (recipe.stretch == "asinh"):
+        raise ValueError(f"the recipe says stretch={recipe.stretch!r}, but the arrays are of another model")
     kind = StretchedCoordinates if "zero" in buffers else PrincipalCoordinates
     make = lambda: kind(*(torch.zeros_like(tensors[f"vae.encoder.coordinates.{name}"]) for name in buffers))
     encoder = Encoder(len(basis), n_latent, hidden, parameters["activation"], recipe.posterior_family, make(), *flow)

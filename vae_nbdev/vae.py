@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['diagonal_posterior', 'full_posterior', 'reparametrize', 'draw', 'PosteriorFlow', 'Encoder', 'Decoder', 'Prior',
            'TrainedMixture', 'FlowPrior', 'VAE', 'doubly_reparametrized', 'marginal_kl', 'vae_loss',
-           'PrincipalCoordinates', 'StretchedCoordinates', 'principal_coordinates', 'preconditioned_vae']
+           'PrincipalCoordinates', 'StretchedCoordinates', 'principal_coordinates', 'stretch_suits',
+           'preconditioned_vae']
 
 # %% ../nbs/31_vae.ipynb #0ebbc8ee
 import math
@@ -21,7 +22,7 @@ from zuko.transforms import ComposedTransform, MonotonicRQSTransform
 
 from .autoencoder import init_weights, mlp
 from .config import NetworkConfig, checked
-from .core import torch_generator
+from .core import InputError, torch_generator
 from .losses import elbo, free_bits_penalty, gaussian_log_likelihood, importance_weighted_bound, kl_diagonal, kl_to_standard_normal, loss_from_bound
 
 # %% ../nbs/31_vae.ipynb #ab3e3dd0
@@ -504,9 +505,8 @@ class PrincipalCoordinates(nn.Module):
         return (c * self.spread) @ self.basis.T
 
 # %% ../nbs/31_vae.ipynb #cea45560
-_SOFT = 0.05  # softening in units of the median absolute value of the curves
+_SOFT = 0.05  # softening in units of the median absolute value of the curves; between 0.02 and 0.3 it matters little
 _GAIN = math.sqrt(1 + 1 / _SOFT**2)  # makes the slope of the stretch one at that median
-_LARGEST = 20.0  # of the argument of sinh: 10⁸ times the softening
 
 
 def _stretch(x: Tensor, softening: Tensor) -> Tensor:
@@ -519,36 +519,44 @@ class StretchedCoordinates(PrincipalCoordinates):
 
     Parameters
     ----------
-    basis, spread : Tensor
-        As for `PrincipalCoordinates`, of the stretched curves.
+    basis : Tensor, shape (R, K)
+        Orthonormal principal directions of the stretched curves.
+    spread : Tensor, shape (K,)
+        Standard deviation of the stretched noise-free curves along each; its unit is the noise only where the curves are as large as their median.
     zero : Tensor, shape (R,)
         What a curve of zeros is in the unit of the model.
     softening : Tensor, shape ()
         Distance from zero up to which the stretch is a straight line, in the unit of the model.
     center : Tensor, shape (R,)
         Mean of the stretched curves.
+    limit : Tensor, shape ()
+        Largest argument of the sinh: no curve is decoded to more than that, whatever the code.
 
     References
     ----------
     Lupton, Gunn & Szalay 1999, AJ 118, 1406.
     """
 
-    def __init__(self, basis: Tensor, spread: Tensor, zero: Tensor, softening: Tensor, center: Tensor):
+    def __init__(self, basis: Tensor, spread: Tensor, zero: Tensor, softening: Tensor, center: Tensor, limit: Tensor):
         super().__init__(basis, spread)
         self.register_buffer("zero", zero)
         self.register_buffer("softening", softening)
         self.register_buffer("center", center)
+        self.register_buffer("limit", limit)
 
     def forward(self, y: Tensor) -> Tensor:
-        """Noisy curves (..., R) → coordinates (..., K)."""
+        """Noisy curves (..., R) → coordinates (..., K), of a variance of about one."""
         return super().forward(_stretch(y - self.zero, self.softening) - self.center)
 
     def inverse(self, c: Tensor) -> Tensor:
         """Coordinates of noise-free curves (..., K) in units of their spread → curves (..., R)."""
         w = (super().inverse(c) + self.center) / (_GAIN * self.softening)
-        return self.softening * torch.sinh(w.clamp(-_LARGEST, _LARGEST)) + self.zero
+        return self.softening * torch.sinh(torch.minimum(torch.maximum(w, -self.limit), self.limit)) + self.zero
 
 # %% ../nbs/31_vae.ipynb #fd766d0f
+_REACH = 2.0  # largest value of a decoded curve, in units of the largest in the training curves
+
+
 def principal_coordinates(y: Tensor, noise_in_data: bool, min_components: int = 1, zero: Tensor | None = None) -> PrincipalCoordinates:
     """Fit the coordinates to training curves.
 
@@ -561,11 +569,27 @@ def principal_coordinates(y: Tensor, noise_in_data: bool, min_components: int = 
     min_components : int
         Keep at least so many.
     zero : Tensor, shape (R,), optional
-        What a curve of zeros is in the unit of y; if it is given, the curves are stretched first.
+        What a curve of zeros is in the unit of y; if it is given, the curves are stretched first, with a softening of 5 % of their median.
+
+    Returns
+    -------
+    PrincipalCoordinates
+        `StretchedCoordinates` if `zero` is given.
+
+    Raises
+    ------
+    InputError
+        If noisy curves, or curves of which more than half is zero, are to be stretched.
     """
     if zero is not None:
-        softening = _SOFT * (y - zero).abs().median()
-        y = _stretch(y - zero, softening)
+        if noise_in_data:
+            raise InputError("measured curves cannot be stretched: the noise of small values would be blown up; leave out the stretch")
+        x = (y - zero).double()
+        softening = _SOFT * x.abs().median()
+        if softening == 0:
+            raise InputError("more than half of the values of the curves are zero, which leaves the asinh stretch without a scale; leave out the stretch")
+        limit = torch.asinh(_REACH * x.abs().max() / softening)
+        y = _stretch(x, softening)
         center = y.mean(0)
         y = y - center
     _, singular, vectors = np.linalg.svd(y.double().numpy(), full_matrices=False)
@@ -579,7 +603,22 @@ def principal_coordinates(y: Tensor, noise_in_data: bool, min_components: int = 
     vectors = vectors[:n]
     signs = np.sign(vectors[np.arange(n), np.abs(vectors).argmax(1)])
     basis, spread = torch.tensor((vectors * signs[:, None]).T, dtype=y.dtype), torch.tensor(spread[:n], dtype=y.dtype)
-    return PrincipalCoordinates(basis, spread) if zero is None else StretchedCoordinates(basis, spread, zero.to(y.dtype), softening, center)
+    return PrincipalCoordinates(basis, spread) if zero is None else StretchedCoordinates(basis, spread, zero, softening, center, limit).to(zero.dtype)
+
+# %% ../nbs/31_vae.ipynb #a3ac888a
+def stretch_suits(y: Tensor, zero: Tensor) -> bool:
+    """Whether clean curves are positive and need no more principal components when they are stretched.
+
+    Parameters
+    ----------
+    y : Tensor, shape (N, R)
+        Centred curves in units of the noise.
+    zero : Tensor, shape (R,)
+        What a curve of zeros is in the unit of y.
+    """
+    if not (y > zero).all():
+        return False
+    return principal_coordinates(y, False, zero=zero).n_coordinates <= principal_coordinates(y, False).n_coordinates
 
 # %% ../nbs/31_vae.ipynb #3b29d8c0
 @torch.no_grad()
@@ -620,9 +659,14 @@ def preconditioned_vae(
     sigma_floor : float
         What it can fall to.
     zero : Tensor, shape (R,), optional
-        What a curve of zeros is in the unit of y; if it is given, the coordinates are those of the asinh of the curves.
+        What a curve of zeros is in the unit of y; if it is given, the coordinates are `StretchedCoordinates`, for clean curves only.
     seed : int
         Seed of the initial weights.
+
+    Raises
+    ------
+    ValueError
+        If a number of the configuration is out of range, or the curves cannot be stretched.
     """
     checked(config)
     hidden = (config.width,) * config.depth

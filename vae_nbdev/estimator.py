@@ -162,7 +162,7 @@ class CurveVAE(TransformerMixin, BaseEstimator):
         Hidden layers of encoder and decoder.
     stretch : {"none", "asinh"}, optional
         Whether the network works with the asinh of the curves: for positive quantities that vary by factors. None takes "asinh" for clean curves
-        that are positive and need no more principal components when stretched.
+        that are positive and hardly need more principal components when stretched.
     max_steps : int, optional
         Optimiser steps.
     batch_size : int

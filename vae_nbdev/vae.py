@@ -607,7 +607,7 @@ def principal_coordinates(y: Tensor, noise_in_data: bool, min_components: int = 
 
 # %% ../nbs/31_vae.ipynb #a3ac888a
 def stretch_suits(y: Tensor, zero: Tensor) -> bool:
-    """Whether clean curves are positive and need no more principal components when they are stretched.
+    """Whether clean curves are positive and hardly need more principal components when they are stretched.
 
     Parameters
     ----------
@@ -618,7 +618,7 @@ def stretch_suits(y: Tensor, zero: Tensor) -> bool:
     """
     if not (y > zero).all():
         return False
-    return principal_coordinates(y, False, zero=zero).n_coordinates <= principal_coordinates(y, False).n_coordinates
+    return principal_coordinates(y, False, zero=zero).n_coordinates <= principal_coordinates(y, False).n_coordinates + 1
 
 # %% ../nbs/31_vae.ipynb #3b29d8c0
 @torch.no_grad()

@@ -15,7 +15,7 @@ import numpy as np
 from vae_nbdev.core import InputError, stream, torch_generator
 from vae_nbdev.estimator import CurveVAE
 from vae_nbdev.simulate import ROTATION_CURVES, simulate
-from vae_nbdev.vae import _GAIN, _LARGEST, StretchedCoordinates
+from vae_nbdev.vae import _GAIN, StretchedCoordinates
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs" / "static" / "explorer" / "data.js"
@@ -56,7 +56,7 @@ def decoder_data(vae: CurveVAE) -> dict:
         "center": vae.units_.center.tolist(), "scale": vae.units_.scale.tolist(),
     }  # fmt: skip
     if isinstance(c, StretchedCoordinates):
-        stretch = {"zero": packed(c.zero), "center": packed(c.center), "softening": float(c.softening), "gain": _GAIN, "largest": _LARGEST}
+        stretch = {"zero": packed(c.zero), "center": packed(c.center), "softening": float(c.softening), "gain": _GAIN, "largest": float(c.limit)}
         data["stretch"] = stretch
     return data
 

@@ -44,7 +44,8 @@ def in_python(data: dict, codes: np.ndarray) -> np.ndarray:
     layers, stretch = data["layers"], data["stretch"]
     arrays = [weight(data["basis"]), unpack(data["spread"])]
     if stretch:
-        arrays += [unpack(stretch["zero"]), torch.tensor(stretch["softening"], dtype=torch.float64), unpack(stretch["center"])]
+        arrays += [unpack(stretch["zero"]), torch.tensor(stretch["softening"], dtype=torch.float64), unpack(stretch["center"]),
+                   torch.tensor(stretch["largest"], dtype=torch.float64)]
     coordinates = (StretchedCoordinates if stretch else PrincipalCoordinates)(*arrays)
     hidden = tuple(layer["rows"] for layer in layers[:-1])
     decoder = Decoder(layers[0]["columns"], data["basis"]["rows"], hidden, data["activation"], coordinates=coordinates).double()

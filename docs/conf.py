@@ -88,8 +88,8 @@ def shrink(app, exception) -> None:
         ground.alpha_composite(picture)
         full = ground.convert("RGB")
         small = full.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-        if max(high for _, high in ImageChops.difference(full, small.convert("RGB")).getextrema()) <= 8:  # of 255
-            small.save(path, optimize=True)
+        alike = max(high for _, high in ImageChops.difference(full, small.convert("RGB")).getextrema()) <= 12  # of 255
+        (small if alike else full).save(path, optimize=True)
     shutil.rmtree(app.outdir / "_sources", ignore_errors=True)
 
 

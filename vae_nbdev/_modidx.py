@@ -443,4 +443,5 @@ d = { 'settings': { 'branch': 'main',
                                'vae_nbdev.vae.preconditioned_vae': ('vae.html#preconditioned_vae', 'vae_nbdev/vae.py'),
                                'vae_nbdev.vae.principal_coordinates': ('vae.html#principal_coordinates', 'vae_nbdev/vae.py'),
                                'vae_nbdev.vae.reparametrize': ('vae.html#reparametrize', 'vae_nbdev/vae.py'),
+                               'vae_nbdev.vae.stretch_suits': ('vae.html#stretch_suits', 'vae_nbdev/vae.py'),
                                'vae_nbdev.vae.vae_loss': ('vae.html#vae_loss', 'vae_nbdev/vae.py')}}}

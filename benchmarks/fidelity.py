@@ -1,10 +1,9 @@
 """How far from the exact evidence? `python benchmarks/fidelity.py [ROW ...]`; without arguments, every row.
 
-Trains each row of the tables in *How good is it? Counting nats* with three seeds and scores it on 2 000 held-out
-curves and on the 80 reference curves; the ablation, which chooses a recipe, trains on other curves and is scored on other curves. Results
-go to benchmarks/fidelity.json as they come; what is there already, on
-the same held-out curves, is not run again. Two processes, one thread each. A row may use its
-curves and fresh noise, nothing else.
+Trains each row of the tables in *How good is it? Counting nats* with three seeds and scores it on 2 000 held-out curves and
+on the 80 reference curves; the ablation, which chooses a recipe, trains on other curves and is scored on other curves. Results go to
+benchmarks/fidelity.json as they come; what is there already, on the same held-out curves, is not run again. Two processes, one
+thread each. A row may use its curves and fresh noise, nothing else.
 """
 import argparse
 import json

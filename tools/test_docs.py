@@ -15,6 +15,7 @@ from sphinx.cmd.build import main as sphinx_build
 
 from check import ROOT
 from test_tools import PIXEL, cell, write_notebook
+from verdict import verdict
 
 sys.path.insert(0, str(ROOT / "docs"))
 import assemble  # noqa: E402  (needs the path above)
@@ -78,10 +79,7 @@ def main() -> int:
             if what == "nothing":
                 shown = re.findall(r'<img[^>]* alt="([^"]*)"', (Path(folder) / "html/00_page.html").read_text())
                 results["the alt text is in the page"] = "" if shown == ["One pixel: red."] else f"alt texts {shown}"
-    failed = {what: reason for what, reason in results.items() if reason}
-    print(*(f"FAILED  {what}: {reason}" for what, reason in failed.items()), sep="\n", end="\n" if failed else "")
-    print(f"{len(results) - len(failed)} passed, {len(failed)} failed")
-    return int(bool(failed))
+    return verdict(results)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 import explorer
+from verdict import verdict
 from vae_nbdev.core import InputError, stream
 from vae_nbdev.estimator import CurveVAE
 from vae_nbdev.simulate import ROTATION_CURVES, simulate
@@ -186,10 +187,7 @@ def main() -> int:
     if not NODE:
         print("node is not installed: the JavaScript decoder is not tested, only the data that it works with", file=sys.stderr)
     results = test_decoders(data) | test_notices(data) | test_page(data)
-    failed = {what: reason for what, reason in results.items() if reason}
-    print(*(f"FAILED  {what}: {reason}" for what, reason in failed.items()), sep="\n", end="\n" if failed else "")
-    print(f"{len(results) - len(failed)} passed, {len(failed)} failed")
-    return int(bool(failed))
+    return verdict(results)
 
 
 if __name__ == "__main__":

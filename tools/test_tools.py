@@ -20,6 +20,7 @@ import check
 import headline
 import readme
 import test
+from verdict import verdict
 
 PIXEL = ("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
 MODULE = ["# {title}\n\n> What it is for.", "#| default_exp {name}", "#| export\nimport math",
@@ -252,10 +253,7 @@ def main() -> int:
     """Run all tests, print what failed and return the exit status."""
     with tempfile.TemporaryDirectory() as folder:
         results = test_checks(Path(folder)) | test_runner(Path(folder)) | test_headline()
-    failed = {what: reason for what, reason in results.items() if reason}
-    print(*(f"FAILED  {what}: {reason}" for what, reason in failed.items()), sep="\n", end="\n" if failed else "")
-    print(f"{len(results) - len(failed)} passed, {len(failed)} failed")
-    return int(bool(failed))
+    return verdict(results)
 
 
 if __name__ == "__main__":

@@ -212,11 +212,12 @@ def layers(project: Project) -> Iterator[str]:
                 yield f"{where}, line {line}: {module} is layer {project.layers[module]:02d}, which is not lower"
 
 
-@check("exported code needs only what settings.ini requires", "add the package to `requirements`, or do without it")
+@check("exported code needs only what settings.ini requires", "add the package to `requirements` or to an extra for users, or do without it")
 def requirements(project: Project) -> Iterator[str]:
     settings = ConfigParser(delimiters=["="])
     settings.read(project.root / "settings.ini", encoding="utf-8")
-    required = {re.split(r"[<>=!~\[]", item)[0].lower() for item in settings["DEFAULT"]["requirements"].split()}
+    wanted = " ".join(settings["DEFAULT"].get(name, "") for name in ("requirements", "files_requirements", "report_requirements"))
+    required = {re.split(r"[<>=!~\[]", item)[0].lower() for item in wanted.split()}
     providers = importlib.metadata.packages_distributions()
     for module, tree in project.modules.items():
         for line, name in imports(tree):

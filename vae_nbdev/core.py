@@ -82,13 +82,11 @@ class InputError(ValueError):
 
 # %% ../nbs/01_core.ipynb #ee88dda2
 def _as_numbers(values, name: str) -> np.ndarray:
-    """Return `values` as a float array; text and ragged rows raise an InputError that names the place."""
+    """Return `values` as a float array; masked entries become NaN, text and ragged rows raise an InputError that names the place."""
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu().numpy()
     try:
-        array = np.asarray(values)
-        if np.ma.is_masked(values):
-            raise InputError(f"{name} holds masked entries; missing values are not supported yet: drop or fill them")
+        array = np.ma.filled(values.astype(np.float64), np.nan) if np.ma.is_masked(values) else np.asarray(values)
         if array.dtype.kind in "cmM":
             raise InputError(f"{name} holds {array.dtype.name} values; curves are real numbers")
         return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
@@ -115,7 +113,7 @@ def _first_culprit(values, name: str) -> str:
     return f"{name} is {type(values).__name__}; it must be an array of numbers"
 
 # %% ../nbs/01_core.ipynb #ff9a2664
-def as_curves(X, *, name: str = "X", n_radii: int | None = None, min_radii: int = 2, min_curves: int = 1) -> np.ndarray:
+def as_curves(X, *, name: str = "X", n_radii: int | None = None, min_radii: int = 2, min_curves: int = 1, missing: bool = False) -> np.ndarray:
     """Check a set of curves and return it as an array.
 
     Parameters
@@ -130,6 +128,8 @@ def as_curves(X, *, name: str = "X", n_radii: int | None = None, min_radii: int 
         The smallest number of columns, if n_radii is None.
     min_curves : int
         The smallest number of rows that makes sense.
+    missing : bool
+        Whether NaN, a missing value, is allowed.
 
     Returns
     -------
@@ -139,7 +139,7 @@ def as_curves(X, *, name: str = "X", n_radii: int | None = None, min_radii: int 
     Raises
     ------
     InputError
-        For text, a wrong shape, too few curves, infinity or NaN.
+        For text, a wrong shape, too few curves, infinity, or NaN where none is allowed.
     """
     X = _as_numbers(X, name)
     if X.ndim != 2:
@@ -151,18 +151,19 @@ def as_curves(X, *, name: str = "X", n_radii: int | None = None, min_radii: int 
         raise InputError(f"{name} has {X.shape[1]} column(s); a curve needs at least {min_radii} radii")
     if len(X) < min_curves:
         raise InputError(f"{name} has {len(X)} curve(s); at least {min_curves} are needed")
-    _check_finite(X, name)
+    _check_finite(X, name, missing)
     return X
 
 # %% ../nbs/01_core.ipynb #93b831dd
-def _check_finite(X: np.ndarray, name: str) -> None:
-    """Raise an InputError that names the first entry of X that is infinite or NaN."""
-    if np.isfinite(X).all():
+def _check_finite(X: np.ndarray, name: str, missing: bool = False) -> None:
+    """Raise an InputError that names the first entry of X that is infinite, or, unless `missing`, NaN."""
+    good = ~np.isinf(X) if missing else np.isfinite(X)
+    if good.all():
         return
-    place = np.unravel_index(np.argmin(np.isfinite(X)), X.shape)
+    place = np.unravel_index(np.argmin(good), X.shape)
     value = X[place]
     where = f"row {place[0]}, column {place[1]}" if X.ndim == 2 else f"position {place[0]}"
-    kind = "missing values (NaN) are not supported yet: drop or fill them" if np.isnan(value) else "infinity is not a measurement"
+    kind = "NaN stands for a missing value, and none may be missing here" if np.isnan(value) else "infinity is not a measurement"
     raise InputError(f"{name} holds {value} in {where}; {kind}")
 
 # %% ../nbs/01_core.ipynb #a94e1894
@@ -228,14 +229,18 @@ def as_noise(noise, shape: tuple[int, int], *, name: str = "noise") -> np.ndarra
 
 # %% ../nbs/01_core.ipynb #934f372a
 def check_variation(X: np.ndarray, *, name: str = "X") -> None:
-    """Warn about constant columns; raise an InputError when nothing varies at all."""
-    constant = np.ptp(X, axis=0) == 0
+    """Warn about constant columns; raise an InputError when nothing varies at all, or a row or a column holds no value (NaN is missing)."""
+    seen = ~np.isnan(X)
+    for axis, what, remedy in ((1, "row", "leave that curve out"), (0, "column", "leave that radius out")):
+        if not (some := seen.any(axis)).all():
+            raise InputError(f"{name} holds nothing but missing values in {what} {int(np.argmin(some))}; {remedy}")
+    constant = np.nanmax(X, axis=0) == np.nanmin(X, axis=0)
     if constant.all():
         raise InputError(f"{name} holds {len(X)} identical curves; there is nothing to learn from them")
     if constant.any():
         j = int(np.argmax(constant))
         more = f" (and {constant.sum() - 1} more)" if constant.sum() > 1 else ""
-        warnings.warn(f"{name} has the same value {X[0, j]:g} in all rows of column {j}{more}", stacklevel=3)
+        warnings.warn(f"{name} has the same value {np.nanmax(X[:, j]):g} in all rows of column {j}{more}", stacklevel=3)
 
 # %% ../nbs/01_core.ipynb #df23a8f3
 @contextlib.contextmanager

@@ -62,7 +62,7 @@ class EstimatorConfig:
     """Arguments of `CurveVAE`, which are also the options of `vae_nbdev train`."""
 
     preset: Literal["default", "best"] = "default"  # recipe: "default" takes about a minute, "best" as long as it helps
-    n_latent: int = NetworkConfig.n_latent  # dimensions of the latent space; those that are not needed stay at the prior
+    n_latent: int | Literal["auto"] = NetworkConfig.n_latent  # dimensions of the latent space; "auto" tries several, by held-out log p(x)
     noise: float | str = "learn"  # standard deviation of the noise, in the unit of the data; "learn" or "learn_per_radius" estimate it
     clean_input: bool = False  # True: the curves carry no noise yet, and fresh noise is drawn at every step
     posterior_family: Literal["diagonal", "full", "flow"] | None = None  # shape of q(z|x); None: the recipe's
@@ -83,9 +83,10 @@ class EstimatorConfig:
     batch_growth: int | None = None  # factor by which batches grow for the last two fifths; None: the recipe's
     average: float | None = None  # decay of a running average of the weights; None: the recipe's
     validation_fraction: float = 0.1  # share of the curves that is held out to choose the best weights
+    warm_start: bool = False  # True: a second fit goes on from the weights of the first, in its units
     random_state: int = 0  # seed of everything random
-    device: str = "cpu"  # torch device: "cpu", "cuda", "mps" or "auto"
-    verbose: int = 0  # 1 shows a progress bar
+    device: str = "cpu"  # where to train: "auto", "cpu", "cuda" or "mps"
+    verbose: int = 0  # 1 shows a progress bar and says what the fit says of itself; 0 is silent
 
 # %% ../nbs/00_config.ipynb #89df39a0
 @dataclass(frozen=True)
@@ -164,9 +165,10 @@ def checked(config):
             continue
         literal = [k for k in (field.type, *kinds) if getattr(k, "__origin__", None) is Literal]
         choices = literal[0].__args__ if literal else ()
-        if choices and value not in choices:
-            raise ValueError(f"{field.name} is {value!r}; choose one of {', '.join(map(repr, choices))}")
-        if field.name in _RANGES:
+        if choices and not (int in kinds and not isinstance(value, str)) and value not in choices:
+            number = "a whole number or " if int in kinds else ""
+            raise ValueError(f"{field.name} is {value!r}; choose {number}one of {', '.join(map(repr, choices))}")
+        if field.name in _RANGES and value not in choices:
             low, high = _RANGES[field.name]
             number = isinstance(value, Real) and not isinstance(value, bool)
             if not number or not low <= value <= high:

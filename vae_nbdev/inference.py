@@ -566,7 +566,9 @@ def vae_evidence(vae: VAE, y: Tensor, sigma: ArrayLike | None = None, mask: Tens
     """
     if (found := vae.decoder.log_sigma.dtype) != torch.float64:
         raise InputError(f"the VAE is in {found}; the evidence needs double precision: vae.double()")
-    y, sigma, mask = _measured(y, vae.decoder.sigma if sigma is None else sigma, mask)
-    starts = torch.from_numpy(posterior_moments(vae, y)[0]).to(y)
+    own = vae.decoder.sigma.detach()
+    y, sigma, mask = _measured(y, own if sigma is None else sigma, mask)
+    weight = ((own / sigma) ** 2 * (1 if mask is None else mask)).to(y)
+    starts = torch.from_numpy(posterior_moments(vae, y, weight=None if (weight == 1).all() else weight)[0]).to(y)
     options = {"n_draws": 128, "rounds": 2, "min_ess": 200.0} | options
     return map_evidence(vae.decoder.mean, y, sigma, vae.n_latent, mask=mask, prior=vae.prior, starts=starts, n_starts=n_starts, **options)

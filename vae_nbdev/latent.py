@@ -23,9 +23,15 @@ from .losses import kl_diagonal
 from .training import fit
 from .vae import VAE, FlowPrior, Prior, reparametrize
 
+# %% ../nbs/40_latent.ipynb #9ca4a80e
+def _pick(y: Tensor, weight: Tensor | None, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Some rows of curves, and of their weights if there are any."""
+    rows = rows.to(y.device)
+    return y[rows], None if weight is None else weight[rows]
+
 # %% ../nbs/40_latent.ipynb #c33e4491
 @torch.no_grad()
-def posterior_moments(vae: VAE, y: Tensor, chunk: int = 2048, n_draws: int = 512) -> tuple[np.ndarray, np.ndarray]:
+def posterior_moments(vae: VAE, y: Tensor, chunk: int = 2048, n_draws: int = 512, weight: Tensor | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Means and covariances of q(z|x) for each curve.
 
     Parameters
@@ -37,6 +43,8 @@ def posterior_moments(vae: VAE, y: Tensor, chunk: int = 2048, n_draws: int = 512
         Curves at once.
     n_draws : int
         For a flow: draws, the same standard normal numbers and their mirror images for every curve.
+    weight : Tensor, shape (N, R), optional
+        If values are missing or have errors of their own; see `gaps.value_weights`.
 
     Returns
     -------
@@ -46,8 +54,9 @@ def posterior_moments(vae: VAE, y: Tensor, chunk: int = 2048, n_draws: int = 512
     means, covariances = [], []
     if getattr(vae.encoder, "flow", None) is not None:
         chunk = max(1, 2**16 // n_draws)  # a flow keeps many numbers for each draw
-    for part in y.split(chunk):
-        q = vae.encoder(part)
+    for rows in torch.arange(len(y)).split(chunk):
+        part, w = _pick(y, weight, rows)
+        q = vae.encoder(part, w)
         if isinstance(q, NormalizingFlow):
             eps = torch.randn(n_draws // 2, 1, vae.n_latent, generator=torch_generator(0, "moments"), dtype=y.dtype).to(y.device)
             z = reparametrize(q, torch.cat([eps, -eps]).expand(-1, len(part), -1))
@@ -82,10 +91,10 @@ def active_units(mean: np.ndarray, threshold: float = 0.01) -> np.ndarray:
 
 # %% ../nbs/40_latent.ipynb #32d794fb
 @torch.no_grad()
-def aggregate_posterior(vae: VAE, y: Tensor, n: int, seed: int = 0) -> np.ndarray:
-    """Draw n codes: a random curve of y (N, R), then a code from its posterior → (n, d)."""
+def aggregate_posterior(vae: VAE, y: Tensor, n: int, seed: int = 0, weight: Tensor | None = None) -> np.ndarray:
+    """Draw n codes: a random curve of y (N, R), then a code from its posterior → (n, d); weights (N, R) as for `posterior_moments`."""
     rows = stream(seed, "aggregate rows").integers(len(y), size=n)
-    q = vae.encoder(y[torch.from_numpy(rows).to(y.device)])
+    q = vae.encoder(*_pick(y, weight, torch.from_numpy(rows)))
     eps = torch.randn(n, vae.n_latent, generator=torch_generator(seed, "aggregate draws"), dtype=y.dtype)
     return reparametrize(q, eps.to(y.device)).cpu().numpy()
 
@@ -154,7 +163,7 @@ def decode(vae: VAE, z: np.ndarray, chunk: int = 65536) -> Tensor:
 
 # %% ../nbs/40_latent.ipynb #21da0bad
 @torch.no_grad()
-def training_codes(vae: VAE, y: Tensor, clean_input: bool, n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def training_codes(vae: VAE, y: Tensor, clean_input: bool, n: int, seed: int = 0, weight: Tensor | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Draws from the aggregate posterior, spread over as many curves as possible.
 
     Parameters
@@ -167,6 +176,8 @@ def training_codes(vae: VAE, y: Tensor, clean_input: bool, n: int, seed: int = 0
     n : int
         Number of draws.
     seed : int
+    weight : Tensor, shape (N, R), optional
+        As for `posterior_moments`.
 
     Returns
     -------
@@ -176,11 +187,12 @@ def training_codes(vae: VAE, y: Tensor, clean_input: bool, n: int, seed: int = 0
     """
     order = torch.randperm(len(y), generator=torch_generator(seed, "prior curves"))
     curve = order.repeat(-(-n // len(y)))[:n]
-    chosen = y[curve.to(y.device)]
+    chosen, w = _pick(y, weight, curve)
     normal = lambda purpose, *shape: torch.randn(shape, generator=torch_generator(seed, purpose), dtype=y.dtype).to(y.device)
     if clean_input:
-        chosen = chosen + vae.decoder.sigma * normal("prior noise", *chosen.shape)
-    codes = reparametrize(vae.encoder(chosen), normal("prior draws", n, vae.n_latent))
+        noise = vae.decoder.sigma * normal("prior noise", *chosen.shape)
+        chosen = chosen + (noise if w is None else noise * (w > 0))
+    codes = reparametrize(vae.encoder(chosen, w), normal("prior draws", n, vae.n_latent))
     return codes.double().cpu().numpy(), curve.numpy()
 
 # %% ../nbs/40_latent.ipynb #8b3ecdb3
@@ -194,12 +206,12 @@ def _averaged_mixture(codes: np.ndarray, size: int, n_starts: int, seed: int) ->
     return Prior(*(torch.from_numpy(a) for a in (weights, means, np.linalg.cholesky(covariances))))
 
 # %% ../nbs/40_latent.ipynb #2f6d4a2f
-def mixture_prior(vae: VAE, y: Tensor, clean_input: bool, n: int = 24_000, n_starts: int = 6, max_components: int = 64, seed: int = 0) -> Prior:
+def mixture_prior(vae: VAE, y: Tensor, clean_input: bool, n: int = 24_000, n_starts: int = 6, max_components: int = 64, seed: int = 0, weight: Tensor | None = None) -> Prior:
     """Gaussian mixtures fitted to the aggregate posterior and averaged, as prior.
 
     Parameters
     ----------
-    vae, y, clean_input, n, seed
+    vae, y, clean_input, n, seed, weight
         As for `training_codes`.
     n_starts : int
         Mixtures that are averaged.
@@ -213,7 +225,7 @@ def mixture_prior(vae: VAE, y: Tensor, clean_input: bool, n: int = 24_000, n_sta
     """
     if len(y) < max(6, 2 * vae.n_latent):
         return Prior.standard(vae.n_latent).to(y)
-    codes, curve = training_codes(vae, y, clean_input, n, seed)
+    codes, curve = training_codes(vae, y, clean_input, n, seed, weight)
     aside = np.isin(curve, stream(seed, "mixture").permutation(len(y))[: max(1, len(y) // 3)])
     sizes = [1] + [k for k in (4, 8, 16, 32, 64) if k <= max_components and 5 * k * vae.n_latent <= (~aside).sum() // n_starts]
     judge = torch.from_numpy(codes[aside])
@@ -221,12 +233,12 @@ def mixture_prior(vae: VAE, y: Tensor, clean_input: bool, n: int = 24_000, n_sta
     return _averaged_mixture(codes, sizes[int(np.argmax(scores))], n_starts, seed).to(y)
 
 # %% ../nbs/40_latent.ipynb #0989b167
-def flow_prior(vae: VAE, y: Tensor, clean_input: bool, n: int = 50_000, max_steps: int = 1500, seed: int = 0, **sizes) -> FlowPrior | Prior:
+def flow_prior(vae: VAE, y: Tensor, clean_input: bool, n: int = 50_000, max_steps: int = 1500, seed: int = 0, weight: Tensor | None = None, **sizes) -> FlowPrior | Prior:
     """A neural spline flow fitted to the aggregate posterior, as prior.
 
     Parameters
     ----------
-    vae, y, clean_input, n, seed
+    vae, y, clean_input, n, seed, weight
         As for `training_codes`.
     max_steps : int
         Optimiser steps; the weights with the best likelihood of curves that were set aside are kept.
@@ -240,7 +252,7 @@ def flow_prior(vae: VAE, y: Tensor, clean_input: bool, n: int = 50_000, max_step
     """
     if len(y) < max(6, 2 * vae.n_latent):
         return Prior.standard(vae.n_latent).to(y)
-    codes, curve = training_codes(vae, y, clean_input, n, seed)
+    codes, curve = training_codes(vae, y, clean_input, n, seed, weight)
     aside = np.isin(curve, stream(seed, "flow prior").permutation(len(y))[: max(1, len(y) // 3)])
     codes = torch.as_tensor(codes, dtype=y.dtype, device=y.device)
     flow = FlowPrior(vae.n_latent, **sizes).to(y)

@@ -23,7 +23,9 @@ from zuko.transforms import ComposedTransform, MonotonicRQSTransform
 from .autoencoder import init_weights, mlp
 from .config import NetworkConfig, checked
 from .core import InputError, torch_generator
+from .gaps import factor_analysis, linear_codes
 from .losses import elbo, free_bits_penalty, gaussian_log_likelihood, importance_weighted_bound, kl_diagonal, kl_to_standard_normal, loss_from_bound
+from .parallel import batch_normal
 
 # %% ../nbs/31_vae.ipynb #ab3e3dd0
 def diagonal_posterior(mu: Tensor, logvar: Tensor) -> Independent:
@@ -144,27 +146,37 @@ class Encoder(nn.Module):
         A fixed change of coordinates (see `PrincipalCoordinates`), with a linear short cut to the posterior mean.
     flow_transforms, flow_width, flow_bins : int
         Of the `PosteriorFlow`.
+    sees_weights : bool
+        Whether the hidden layers see how much each value counts, for curves with gaps or with errors of their own.
     """
 
     def __init__(
         self, n_grid: int, n_latent: int, hidden: tuple[int, ...], activation: str, posterior_family: str, coordinates: nn.Module | None = None,
-        flow_transforms: int = 2, flow_width: int = 64, flow_bins: int = 8,
+        flow_transforms: int = 2, flow_width: int = 64, flow_bins: int = 8, sees_weights: bool = False,
     ):  # fmt: skip
         super().__init__()
-        self.coordinates = coordinates
+        self.coordinates, self.sees_weights = coordinates, sees_weights
         n_in = n_grid if coordinates is None else coordinates.n_coordinates
-        self.body = mlp([n_in, *hidden], activation, last=True)
+        self.body = mlp([n_in + n_grid * sees_weights, *hidden], activation, last=True)
         self.mean = nn.Linear(hidden[-1], n_latent)
         self.logvar = nn.Linear(hidden[-1], n_latent)
         self.below = nn.Linear(hidden[-1], n_latent * (n_latent - 1) // 2) if posterior_family != "diagonal" and n_latent > 1 else None
         self.flow = PosteriorFlow(n_latent, hidden[-1], flow_transforms, flow_width, flow_bins) if posterior_family == "flow" else None
         self.short_cut = None if coordinates is None else nn.Linear(n_in, n_latent, bias=False)
 
-    def forward(self, x: Tensor) -> Distribution:
-        """Curves (N, R) → distribution with batch shape (N,) and event shape (n_latent,)."""
+    def forward(self, x: Tensor, weight: Tensor | None = None) -> Distribution:
+        """Curves (N, R) → distribution with batch shape (N,) and event shape (n_latent,).
+
+        With weights (N, R), see `gaps.value_weights`, gaps do not matter but for a finite number in them; without, all are one.
+        """
+        if self.sees_weights and weight is None:
+            weight = torch.ones_like(x)
+        seen = [] if not self.sees_weights else [2 * weight / (1 + weight)]
         if self.coordinates is not None:
-            x = self.coordinates(x)
-        h = self.body(x)
+            x = self.coordinates(x, weight)
+        elif weight is not None:
+            x = x * (weight > 0)
+        h = self.body(torch.cat([x, *seen], -1) if seen else x)
         mu = self.mean(h) if self.short_cut is None else self.mean(h) + self.short_cut(x)
         if self.below is None and self.flow is None:
             return diagonal_posterior(mu, self.logvar(h))
@@ -377,19 +389,27 @@ class VAE(nn.Module):
         self.prior = prior
         self._analytic_kl = prior.is_standard
 
-    def elbo(self, x: Tensor, eps: Tensor, beta: float = 1.0) -> Tensor:
-        """Evidence lower bound of curves x (N, R) with standard normal draws eps (N, d) or (S, N, d) → (N,) nats."""
-        q = self.encoder(x)
+    def log_likelihood(self, x: Tensor, z: Tensor, weight: Tensor | None = None) -> Tensor:
+        """log p(x|z) of curves x (N, R) with codes z (..., N, d), over what was observed if there are weights (N, R) → (..., N) nats."""
+        sigma, mask = self.decoder.sigma, None
+        if weight is not None:
+            mask = weight > 0
+            sigma = sigma * torch.where(mask, weight, 1.0).rsqrt()
+        return gaussian_log_likelihood(x, self.decoder.mean(z), sigma, mask)
+
+    def elbo(self, x: Tensor, eps: Tensor, beta: float = 1.0, weight: Tensor | None = None) -> Tensor:
+        """Evidence lower bound of curves x (N, R), with weights (N, R) if given, by standard normal draws eps (N, d) or (S, N, d) → (N,) nats."""
+        q = self.encoder(x, weight)
         z, log_q = draw(q, eps)
-        log_likelihood = gaussian_log_likelihood(x, self.decoder.mean(z), self.decoder.sigma)
+        log_likelihood = self.log_likelihood(x, z, weight)
         closed_form = self._analytic_kl and not isinstance(q, NormalizingFlow)
         kl = kl_to_standard_normal(q) if closed_form else log_q - self.prior().log_prob(z)
         bound = elbo(log_likelihood, kl, beta)
         return bound.mean(0) if eps.ndim > 2 else bound
 
-    def log_weights(self, x: Tensor, z: Tensor, log_q: Tensor) -> Tensor:
+    def log_weights(self, x: Tensor, z: Tensor, log_q: Tensor, weight: Tensor | None = None) -> Tensor:
         """log p(x|z) + log p(z) − log q(z|x) at codes z (S, N, d) of curves x (N, R) → (S, N) nats."""
-        return gaussian_log_likelihood(x, self.decoder.mean(z), self.decoder.sigma) + self.prior().log_prob(z) - log_q
+        return self.log_likelihood(x, z, weight) + self.prior().log_prob(z) - log_q
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
@@ -405,7 +425,7 @@ class VAE(nn.Module):
         return vae
 
 # %% ../nbs/31_vae.ipynb #8927b321
-def doubly_reparametrized(model: VAE, x: Tensor, eps: Tensor) -> Tensor:
+def doubly_reparametrized(model: VAE, x: Tensor, eps: Tensor, weight: Tensor | None = None) -> Tensor:
     """Importance-weighted bound of curves, with doubly reparametrised gradients.
 
     Parameters
@@ -415,6 +435,8 @@ def doubly_reparametrized(model: VAE, x: Tensor, eps: Tensor) -> Tensor:
         Measured curves in the unit of the model.
     eps : Tensor, shape (K, N, d)
         Standard normal numbers.
+    weight : Tensor, shape (N, R), optional
+        See `gaps.value_weights`.
 
     Returns
     -------
@@ -425,21 +447,44 @@ def doubly_reparametrized(model: VAE, x: Tensor, eps: Tensor) -> Tensor:
     ----------
     Tucker et al. 2019, Doubly Reparameterized Gradient Estimators for Monte Carlo Objectives.
     """
-    z = reparametrize(model.encoder(x), eps)
-    frozen = torch.func.functional_call(model.encoder, {k: p.detach() for k, p in model.encoder.named_parameters()}, (x,))
-    log_w = model.log_weights(x, z, frozen.log_prob(z))
+    z = reparametrize(model.encoder(x, weight), eps)
+    frozen = torch.func.functional_call(model.encoder, {k: p.detach() for k, p in model.encoder.named_parameters()}, (x, weight))
+    log_w = model.log_weights(x, z, frozen.log_prob(z), weight)
     weights = torch.softmax(log_w.detach(), 0)
     z.register_hook(lambda gradient: weights[..., None] * gradient)
     surrogate = (weights * log_w).sum(0)
     return importance_weighted_bound(log_w.detach()) + surrogate - surrogate.detach()
 
 # %% ../nbs/31_vae.ipynb #7509b386
-def marginal_kl(model: VAE, x: Tensor) -> Tensor:
+def marginal_kl(model: VAE, x: Tensor, weight: Tensor | None = None) -> Tensor:
     """KL divergence of each latent's posterior from N(0, 1), averaged over curves x (N, R): (d,) nats."""
-    q = model.encoder(x)
+    q = model.encoder(x, weight)
     if not model._analytic_kl or isinstance(q, NormalizingFlow):
         raise ValueError("free_bits needs a standard normal prior and a normal posterior: only then has each latent a divergence of its own")
     return kl_diagonal(q.mean, q.variance.log()).mean(0)
+
+# %% ../nbs/31_vae.ipynb #9fdcce8a
+def _draws(model: VAE, x: Tensor, weight: Tensor | None, clean_input: bool, n_draws: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Curves (n, R), with fresh noise if they are clean, and standard normal numbers (n, d) or (n_draws, n, d) for their codes."""
+    if clean_input:
+        noise = model.decoder.sigma.detach() * batch_normal(generator, x.shape, 0, x)
+        x = x + (noise if weight is None else noise * (weight > 0))
+    shape = (len(x), model.n_latent) if n_draws == 1 else (n_draws, len(x), model.n_latent)
+    return x, batch_normal(generator, shape, len(shape) - 2, x)
+
+# %% ../nbs/31_vae.ipynb #3135313b
+def _describe(clean_input: bool):
+    """Function of a model, a batch and a generator: what a progress bar shows, in nats per curve."""
+
+    @torch.no_grad()
+    def describe(model: VAE, batch: tuple, generator: torch.Generator) -> dict[str, float]:
+        x, weight = batch if len(batch) > 1 else (batch[0], None)
+        x, eps = _draws(model, x, weight, clean_input, 1, generator)
+        bound = model.elbo(x, eps, 1.0, weight).mean()
+        kl = model.log_likelihood(x, draw(model.encoder(x, weight), eps)[0], weight).mean() - bound
+        return {"ELBO": float(bound), "KL": float(kl)}
+
+    return describe
 
 # %% ../nbs/31_vae.ipynb #9473ef45
 def vae_loss(clean_input: bool, objective: str = "elbo", n_draws: int = 1, free_bits: float = 0.0):
@@ -455,23 +500,27 @@ def vae_loss(clean_input: bool, objective: str = "elbo", n_draws: int = 1, free_
     n_draws : int
     free_bits : float
         KL per latent that costs nothing [nats]; only with the ELBO and a standard normal prior.
+
+    Returns
+    -------
+    callable
+        Of the model, a batch, the weight of the KL term and a generator. A batch is the curves (n, R) in the unit of the model and, if some values
+        are missing or have errors of their own, their weights (n, R); see `gaps.value_weights`.
     """
     if free_bits and objective != "elbo":
         raise ValueError(f"free_bits is {free_bits}; it belongs to the objective 'elbo', not to {objective!r}")
 
     def loss(model: VAE, batch: tuple, kl_weight: float, generator: torch.Generator) -> Tensor:
-        x = batch[0]
-        normal = lambda *shape: torch.randn(shape, generator=generator, dtype=x.dtype, device=x.device)
-        if clean_input:
-            x = x + model.decoder.sigma.detach() * normal(*x.shape)
-        eps = normal(len(x), model.n_latent) if n_draws == 1 else normal(n_draws, len(x), model.n_latent)
+        x, weight = batch if len(batch) > 1 else (batch[0], None)
+        x, eps = _draws(model, x, weight, clean_input, n_draws, generator)
         if objective == "iwae" and n_draws > 1 and torch.is_grad_enabled():
-            return loss_from_bound(doubly_reparametrized(model, x, eps))
+            return loss_from_bound(doubly_reparametrized(model, x, eps, weight))
         if objective == "iwae" and n_draws > 1:
-            return loss_from_bound(importance_weighted_bound(model.log_weights(x, *draw(model.encoder(x), eps))))
-        value = loss_from_bound(model.elbo(x, eps, kl_weight))
-        return value + kl_weight * free_bits_penalty(marginal_kl(model, x), free_bits) if free_bits else value
+            return loss_from_bound(importance_weighted_bound(model.log_weights(x, *draw(model.encoder(x, weight), eps), weight)))
+        value = loss_from_bound(model.elbo(x, eps, kl_weight, weight))
+        return value + kl_weight * free_bits_penalty(marginal_kl(model, x, weight), free_bits) if free_bits else value
 
+    loss.describe = _describe(clean_input)
     return loss
 
 # %% ../nbs/31_vae.ipynb #f869c29d
@@ -496,9 +545,12 @@ class PrincipalCoordinates(nn.Module):
         """Number of components, K."""
         return self.basis.shape[1]
 
-    def forward(self, y: Tensor) -> Tensor:
-        """Noisy curves (..., R) → coordinates (..., K) of unit variance."""
-        return (y @ self.basis) / torch.sqrt(self.spread**2 + 1)
+    def forward(self, y: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Noisy curves (..., R) → coordinates (..., K) of unit variance; with weights (N, R), the best linear guess of them."""
+        if weight is None:
+            return (y @ self.basis) / torch.sqrt(self.spread**2 + 1)
+        u, _ = linear_codes(y, weight, self.basis * self.spread)
+        return u * torch.sqrt(self.spread**2 + 1) / self.spread
 
     def inverse(self, c: Tensor) -> Tensor:
         """Coordinates of noise-free curves (..., K) in units of their spread → curves (..., R)."""
@@ -544,20 +596,33 @@ class StretchedCoordinates(PrincipalCoordinates):
         self.register_buffer("center", center)
         self.register_buffer("limit", limit)
 
-    def forward(self, y: Tensor) -> Tensor:
-        """Noisy curves (..., R) → coordinates (..., K), of a variance of about one."""
-        return super().forward(_stretch(y - self.zero, self.softening) - self.center)
+    def forward(self, y: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Noisy curves (..., R), with weights (N, R) if there are gaps → coordinates (..., K), of a variance of about one."""
+        return super().forward(_stretch(y - self.zero, self.softening) - self.center, weight)
 
     def inverse(self, c: Tensor) -> Tensor:
         """Coordinates of noise-free curves (..., K) in units of their spread → curves (..., R)."""
         w = (super().inverse(c) + self.center) / (_GAIN * self.softening)
         return self.softening * torch.sinh(torch.minimum(torch.maximum(w, -self.limit), self.limit)) + self.zero
 
+# %% ../nbs/31_vae.ipynb #3ec02148
+_MOST_FACTORS = 24  # components that are looked for in curves with gaps
+
+
+def _components(y: Tensor, weight: Tensor | None, noise_in_data: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Principal directions (K, R) of centred curves (N, R), and the variances (K,) along them, the noise of noisy curves included."""
+    if weight is None:
+        _, singular, vectors = np.linalg.svd(y.double().numpy(), full_matrices=False)
+        return vectors, singular**2 / len(y)
+    n_factors = min(*y.shape, _MOST_FACTORS)
+    basis, spread, _ = factor_analysis(y * (weight > 0), weight, n_factors, 1.0 if noise_in_data else 0.01)
+    return basis.T, spread**2 + noise_in_data
+
 # %% ../nbs/31_vae.ipynb #fd766d0f
 _REACH = 2.0  # largest value of a decoded curve, in units of the largest in the training curves
 
 
-def principal_coordinates(y: Tensor, noise_in_data: bool, min_components: int = 1, zero: Tensor | None = None) -> PrincipalCoordinates:
+def principal_coordinates(y: Tensor, noise_in_data: bool, min_components: int = 1, zero: Tensor | None = None, weight: Tensor | None = None) -> PrincipalCoordinates:
     """Fit the coordinates to training curves.
 
     Parameters
@@ -570,6 +635,8 @@ def principal_coordinates(y: Tensor, noise_in_data: bool, min_components: int = 
         Keep at least so many.
     zero : Tensor, shape (R,), optional
         What a curve of zeros is in the unit of y; if it is given, the curves are stretched first, with a softening of 5 % of their median.
+    weight : Tensor, shape (N, R), optional
+        See `gaps.value_weights`; then the components come from `gaps.factor_analysis`.
 
     Returns
     -------
@@ -585,15 +652,15 @@ def principal_coordinates(y: Tensor, noise_in_data: bool, min_components: int = 
         if noise_in_data:
             raise InputError("measured curves cannot be stretched: the noise of small values would be blown up; leave out the stretch")
         x = (y - zero).double()
-        softening = _SOFT * x.abs().median()
+        seen = x if weight is None else x[weight > 0]
+        softening = _SOFT * seen.abs().median()
         if softening == 0:
             raise InputError("more than half of the values of the curves are zero, which leaves the asinh stretch without a scale; leave out the stretch")
-        limit = torch.asinh(_REACH * x.abs().max() / softening)
+        limit = torch.asinh(_REACH * seen.abs().max() / softening)
         y = _stretch(x, softening)
-        center = y.mean(0)
+        center = y.mean(0) if weight is None else (y * (weight > 0)).sum(0) / (weight > 0).sum(0)
         y = y - center
-    _, singular, vectors = np.linalg.svd(y.double().numpy(), full_matrices=False)
-    variance = singular**2 / len(y)
+    vectors, variance = _components(y, weight, noise_in_data)
     if noise_in_data:
         edge = (1 + math.sqrt(y.shape[1] / len(y))) ** 2  # the largest variance that pure noise reaches (Marchenko & Pastur 1967)
         keep, spread = variance > edge, np.sqrt(np.clip(variance - 1, 0.01, None))
@@ -606,7 +673,7 @@ def principal_coordinates(y: Tensor, noise_in_data: bool, min_components: int = 
     return PrincipalCoordinates(basis, spread) if zero is None else StretchedCoordinates(basis, spread, zero, softening, center, limit).to(zero.dtype)
 
 # %% ../nbs/31_vae.ipynb #a3ac888a
-def stretch_suits(y: Tensor, zero: Tensor) -> bool:
+def stretch_suits(y: Tensor, zero: Tensor, weight: Tensor | None = None) -> bool:
     """Whether clean curves are positive and hardly need more principal components when they are stretched.
 
     Parameters
@@ -615,10 +682,12 @@ def stretch_suits(y: Tensor, zero: Tensor) -> bool:
         Centred curves in units of the noise.
     zero : Tensor, shape (R,)
         What a curve of zeros is in the unit of y.
+    weight : Tensor, shape (N, R), optional
+        See `gaps.value_weights`.
     """
-    if not (y > zero).all():
+    if not ((y > zero) if weight is None else (y > zero) | (weight == 0)).all():
         return False
-    return principal_coordinates(y, False, zero=zero).n_coordinates <= principal_coordinates(y, False).n_coordinates + 1
+    return principal_coordinates(y, False, zero=zero, weight=weight).n_coordinates <= principal_coordinates(y, False, weight=weight).n_coordinates + 1
 
 # %% ../nbs/31_vae.ipynb #3b29d8c0
 @torch.no_grad()
@@ -642,7 +711,7 @@ def _start_linear(vae: VAE, seed: int, shrink: float = 0.1) -> None:
 # %% ../nbs/31_vae.ipynb #61eca982
 def preconditioned_vae(
     y: Tensor, config: NetworkConfig = NetworkConfig(), *, noise_in_data: bool, learn_sigma: bool | str = False, sigma_floor: float = 0.0,
-    zero: Tensor | None = None, seed: int = 0,
+    zero: Tensor | None = None, weight: Tensor | None = None, seed: int = 0,
 ) -> VAE:  # fmt: skip
     """A VAE in noise-whitened principal coordinates that starts from the linear answer.
 
@@ -660,6 +729,8 @@ def preconditioned_vae(
         What it can fall to.
     zero : Tensor, shape (R,), optional
         What a curve of zeros is in the unit of y; if it is given, the coordinates are `StretchedCoordinates`, for clean curves only.
+    weight : Tensor, shape (N, R), optional
+        If values are missing or have errors of their own; see `gaps.value_weights`. Then the encoder sees the weights too.
     seed : int
         Seed of the initial weights.
 
@@ -670,11 +741,11 @@ def preconditioned_vae(
     """
     checked(config)
     hidden = (config.width,) * config.depth
-    coordinates = principal_coordinates(y, noise_in_data, min_components=config.n_latent, zero=zero)
+    coordinates = principal_coordinates(y, noise_in_data, min_components=config.n_latent, zero=zero, weight=weight)
     flow = {"flow_transforms": config.flow_transforms, "flow_width": config.flow_width, "flow_bins": config.flow_bins}
     with torch.random.fork_rng(devices=[]):  # some layers of zuko draw from the global generator
         torch.manual_seed(seed)
-        encoder = Encoder(y.shape[1], config.n_latent, hidden, config.activation, config.posterior_family, coordinates, **flow)
+        encoder = Encoder(y.shape[1], config.n_latent, hidden, config.activation, config.posterior_family, coordinates, **flow, sees_weights=weight is not None)
         decoder = Decoder(config.n_latent, y.shape[1], hidden, config.activation, 1.0, learn_sigma, coordinates, sigma_floor)
         vae = VAE(encoder, decoder, config.n_latent)
         if config.prior == "mixture":

@@ -7,22 +7,25 @@ __all__ = ['CurveSet', 'read_curves', 'write_curves']
 
 # %% ../nbs/10_curves.ipynb #eecb7d6b
 import os
+import warnings
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 
 import numpy as np
 
-from .core import InputError, _as_numbers, as_curves, as_noise, as_radius, atomic_path, stream
+from .core import InputError, _as_numbers, as_curves, as_noise, as_radius, stream
+from .tables import read_table, write_table
 
 # %% ../nbs/10_curves.ipynb #e9c02e26
 def _checked_values(values, mask) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return values with NaN in the gaps and nowhere else, and the mask as booleans (True = observed)."""
+    """Return values with NaN in the gaps and nowhere else, and the mask as booleans (True = observed), None if there are no gaps to speak of."""
     if mask is None:
-        return as_curves(values, name="values"), None
+        values = as_curves(values, name="values", missing=True)
+        observed = ~np.isnan(values)
+        return values, None if observed.all() else observed
     values, mask = _as_numbers(values, "values"), np.asarray(mask)
     if mask.dtype != bool or mask.shape != values.shape:
         raise InputError(f"mask has shape {mask.shape} and type {mask.dtype}; it must be bool of shape {values.shape}, True where a value was observed")
-    as_curves(np.where(mask & ~np.isnan(values), values, 0), name="values")
+    as_curves(np.where(mask, values, 0), name="values", missing=True)
     unmarked = np.isnan(values) & mask
     if unmarked.any():
         i, j = np.unravel_index(np.argmax(unmarked), mask.shape)
@@ -77,13 +80,15 @@ class CurveSet:
     Parameters
     ----------
     values : array-like, shape (N, R)
-        The curves, one a row, in any unit; float32 stays float32, everything else becomes float64. NaN in the gaps.
+        The curves, one a row, in any unit; float32 stays float32, everything else becomes float64. NaN is a missing value; a
+        curve of which nothing was observed is allowed here.
     radius : array-like, shape (R,), optional
         Strictly increasing; 0, 1, …, R − 1 if None.
     errors : float or array-like, shape (R,) or (N, R), optional
-        Standard deviation of the noise that is already in `values`, same unit.
+        Standard deviation of the noise that is already in `values`, same unit; anything in the gaps.
     mask : array-like of bool, shape (N, R), optional
-        True where a value was observed; None if all were. What stands in a gap is replaced by NaN.
+        True where a value was observed; what stands in a gap is replaced by NaN. If None, it is made from the NaN in `values`, and stays None
+        if there is none.
     parameters : array-like, shape (N, k), optional
         The numbers that made each curve.
     parameter_names : sequence of k str
@@ -150,203 +155,63 @@ def _summary(curves: CurveSet) -> str:
         parts.append("parameters " + ", ".join(curves.parameter_names))
     return f"CurveSet({'; '.join(parts)})"
 
-# %% ../nbs/10_curves.ipynb #ab5366fd
-def _lines(path: Path) -> tuple[list[str], list[int], list[str]]:
-    """Return the lines that are neither blank nor comments, their numbers in the file, and the comments above them."""
-    data = path.read_bytes()
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InputError(f"{path}: the file is UTF-16; save it as UTF-8")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.start} is not UTF-8 text; a CSV file is wanted") from None
-    if "\0" in text:
-        raise InputError(f"{path}: the file is binary; a CSV file is wanted")
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace('"', "")
-    kept, numbers, comments = [], [], []
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.lstrip().startswith("#"):
-            comments += [line.strip().lstrip("#")] * (not kept)
-        elif line.strip():
-            kept.append(line)
-            numbers.append(number)
-    return kept, numbers, comments
+# %% ../nbs/10_curves.ipynb #3248af9a
+def _called(path: str | os.PathLike, stream: str) -> str:
+    """Return what messages call a file."""
+    return f"standard {stream}" if os.fspath(path) == "-" else os.fspath(path)
 
-# %% ../nbs/10_curves.ipynb #a7ad25e5
-def _delimiter(line: str) -> str | None:
-    """Return what separates the cells of this line; None stands for blanks."""
-    return next((mark for mark in ";\t," if mark in line), None)
-
-# %% ../nbs/10_curves.ipynb #7c846e72
-def _cells(line: str, delimiter: str | None) -> list[str]:
-    """Return the cells of a line without the blanks around them."""
-    return [cell.strip() for cell in line.split(delimiter)]
-
-# %% ../nbs/10_curves.ipynb #841593fa
-def _complaint(cell: str) -> str | None:
-    """Say what is wrong with a cell that should be a finite number; None if it is one."""
-    if cell.lower() in ("", "nan", "na", "n/a", "null", "none", "-"):
-        return "missing values are not supported yet: drop the curve or fill the gap"
-    try:
-        number = float(cell if cell.isascii() and "_" not in cell else "not a number")
-    except ValueError:
-        comma = cell.count(",") == 1 and _complaint(cell.replace(",", ".")) is None
-        return "write a decimal point instead of a comma" if comma else "every cell must be a number"
-    return None if np.isfinite(number) else "infinity is not a measurement" if np.isinf(number) else "every cell must be a number"
-
-# %% ../nbs/10_curves.ipynb #c16af15f
-def _read_header(path: Path, line: str, row: int, comments: list[str]) -> tuple[np.ndarray, str | None]:
-    """Return the radii in the first line of a CSV file, and the delimiter."""
-    delimiter = _delimiter(line)
-    cells = _cells(line, delimiter)
-    start, rule = f"{path}: row {row} of the file", "the first line must hold the radii, one number per column"
-    for column, cell in enumerate(cells, 1):
-        if why := _complaint(cell):
-            index = "; a table with an index column is written without it by to_csv(..., index=False)" if column == 1 and not cell else ""
-            raise InputError(f"{start}, column {column}, holds {cell!r}; {rule}{index}" + (f" ({why})" if "comma" in why else ""))
-    if len(cells) < 2:
-        raise InputError(f"{start} holds one column; {rule}, and a curve needs at least 2")
-    radius = np.array(cells, dtype=np.float64)
-    if (np.diff(radius) <= 0).any():
-        j = int(np.argmax(np.diff(radius) <= 0))
-        what = "repeats the radius" if radius[j] == radius[j + 1] else f"holds {cells[j + 1]} after"
-        raise InputError(f"{start}, column {j + 2}, {what} {cells[j]}; {rule}, in increasing order (if this line is a curve, write the radii above it)")
-    last = _cells(comments[-1], _delimiter(comments[-1])) if comments else []
-    if len(last) == len(cells) and not any(map(_complaint, last)) and (np.diff(np.array(last, dtype=np.float64)) > 0).all():
-        raise InputError(f"{path}: the comment above row {row} looks like the radii; remove its '#' ({rule})")
-    return radius, delimiter
-
-# %% ../nbs/10_curves.ipynb #3eac3ad4
-def _find_culprit(path: Path, lines: list[str], rows: list[int], delimiter: str | None, radius: np.ndarray) -> InputError:
-    """Return the error for the first cell, in reading order, that is not a finite number or is not there."""
-    for line, row in zip(lines, rows):
-        cells = _cells(line, delimiter)
-        for column, (cell, r) in enumerate(zip(cells, radius), 1):
-            if why := _complaint(cell):
-                return InputError(f"{path}: row {row} of the file, column {column} (radius {r:g}) holds {cell!r}; {why}")
-        if len(cells) != len(radius):
-            return InputError(f"{path}: row {row} of the file has {len(cells)} columns; the first line names {len(radius)} radii, so it must have {len(radius)}")
-    return InputError(f"{path}: the curves cannot be read as numbers")
-
-# %% ../nbs/10_curves.ipynb #e929d089
-def _read_csv(path: Path) -> CurveSet:
-    """Read radii (first line) and curves (all other lines) from a CSV file."""
-    lines, rows, comments = _lines(path)
-    if not lines:
-        raise InputError(f"{path}: the file is empty; the first line must hold the radii and every other line one curve")
-    radius, delimiter = _read_header(path, lines[0], rows[0], comments)
-    if len(lines) == 1:
-        raise InputError(f"{path}: there are {len(radius)} radii but no curves; every line below the radii is one curve")
-    try:
-        values = np.loadtxt(lines[1:], delimiter=delimiter, comments=None, ndmin=2)
-    except ValueError:
-        raise _find_culprit(path, lines[1:], rows[1:], delimiter, radius) from None
-    if values.shape[1] != len(radius) or not np.isfinite(values).all():
-        raise _find_culprit(path, lines[1:], rows[1:], delimiter, radius)
-    return CurveSet(values, radius)
-
-# %% ../nbs/10_curves.ipynb #9d443f82
-def _write_csv(path: Path, curves: CurveSet) -> None:
-    """Write radii and values; every number reads back bit for bit."""
-    if curves.mask is not None and not curves.mask.all():
-        raise InputError(f"{path}: a CSV file cannot hold missing values yet; write an .npz file")
-    with open(path, "w", encoding="utf-8", newline="\n") as handle:
-        for row in (curves.radius, *curves.values):
-            handle.write(",".join(map(repr, row.tolist())) + "\n")
-
-# %% ../nbs/10_curves.ipynb #e3510f97
-def _write_npz(path: Path, curves: CurveSet) -> None:
-    """Write every field that is not None."""
-    content = {field.name: getattr(curves, field.name) for field in fields(curves)}
-    with open(path, "wb") as handle:
-        np.savez(handle, **{name: np.asarray(value) for name, value in content.items() if value is not None and np.size(value)})
-
-# %% ../nbs/10_curves.ipynb #1c8f2346
-def _field(name: str, array) -> np.ndarray | str | tuple[str, ...]:
-    """Return one entry of an npz file as CurveSet takes it: text, or an array of real numbers or booleans."""
-    text = name in ("parameter_names", "xlabel", "ylabel")
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in ("U" if text else "biuf"):
-        kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
-        raise InputError(f"{name} is stored as {kind}; it must be an array of {'text' if text else 'numbers'}")
-    return tuple(map(str, array.ravel())) if name == "parameter_names" else str(array) if text else array
-
-# %% ../nbs/10_curves.ipynb #52e5bcd2
-def _read_npz(path: Path) -> CurveSet:
-    """Read the fields of a CurveSet from an npz file, without ever unpickling."""
-    names = [field.name for field in fields(CurveSet)]
-    with open(path, "rb") as handle:
-        try:
-            archive = np.load(handle, allow_pickle=False)
-            content = {name: _field(name, archive[name]) for name in names if name in archive.files}
-            if "values" not in content:
-                raise InputError(f"there is no array called 'values', only {archive.files}; write it with np.savez(path, values=curves, radius=radius)")
-            return CurveSet(**content)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
-        except Exception as error:
-            raise InputError(f"{path}: not a readable npz file of plain arrays ({type(error).__name__})") from None
-
-# %% ../nbs/10_curves.ipynb #a0a61ca5
-_FORMATS = {".csv": (_read_csv, _write_csv), ".npz": (_read_npz, _write_npz)}  # ending → (reader, writer)
-
-# %% ../nbs/10_curves.ipynb #c373494f
-def _format_of(path: str | os.PathLike) -> tuple[Path, tuple]:
-    """Return the path and the reader and writer that its ending asks for."""
-    path = Path(path)
-    if path.suffix.lower() not in _FORMATS:
-        raise InputError(f"{path}: the ending {path.suffix!r} is not known; curves are read from and written to {', '.join(_FORMATS)}")
-    return path, _FORMATS[path.suffix.lower()]
-
-# %% ../nbs/10_curves.ipynb #9872a5dc
-def read_curves(path: str | os.PathLike) -> CurveSet:
+# %% ../nbs/10_curves.ipynb #68e83e86
+def read_curves(path: str | os.PathLike, format: str | None = None) -> CurveSet:
     """Read a set of curves from a file.
 
     Parameters
     ----------
     path : path-like
-        `.csv`: the first line holds the radii, every other line one curve; separated by semicolons, tabs, commas or
-        blanks. `.npz`: arrays `values` (N, R) and, if there, `radius`, `errors`, `mask`, `parameters`,
-        `parameter_names`, `xlabel`, `ylabel`, as `write_curves` writes them; nothing is unpickled.
+        The name of a file, or `-` for standard input. `.csv`, `.tsv`, `.txt`, `.dat`: the first line holds the radii, every other line one
+        curve; separated by semicolons, tabs, commas or blanks; an empty cell or `nan` is a missing value. `.npz`: arrays
+        `values` (N, R) and, if there, `radius`, `errors`, `mask`, `parameters`, `parameter_names`, `xlabel`, `ylabel`; nothing is unpickled.
+        `.npy`: the values. Each also with `.gz` after it.
+    format : str, optional
+        An ending without its dot, if the name has another one or none; `csv` for standard input by default.
 
     Returns
     -------
     CurveSet
-        float64 from CSV; the type of the array from npz.
+        float64 from text; the type of the values from other files.
 
     Raises
     ------
     InputError
-        If the file is missing, damaged, or holds anything but finite numbers; the message names the file and, in a CSV
+        If the file is missing, damaged, or holds anything but numbers and gaps; the message names the file and, in a text
         file, the row and the column counted from 1.
     """
-    path, (reader, _) = _format_of(path)
+    table = read_table(path, format)
     try:
-        return reader(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: the file cannot be read ({error.strerror})") from None
+        with warnings.catch_warnings():  # a number that overflows becomes infinity, which is refused by name
+            warnings.simplefilter("ignore")
+            return CurveSet(**table)
+    except InputError as error:
+        raise InputError(f"{_called(path, 'input')}: {error}") from None
 
-# %% ../nbs/10_curves.ipynb #8cca171f
-def write_curves(path: str | os.PathLike, curves: CurveSet) -> None:
-    """Write a set of curves to a file, completely or not at all.
+# %% ../nbs/10_curves.ipynb #6c65bdbc
+def write_curves(path: str | os.PathLike, curves: CurveSet, format: str | None = None) -> None:
+    """Write a set of curves to a file, completely or not at all; a file of that name is replaced.
 
     Parameters
     ----------
     path : path-like
-        `.csv` keeps the radii and the values, with every bit; `.npz` keeps everything.
+        The name of a file, or `-` for standard output. `.csv`, `.tsv`, `.txt` and `.dat` keep the radii and the values, with every bit and
+        every gap; `.npy` keeps the values; `.npz` keeps everything.
     curves : CurveSet
-        A set with gaps can only be written to npz.
+        What is written.
+    format : str, optional
+        An ending without its dot, if the name has another one or none; `csv` for standard output by default.
 
     Raises
     ------
     InputError
-        If the ending is not known, the folder does not exist, or the format cannot hold the set.
+        If the ending is not known, the folder does not exist, or the file cannot be written.
     """
-    path, (_, writer) = _format_of(path)
     if not isinstance(curves, CurveSet):
-        raise InputError(f"{path}: curves is {type(curves).__name__}; write CurveSet(values, radius) instead")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: the folder {path.parent} does not exist")
-    with atomic_path(path) as part:
-        writer(part, curves)
+        raise InputError(f"{_called(path, 'output')}: curves is {type(curves).__name__}; write CurveSet(values, radius) instead")
+    write_table(path, {field.name: getattr(curves, field.name) for field in fields(curves)}, format)

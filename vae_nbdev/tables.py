@@ -344,8 +344,8 @@ def _read_parquet(handle: BinaryIO) -> dict:
     for name in names:
         if not re.fullmatch(r"u?int\d+|halffloat|float|double|bool", kind := str(schema.field(name).type)):
             raise InputError(f"column {_shown(name)} holds {_shown(kind)}; it must hold numbers")
-    columns = {name: file.read([name], use_threads=False)[name].to_numpy() for name in names}
-    return _from_columns(columns, extra.get(b"vae_nbdev", b"").decode(), {})
+    table = file.read(names, use_threads=False)
+    return _from_columns({name: table[name].to_numpy() for name in names}, extra.get(b"vae_nbdev", b"").decode(), {})
 
 # %% ../nbs/05_tables.ipynb #bbbdabde
 def _write_parquet(handle: BinaryIO, fields: dict) -> None:

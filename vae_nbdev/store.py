@@ -515,9 +515,9 @@ class WindowBatches:
         _, ends = self._epoch(epoch)
         start, stop = k * self.size, (k + 1) * self.size
         first, last = np.searchsorted(ends, [start, stop - 1], side="right")
-        rows = np.concatenate([self._window(epoch, w) for w in range(first, last + 1)])
-        skip = start - (int(ends[first - 1]) if first else 0)
-        return torch.from_numpy(rows[skip : skip + self.size])
+        begins = np.concatenate([[0], ends])
+        parts = [self._window(epoch, w)[max(start - begins[w], 0) : stop - begins[w]] for w in range(first, last + 1)]
+        return torch.from_numpy(np.concatenate(parts))
 
     def _epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the order of the blocks, and the number of rows up to the end of each window."""

@@ -28,6 +28,7 @@ from .diagnosis import Finding, diagnose
 from .gaps import value_weights
 from .inference import Evidence, _rows_at_once, vae_evidence
 from .latent import active_units, decode, flow_prior, kl_per_latent, mixture_prior, posterior_moments
+from .parallel import world_size
 from .preparation import SMALLEST_GUESS, Prepared, as_errors, check_radius, of_user, prepared, settle_noise
 from .runs import Run, _plain, describe_data, read_run, write_run
 from .store import CurveStore
@@ -69,6 +70,8 @@ def _check_choices(config: EstimatorConfig, r: Recipe) -> None:
             raise InputError("objective='iwae' has no KL term of its own; leave beta at 1 and free_bits at 0")
         if r.prior_training == "after" and r.prior != "normal":
             raise InputError("objective='iwae' makes the encoder a proposal, to which no prior can be fitted; choose prior_training='joint'")
+    if config.free_bits and world_size() > 1:
+        raise InputError("free_bits needs the mean over a whole batch, which several processes do not share; train in one process")
     if config.free_bits and (r.posterior_family == "flow" or (r.prior_training == "joint" and r.prior != "normal")):
         raise InputError("free_bits needs a normal posterior, and a prior that is normal while training: prior_training='after' or prior='normal'")
 

@@ -186,9 +186,14 @@ class CurveStore:
         return self._summary
 
     @property
+    def summary(self) -> "StoreSummary":
+        """What `check` found; runs it if nobody has."""
+        return self._summary or self.check()
+
+    @property
     def fingerprint(self) -> str:
-        """Hash of the curves and their radii, as `check` found it; runs it if nobody has."""
-        return (self._summary or self.check()).fingerprint
+        """Hash of the curves and their radii."""
+        return self.summary.fingerprint
 
     def _map(self, k: int) -> np.ndarray:
         """Return file number k, mapped into memory."""

@@ -160,7 +160,7 @@ def _called(path: str | os.PathLike, stream: str) -> str:
     """Return what messages call a file."""
     return f"standard {stream}" if os.fspath(path) == "-" else os.fspath(path)
 
-# %% ../nbs/10_curves.ipynb #68e83e86
+# %% ../nbs/10_curves.ipynb #b0ae4973
 def read_curves(path: str | os.PathLike, format: str | None = None) -> CurveSet:
     """Read a set of curves from a file.
 
@@ -170,7 +170,8 @@ def read_curves(path: str | os.PathLike, format: str | None = None) -> CurveSet:
         The name of a file, or `-` for standard input. `.csv`, `.tsv`, `.txt`, `.dat`: the first line holds the radii, every other line one
         curve; separated by semicolons, tabs, commas or blanks; an empty cell or `nan` is a missing value. `.npz`: arrays
         `values` (N, R) and, if there, `radius`, `errors`, `mask`, `parameters`, `parameter_names`, `xlabel`, `ylabel`; nothing is unpickled.
-        `.npy`: the values. Each also with `.gz` after it.
+        `.npy`: the values. `.parquet`, `.fits`, `.fit` and `.ecsv`, with the extra `files`: a column for each radius, named by it, or columns `values`,
+        `radius`, `errors` with a list in each cell; FITS images too. Each also with `.gz` after it.
     format : str, optional
         An ending without its dot, if the name has another one or none; `csv` for standard input by default.
 
@@ -193,7 +194,7 @@ def read_curves(path: str | os.PathLike, format: str | None = None) -> CurveSet:
     except InputError as error:
         raise InputError(f"{_called(path, 'input')}: {error}") from None
 
-# %% ../nbs/10_curves.ipynb #6c65bdbc
+# %% ../nbs/10_curves.ipynb #38688902
 def write_curves(path: str | os.PathLike, curves: CurveSet, format: str | None = None) -> None:
     """Write a set of curves to a file, completely or not at all; a file of that name is replaced.
 
@@ -201,7 +202,7 @@ def write_curves(path: str | os.PathLike, curves: CurveSet, format: str | None =
     ----------
     path : path-like
         The name of a file, or `-` for standard output. `.csv`, `.tsv`, `.txt` and `.dat` keep the radii and the values, with every bit and
-        every gap; `.npy` keeps the values; `.npz` keeps everything.
+        every gap; `.npy` keeps the values; `.npz`, `.parquet`, `.fits`, `.fit` and `.ecsv` keep everything.
     curves : CurveSet
         What is written.
     format : str, optional

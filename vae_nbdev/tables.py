@@ -50,6 +50,19 @@ def _field(name: str, value) -> np.ndarray | str | tuple[str, ...]:
         raise InputError(f"{name} is {_shown(words)}; it must be plain text")
     return words if name == "parameter_names" else words[0]
 
+# %% ../nbs/05_tables.ipynb #1dd2d35e
+def _complete(fields: dict) -> dict:
+    """Return the entries that are not None, checked, with radii, and with NaN in the gaps."""
+    if strange := [name for name in fields if name not in FIELDS]:
+        raise InputError(f"a table has no entry {_shown(strange[0])}; the entries are {', '.join(FIELDS)}")
+    fields = {name: _field(name, value) for name, value in fields.items() if value is not None}
+    if np.ndim(values := fields.get("values")) != 2:
+        raise InputError(f"values has shape {np.shape(values)}; it must have two axes, one row per curve, one column per radius")
+    values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
+    if "mask" in fields:
+        values = np.where(fields["mask"], values, np.nan).astype(values.dtype)
+    return {"radius": np.arange(values.shape[1], dtype=np.float64)} | fields | {"values": values}
+
 # %% ../nbs/05_tables.ipynb #a2d75793
 _ROOM = 2**28  # bytes that any file may unpack to
 
@@ -239,6 +252,230 @@ def _write_npy(handle: BinaryIO, fields: dict) -> None:
     """Write the values and nothing else."""
     np.lib.format.write_array(handle, np.ascontiguousarray(fields["values"]), allow_pickle=False)
 
+# %% ../nbs/05_tables.ipynb #a8dc48c9
+def _about(fields: dict) -> str:
+    """Return as JSON what is no column: labels, whether there is a mask, errors that are one number or one per radius."""
+    about = {name: fields[name] for name in ("parameter_names", "xlabel", "ylabel") if name in fields}
+    about |= {"masked": True} if "mask" in fields else {}
+    about |= {"errors": fields["errors"].tolist()} if np.ndim(fields.get("errors", [[]])) < 2 else {}
+    return json.dumps(about)
+
+# %% ../nbs/05_tables.ipynb #f6c92bff
+def _columns(fields: dict) -> dict[str, np.ndarray]:
+    """Return the columns of the wide layout."""
+    columns = {repr(r): column for r, column in zip(fields["radius"].tolist(), fields["values"].T)}
+    if np.ndim(fields.get("errors")) == 2:
+        columns |= {f"errors.{r!r}": column for r, column in zip(fields["radius"].tolist(), fields["errors"].T)}
+    if "parameters" in fields:
+        names = fields.get("parameter_names") or [f"p{j + 1}" for j in range(fields["parameters"].shape[1])]
+        columns |= {f"parameters.{name}": column for name, column in zip(names, fields["parameters"].T)}
+    return columns
+
+# %% ../nbs/05_tables.ipynb #1d560c72
+def _wide(columns: dict[str, np.ndarray], prefix: str) -> dict[str, tuple[float, np.ndarray]]:
+    """Return name → radius and numbers of the columns that are named by a radius after `prefix`, in order of radius."""
+    named = {name: name[len(prefix) :] for name in columns if name.startswith(prefix)}
+    found = {name: (float(rest), columns[name]) for name, rest in named.items() if _complaint(rest) is None}
+    if any(column.ndim != 1 for _, column in found.values()):
+        raise InputError("a column that is named by a radius holds lists; it must hold one number for each curve")
+    return dict(sorted(found.items(), key=lambda item: item[1][0]))
+
+# %% ../nbs/05_tables.ipynb #b5718fd5
+def _from_columns(columns: dict[str, np.ndarray], about: str | None, units: dict[str, str]) -> dict:
+    """Return a table from its columns, in the wide layout or as vectors, and what `_about` wrote."""
+    fields = {name.lower(): column for name, column in columns.items() if name.lower() in FIELDS[:5]}
+    values, errors = _wide(columns, ""), _wide(columns, "errors.")
+    parameters = [name for name in columns if name.startswith("parameters.")]
+    for name, column in columns.items():
+        if not (name.lower() in FIELDS[:5] or name in values or name in errors or name in parameters):
+            raise InputError(f"column {_shown(name)} is neither a radius nor one of {', '.join(FIELDS[:5])}, errors.RADIUS and parameters.NAME; leave it out")
+        if column.dtype.kind not in "biuf":
+            raise InputError(f"column {_shown(name)} holds {_shown(column.dtype)}; it must hold numbers")
+    for target, found in (("values", values), ("errors", errors)):
+        fields |= {target: np.column_stack([column for _, column in found.values()])} if found else {}
+    if values:
+        fields["radius"] = np.array([r for r, _ in values.values()])
+    if errors and [r for r, _ in errors.values()] != [r for r, _ in values.values()]:
+        raise InputError("the columns errors.RADIUS are for other radii than the columns of the values; there must be one for each")
+    if parameters:
+        fields |= {"parameters": np.column_stack([columns[name] for name in parameters]), "parameter_names": tuple(name[11:] for name in parameters)}
+    if "values" not in fields:
+        raise InputError(f"no column is named by a radius, such as '0.5', and none is called 'values', only {_shown(list(columns))}")
+    return _tidy(fields, json.loads(about or "{}"), {"values" if name in values else name.lower(): unit for name, unit in units.items() if unit})
+
+# %% ../nbs/05_tables.ipynb #c4556d5b
+def _tidy(fields: dict, about: dict, units: dict[str, str]) -> dict:
+    """Return a table with one row of radii, two axes for what has two, and what stood beside the columns."""
+    if np.ndim(fields.get("radius")) == 2:
+        if (fields["radius"] != fields["radius"][:1]).any():
+            raise InputError("the radii differ from row to row; bring the curves to the same radii first")
+        fields["radius"] = fields["radius"][0]
+    if fields["values"].ndim == 1:
+        fields |= {name: fields[name][None] for name in ("values", "mask", "parameters") if name in fields}
+    if np.ndim(fields.get("parameters")) == 1:
+        fields["parameters"] = fields["parameters"][:, None]
+    labels = {label: f"{name} [{units[column]}]" for label, name, column in (("xlabel", "radius", "radius"), ("ylabel", "value", "values")) if column in units}
+    fields = labels | fields | {name: about[name] for name in ("parameter_names", "xlabel", "ylabel", "errors") if name in about}
+    if about.get("masked"):
+        fields["mask"] = ~np.isnan(fields["values"])
+    return fields
+
+# %% ../nbs/05_tables.ipynb #b3d69857
+@contextlib.contextmanager
+def _extra(ending: str, package: str) -> Iterator[None]:
+    """Turn a failed import into the sentence that says how to install what is missing."""
+    try:
+        yield
+    except ImportError:
+        raise InputError(f"{ending} files need {package}, which is not installed; pip install 'vae_nbdev[files]'") from None
+
+# %% ../nbs/05_tables.ipynb #7987a7ee
+def _read_parquet(handle: BinaryIO) -> dict:
+    """Read a table in the wide layout from a Parquet file."""
+    with _extra("Parquet", "pyarrow"):
+        import pyarrow.parquet as pq
+    file = pq.ParquetFile(handle, page_checksum_verification=True)
+    _check_room(8 * file.metadata.num_rows * file.metadata.num_columns, _size(handle))
+    schema, extra = file.schema_arrow, file.schema_arrow.metadata or {}
+    index = json.loads(extra.get(b"pandas", b"{}")).get("index_columns", [])
+    names = [name for name in schema.names if name not in index]
+    if len(set(schema.names)) < len(schema.names):
+        raise InputError("two columns have the same name; the names of columns must differ")
+    for name in names:
+        if not re.fullmatch(r"u?int\d+|halffloat|float|double|bool", kind := str(schema.field(name).type)):
+            raise InputError(f"column {_shown(name)} holds {_shown(kind)}; it must hold numbers")
+    columns = {name: file.read([name], use_threads=False)[name].to_numpy() for name in names}
+    return _from_columns(columns, extra.get(b"vae_nbdev", b"").decode(), {})
+
+# %% ../nbs/05_tables.ipynb #bbbdabde
+def _write_parquet(handle: BinaryIO, fields: dict) -> None:
+    """Write a table in the wide layout; gaps are nulls."""
+    with _extra("Parquet", "pyarrow"):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    columns = {name: pa.array(np.ascontiguousarray(column), from_pandas=True) for name, column in _columns(fields).items()}
+    pq.write_table(pa.table(columns).replace_schema_metadata({"vae_nbdev": _about(fields)}), handle, use_dictionary=False, write_page_checksum=True)
+
+# %% ../nbs/05_tables.ipynb #0b206294
+def _open_fits(handle: BinaryIO) -> list:
+    """Return the units of a FITS file whose declared sizes and checksums agree with what is there."""
+    with _extra("FITS", "astropy"):
+        from astropy.io import fits
+    size = _size(handle)
+    if handle.read(9) != b"SIMPLE  =":
+        raise InputError("a FITS file begins with SIMPLE, and this one does not")
+    warnings.filterwarnings("error", message=r"(?s).*(verification failed|the file is corrupted)")
+    for checksum in (False, True):
+        handle.seek(0)
+        units = fits.open(handle, memmap=False, lazy_load_hdus=False, disable_image_compression=True, checksum=checksum)
+        for unit in units:
+            if unit.size < 0 or unit.fileinfo()["datLoc"] + unit.size > size:
+                raise InputError(f"unit {_shown(unit.name)} claims {unit.size} bytes, and the file has {size}; it is cut off or damaged")
+    return list(units)
+
+# %% ../nbs/05_tables.ipynb #71b07c63
+def _fits_columns(unit) -> dict[str, np.ndarray]:
+    """Return the columns of a FITS table that holds curves; none if it holds something else."""
+    names = unit.columns.names
+    if not any(name.lower() in FIELDS[:5] or _complaint(name) is None for name in names):
+        return {}
+    if len({name.lower() for name in names}) < len(names):
+        raise InputError("two columns have the same name; the names of columns must differ")
+    columns = {}
+    for column in unit.columns:
+        if not re.fullmatch(r"\d*[LBIJKED]", str(column.format)):
+            raise InputError(f"column {_shown(column.name)} has the format {_shown(str(column.format))}; it must hold numbers, as many in each row")
+        columns[column.name] = np.asarray(unit.data[column.name])
+        if column.null is not None:
+            columns[column.name] = np.where(unit.data.view(np.ndarray)[column.name] == column.null, np.nan, columns[column.name])
+    return columns
+
+# %% ../nbs/05_tables.ipynb #1c014b0f
+def _fits_image(unit) -> dict[str, np.ndarray]:
+    """Return values and radii of a FITS image with two axes, one curve a row."""
+    values, header = unit.data, unit.header
+    if not {"CRVAL1", "CDELT1"} <= set(header):
+        return {"values": values}
+    first, step, at = (float(header.get(key, default)) for key, default in (("CRVAL1", 0), ("CDELT1", 1), ("CRPIX1", 1)))
+    return {"values": values, "radius": first + step * (np.arange(values.shape[1]) + 1 - at)}
+
+# %% ../nbs/05_tables.ipynb #0bfde127
+def _read_fits(handle: BinaryIO) -> dict:
+    """Read a table from the tables and images of a FITS file."""
+    columns, images, about, labels = {}, {}, None, {}
+    for unit in _open_fits(handle):
+        about = unit.header.get("ABOUT", about)
+        if hasattr(unit, "columns"):
+            columns |= _fits_columns(unit)
+            labels |= {column.name: column.unit for column in unit.columns}
+        elif unit.is_image and unit.name.lower() in FIELDS[:5]:
+            columns[unit.name.lower()] = np.asarray(unit.data)
+        elif unit.is_image and unit.header["NAXIS"] == 2:
+            images = images or _fits_image(unit)
+    if about and "radius" not in columns:
+        raise InputError("the table of radii is missing; the file is cut off")
+    return _from_columns(columns or images, about, labels)
+
+# %% ../nbs/05_tables.ipynb #e0eee38d
+def _write_fits(handle: BinaryIO, fields: dict) -> None:
+    """Write a table CURVES with a row for each curve, and a table GRID with a row for each radius."""
+    with _extra("FITS", "astropy"):
+        from astropy.io import fits
+    curves, grid = {"values": fields["values"]}, {"radius": fields["radius"]}
+    for name in ("errors", "parameters"):
+        if name in fields and np.ndim(fields[name]):
+            (curves if np.ndim(fields[name]) == 2 else grid)[name] = fields[name]
+    units = [fits.PrimaryHDU()]
+    for title, columns in (("CURVES", curves), ("GRID", grid)):
+        kinds = {name: ("E" if array.dtype == np.float32 else "D") for name, array in columns.items()}
+        vectors = [fits.Column(name, f"{array.shape[1] if array.ndim == 2 else 1}{kinds[name]}", array=array) for name, array in columns.items()]
+        units.append(fits.BinTableHDU.from_columns(vectors, name=title))
+    units[1].header["ABOUT"] = _about({name: value for name, value in fields.items() if name != "errors" or not np.ndim(value)})
+    for unit in units:
+        unit.add_checksum(when="")
+    fits.HDUList(units).writeto(handle)
+
+# %% ../nbs/05_tables.ipynb #10932ca9
+_YAML_TAGS = (("!!", "omap"), ("!", "astropy.units.Unit"), ("!", "astropy.table.SerializedColumn"))
+
+# %% ../nbs/05_tables.ipynb #a2df7e30
+def _check_yaml(text: str) -> None:
+    """Raise an InputError if a YAML header holds more than plain data."""
+    with _extra("ECSV", "astropy"):
+        import yaml
+    if len(text) > 2**24:
+        raise InputError("the header is larger than 16 MiB; an ECSV file has a line for each column there")
+    for token in yaml.scan(text):
+        if isinstance(token, (yaml.AnchorToken, yaml.AliasToken)) or (isinstance(token, yaml.TagToken) and token.value not in _YAML_TAGS):
+            mark = token.value if isinstance(token.value, str) else "".join(filter(None, token.value))
+            raise InputError(f"the header holds the YAML tag or reference {_shown(mark)}; it may hold plain data only")
+
+# %% ../nbs/05_tables.ipynb #83309ed3
+def _read_ecsv(handle: BinaryIO) -> dict:
+    """Read a table in either layout from an ECSV file."""
+    with _extra("ECSV", "astropy"):
+        from astropy.io import ascii
+    lines = _text(handle.read()).split("\n")
+    if not lines[0].startswith("# %ECSV "):
+        raise InputError("an ECSV file begins with '# %ECSV 1.0', and this one does not")
+    _check_yaml("\n".join(line[2:] for line in lines[1:] if line.startswith("#")))
+    table = ascii.read(lines, format="ecsv", guess=False)
+    columns, units = {}, {}
+    for name, column in table.columns.items():
+        numbers = np.ma.asarray(getattr(column, "value", column))
+        columns[name] = np.ma.filled(numbers.astype(np.float64) if numbers.dtype.kind in "iu" and np.ma.is_masked(numbers) else numbers, np.nan if np.ma.is_masked(numbers) else None)
+        units[name] = str(column.unit or "") if hasattr(column, "unit") else ""
+    return _from_columns(columns, table.meta.get("vae_nbdev"), units)
+
+# %% ../nbs/05_tables.ipynb #a00afd5d
+def _write_ecsv(handle: BinaryIO, fields: dict) -> None:
+    """Write a table in the wide layout; the rest goes to the entry `vae_nbdev` of the header's meta."""
+    with _extra("ECSV", "astropy"):
+        from astropy.io import ascii
+        from astropy.table import Table
+    ascii.write(Table(_columns(fields), meta={"vae_nbdev": _about(fields)}), text := io.StringIO(), format="ecsv")
+    handle.write(text.getvalue().encode())
+
 # %% ../nbs/05_tables.ipynb #21aa0515
 _FORMATS = {  # ending → (reader, writer)
     "csv": (_read_csv, _write_csv),
@@ -247,6 +484,10 @@ _FORMATS = {  # ending → (reader, writer)
     "tsv": (_read_csv, partial(_write_csv, mark="\t")),
     "npz": (_read_npz, _write_npz),
     "npy": (_read_npy, _write_npy),
+    "parquet": (_read_parquet, _write_parquet),
+    "fits": (_read_fits, _write_fits),
+    "fit": (_read_fits, _write_fits),
+    "ecsv": (_read_ecsv, _write_ecsv),
 }
 
 # %% ../nbs/05_tables.ipynb #e2cfe5a5
@@ -312,7 +553,7 @@ def read_table(path: str | os.PathLike, format: str | None = None) -> dict[str, 
     path : path-like
         The name of a file, or `-` for standard input.
     format : str, optional
-        One of the endings `csv`, `txt`, `dat`, `tsv`, `npz`, `npy`, also with `.gz`; by default the ending of the name, and `csv` for
+        One of the endings `csv`, `txt`, `dat`, `tsv`, `npz`, `npy`, `parquet`, `fits`, `fit`, `ecsv`, also with `.gz`; by default the ending of the name, and `csv` for
         standard input.
 
     Returns
@@ -353,19 +594,6 @@ def _sink(path: str | os.PathLike) -> Iterator[BinaryIO]:
         raise InputError(f"it is {'a folder' if path.is_dir() else 'no ordinary file'}; name a file that may be written, or '-' for standard output")
     with atomic_path(path) as part, open(part, "wb") as handle:
         yield handle
-
-# %% ../nbs/05_tables.ipynb #1dd2d35e
-def _complete(fields: dict) -> dict:
-    """Return the entries that are not None, checked, with radii, and with NaN in the gaps."""
-    if strange := [name for name in fields if name not in FIELDS]:
-        raise InputError(f"a table has no entry {_shown(strange[0])}; the entries are {', '.join(FIELDS)}")
-    fields = {name: _field(name, value) for name, value in fields.items() if value is not None}
-    if np.ndim(values := fields.get("values")) != 2:
-        raise InputError(f"values has shape {np.shape(values)}; it must have two axes, one row per curve, one column per radius")
-    values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
-    if "mask" in fields:
-        values = np.where(fields["mask"], values, np.nan).astype(values.dtype)
-    return {"radius": np.arange(values.shape[1], dtype=np.float64)} | fields | {"values": values}
 
 # %% ../nbs/05_tables.ipynb #53aef9fb
 def write_table(path: str | os.PathLike, fields: dict, format: str | None = None) -> None:

@@ -155,10 +155,10 @@ def _summary(curves: CurveSet) -> str:
         parts.append("parameters " + ", ".join(curves.parameter_names))
     return f"CurveSet({'; '.join(parts)})"
 
-# %% ../nbs/10_curves.ipynb #3248af9a
+# %% ../nbs/10_curves.ipynb #d20d9370
 def _called(path: str | os.PathLike, stream: str) -> str:
     """Return what messages call a file."""
-    return f"standard {stream}" if os.fspath(path) == "-" else os.fspath(path)
+    return f"standard {stream}" if str(path) == "-" else str(path)
 
 # %% ../nbs/10_curves.ipynb #b0ae4973
 def read_curves(path: str | os.PathLike, format: str | None = None) -> CurveSet:

@@ -18,12 +18,12 @@ from .latent import fit_mixture, posterior_moments
 from .training import History
 from .vae import VAE, draw
 
-# %% ../nbs/49_diagnosis.ipynb #66fd68f6
+# %% ../nbs/49_diagnosis.ipynb #a1276555
 @dataclass(frozen=True)
 class Finding:
     """One answer."""
 
-    name: str  # "latents", "noise", "prior", "overfitting", "training" or "interruption"
+    name: str  # "latents", "noise", "prior", "overfitting" or "interruption"
     fine: bool
     value: float  # the number that decided
     sentence: str  # what was found and, unless it is fine, what to do
@@ -114,19 +114,7 @@ def _overfitting(train: _Looked, held_out: _Looked) -> Finding:
         return Finding("overfitting", True, gap, size)
     return Finding("overfitting", False, gap, f"{size}: it learns curves by heart; try fewer max_steps, a smaller width, or more curves")
 
-# %% ../nbs/49_diagnosis.ipynb #17b15ad2
-def _training(history: History) -> Finding:
-    """Whether the validation loss had stopped falling."""
-    loss = np.array([v for v in history.validation if math.isfinite(v)])
-    if len(loss) < 5:
-        return Finding("training", True, 0.0, "too few looks at held-out curves to say whether training had come to an end")
-    tail = max(2, len(loss) // 5)
-    falling = float(loss[-2 * tail : -tail].min() - loss[-tail:].min())
-    if falling < max(0.5, 0.01 * abs(loss[-1])):
-        return Finding("training", True, falling, f"the validation loss fell by {max(falling, 0):.2f} nats in the last fifth of the training")
-    return Finding("training", False, falling, f"the validation loss was still falling, by {falling:.1f} nats in the last fifth of the training; try more max_steps")
-
-# %% ../nbs/49_diagnosis.ipynb #08ec9a36
+# %% ../nbs/49_diagnosis.ipynb #e4de4de1
 def diagnose(
     vae: VAE, train: tuple[Tensor, ...], held_out: tuple[Tensor, ...] | None, history: History, *, clean_input: bool, noise_learned: bool = False, seed: int = 0
 ) -> list[Finding]:
@@ -152,7 +140,7 @@ def diagnose(
     fresh = learned if held_out is None else _look(vae, held_out, clean_input, seed, "held-out curves")
     found = [_latents(vae, learned), _noise(fresh, noise_learned), _prior(vae, learned, fresh, seed)]
     found += [_overfitting(learned, fresh)] if held_out is not None else []
-    found.append(_training(history))
-    if getattr(history, "interrupted", False):
-        found.append(Finding("interruption", False, history.step[-1] if history.step else 0, f"training was stopped by hand after {history.step[-1] if history.step else 0} steps; fit again for the rest"))
+    if history.interrupted:
+        steps = history.step[-1] if history.step else 0
+        found.append(Finding("interruption", False, steps, f"training was stopped by hand; the weights are those of step {history.best_step or steps}: fit again for the rest"))
     return found

@@ -144,8 +144,8 @@ def _read_header(line: str, row: int, comments: list[str]) -> tuple[np.ndarray, 
     radius = np.array(cells, dtype=np.float64)
     if (np.diff(radius) <= 0).any():
         j = int(np.argmax(np.diff(radius) <= 0))
-        what = "repeats the radius" if radius[j] == radius[j + 1] else f"holds {_shown(float(cells[j + 1]))} after"
-        raise InputError(f"{start}, column {j + 2}, {what} {radius[j]!s}; {rule}, in increasing order (if this line is a curve, write the radii above it)")
+        what = "repeats the radius" if radius[j] == radius[j + 1] else f"holds {cells[j + 1][:40]} after"
+        raise InputError(f"{start}, column {j + 2}, {what} {cells[j][:40]}; {rule}, in increasing order (if this line is a curve, write the radii above it)")
     if comments and _looks_like_radii(comments[-1], len(cells)):
         raise InputError(f"the comment above row {row} looks like the radii; remove its '#' ({rule})")
     return radius, delimiter
@@ -344,8 +344,8 @@ def _read_parquet(handle: BinaryIO) -> dict:
     for name in names:
         if not re.fullmatch(r"u?int\d+|halffloat|float|double|bool", kind := str(schema.field(name).type)):
             raise InputError(f"column {_shown(name)} holds {_shown(kind)}; it must hold numbers")
-    columns = {name: file.read([name], use_threads=False)[name].to_numpy() for name in names}
-    return _from_columns(columns, extra.get(b"vae_nbdev", b"").decode(), {})
+    table = file.read(names, use_threads=False)
+    return _from_columns({name: table[name].to_numpy() for name in names}, extra.get(b"vae_nbdev", b"").decode(), {})
 
 # %% ../nbs/05_tables.ipynb #bbbdabde
 def _write_parquet(handle: BinaryIO, fields: dict) -> None:
@@ -515,6 +515,8 @@ def _resolve(path: str | os.PathLike, format: str | None, stream: str) -> tuple[
 def _source(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Give the bytes of a file, or with `-` of standard input, as something to seek in."""
     if os.fsdecode(path) == "-":
+        if sys.stdin is None:
+            raise InputError("there is no standard input; name a file")
         yield io.BytesIO(sys.stdin.buffer.read())
         return
     with open(path, "rb") as handle:
@@ -584,6 +586,8 @@ def _sink(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Give something to write to; at the end of the block it goes to the file, or with `-` to standard output."""
     path = Path(os.fsdecode(path))
     if str(path) == "-":
+        if sys.stdout is None:
+            raise InputError("there is no standard output; name a file")
         yield (whole := io.BytesIO())
         sys.stdout.buffer.write(whole.getbuffer())
         sys.stdout.buffer.flush()

@@ -7,12 +7,11 @@ __all__ = ['Format', 'summarise', 'draw_figures', 'Simulate', 'simulate', 'Train
            'Sample', 'sample', 'Encode', 'encode', 'Impute', 'impute', 'Evaluate', 'evaluate', 'Report', 'report',
            'Info', 'info', 'main']
 
-# %% ../nbs/51_cli.ipynb #20272fa6
+# %% ../nbs/51_cli.ipynb #c1a3c383
 import json
 import os
 import shutil
 import sys
-import tempfile
 import traceback
 import warnings
 from dataclasses import asdict, dataclass, fields, replace
@@ -51,7 +50,7 @@ def _name(path: Path) -> Path | str:
     """A path as the readers and writers of curves take it: "-" is a pipe."""
     return "-" if str(path) == "-" else path
 
-# %% ../nbs/51_cli.ipynb #735d8d71
+# %% ../nbs/51_cli.ipynb #485c4851
 def _open(path: Path, format: str | None):
     """Curves in a file, a pipe or a folder: a CurveSet, or a CurveStore if there are more than 256 MB."""
     from vae_nbdev.curves import CurveSet, read_curves
@@ -64,7 +63,12 @@ def _open(path: Path, format: str | None):
     from vae_nbdev.store import CurveStore
 
     store = CurveStore(path)
-    return store if store.nbytes > _LARGE else CurveSet(store.rows(np.arange(len(store))), store.radius)
+    return store if store.nbytes > _LARGE else CurveSet(store.rows(np.arange(len(store))), store.radius, **_axes(store))
+
+# %% ../nbs/51_cli.ipynb #7cb5aa71
+def _axes(curves) -> dict:
+    """Labels of the axes."""
+    return {"xlabel": curves.xlabel, "ylabel": curves.ylabel}
 
 # %% ../nbs/51_cli.ipynb #a8f5159b
 def _read(path: Path, format: str | None):
@@ -200,7 +204,7 @@ def _prior_codes(vae, n: int):
 
     return vae.vae_.prior.sample(n, torch_generator(vae.random_state, "figure")).numpy()
 
-# %% ../nbs/51_cli.ipynb #7e84eb04
+# %% ../nbs/51_cli.ipynb #3664948b
 def _effective_sizes(vae, curves):
     """Effective sample size of the importance sampling behind log p(x), of each curve: (N,)."""
     import numpy as np
@@ -208,10 +212,11 @@ def _effective_sizes(vae, curves):
 
     from vae_nbdev.inference import vae_evidence
 
-    mask = None if curves.mask is None else torch.from_numpy(curves.mask)
-    y = vae.units_.to_model(np.where(np.isnan(curves.values), vae.units_.center, curves.values), torch.float64)
-    sigma = None if np.ndim(curves.errors) < 2 else np.where(np.isnan(curves.errors), 1.0, curves.errors) / vae.units_.scale
-    return vae_evidence(vae.vae_, y, sigma, mask).ess
+    missing = np.isnan(curves.values)
+    y = vae.units_.to_model(np.where(missing, vae.units_.center, curves.values), torch.float64)
+    errors = vae.noise_ if curves.errors is None else curves.errors
+    sigma = np.where(missing, 1.0, np.broadcast_to(errors, missing.shape)) / vae.units_.scale
+    return vae_evidence(vae.vae_, y, sigma, torch.from_numpy(~missing)).ess
 
 # %% ../nbs/51_cli.ipynb #06cfcb4f
 def _extras(figures: dict, held_out, new=None) -> dict:
@@ -223,21 +228,14 @@ def _extras(figures: dict, held_out, new=None) -> dict:
         extra["new_curves.csv"] = lambda path: write_curves(path, new)
     return extra | {f"{name}.png": lambda path, figure=figure: figure.savefig(path, dpi=100) for name, figure in figures.items()}
 
-# %% ../nbs/51_cli.ipynb #d7e75742
+# %% ../nbs/51_cli.ipynb #6630088c
 def _as_run(vae, data: dict, metrics: dict):
-    """The run that a fitted model becomes, with a description of its data and what was measured."""
-    from vae_nbdev.runs import read_run
+    """The run that a fitted model becomes: with a description of all the data, of which some were held out, and what was measured."""
+    from vae_nbdev.estimator import as_run
 
-    with tempfile.TemporaryDirectory() as folder:
-        vae.save(Path(folder) / "run")
-        run = read_run(Path(folder) / "run")
+    run = as_run(vae, metrics)
     run.config["data"] = data
-    return replace(run, metrics=metrics)
-
-# %% ../nbs/51_cli.ipynb #ad092324
-def _findings(vae) -> list[dict]:
-    """The diagnosis of a fitted model, for metrics.json."""
-    return [{"name": d.name, "fine": bool(d.fine), "value": d.value, "sentence": d.sentence} for d in vae.diagnosis_]
+    return run
 
 # %% ../nbs/51_cli.ipynb #2a12091b
 @dataclass(frozen=True)
@@ -277,15 +275,15 @@ def simulate(command: Simulate) -> None:
     if command.json:
         _answer({"command": "simulate", "n_curves": command.n, "noise": command.noise, "gaps": command.gaps, "seed": command.seed, "out": str(command.out)}, "", True)
 
-# %% ../nbs/51_cli.ipynb #11fa0dad
+# %% ../nbs/51_cli.ipynb #b8705324
 def _simulate_to(command: Simulate) -> None:
     """Write simulated curves piece by piece to a .npy file or a folder of them."""
     from vae_nbdev.core import InputError
 
     if command.gaps:
         raise InputError(f"--gaps {command.gaps:g} needs a file that holds gaps, such as .npz; {command.out} gets curves without gaps")
-    if command.out.exists() and (command.out.is_dir() or not command.overwrite):
-        raise InputError(f"{command.out} exists already; choose another name with --out" + (", or replace it with --overwrite" if command.out.is_file() else ""))
+    if command.out.exists() and not command.overwrite:
+        raise InputError(f"{command.out} exists already; choose another name with --out, or replace it with --overwrite")
     from vae_nbdev.store import simulate_to
 
     simulate_to(command.out, command.n, noise=command.noise, seed=command.seed, progress=not command.quiet)
@@ -366,7 +364,7 @@ def _resumed_job(command: Train) -> _Job | None:
         raise InputError(f"the training of {command.resume} began with curves from a pipe; give them again: vae_nbdev train FILE --resume {command.resume}")
     return _Job(command.resume, file, fmt, EstimatorConfig(**about["parameters"]), overwrite, every, True, fingerprint)
 
-# %% ../nbs/51_cli.ipynb #83c262d7
+# %% ../nbs/51_cli.ipynb #ec30761d
 def _description(curves, file: Path) -> dict:
     """What config.json says of the data: of a CurveSet, or of a CurveStore by one pass over it."""
     from vae_nbdev.curves import CurveSet
@@ -378,32 +376,35 @@ def _description(curves, file: Path) -> dict:
     found = curves.check()
     return {
         "fingerprint": found.fingerprint, "n_curves": len(curves), "n_radii": curves.shape[1], "radius_range": [float(curves.radius[0]), float(curves.radius[-1])],
-        "missing_fraction": found.n_missing / (len(curves) * curves.shape[1]), "errors": None, "file": file.name,
+        "missing_fraction": found.n_missing / (len(curves) * curves.shape[1]), "errors": None, "file": file.name, **_axes(curves),
     }  # fmt: skip
 
-# %% ../nbs/51_cli.ipynb #d096d480
+# %% ../nbs/51_cli.ipynb #b0dbcf5b
 def _parts(curves, seed: int) -> tuple:
     """Curves to learn from, curves to measure on, and what these are called."""
     from vae_nbdev.curves import CurveSet
 
     if not isinstance(curves, CurveSet):
-        return curves, CurveSet(curves.sample(2000, seed), curves.radius), "training curves"
+        return curves, CurveSet(curves.sample(2000, seed), curves.radius, **_axes(curves)), "training curves"
     if len(curves) < 50:
         return curves, curves, "training curves"
     return *curves.split(0.1, seed=seed), "held-out curves"
 
-# %% ../nbs/51_cli.ipynb #a35bc78a
+# %% ../nbs/51_cli.ipynb #c742a26a
 def train(command: Train) -> None:
     """Run `vae_nbdev train`; under torchrun as one of several processes."""
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
-        return _train(command)
+        return _train(command, command.config.device)
+    from vae_nbdev.core import InputError
     from vae_nbdev.parallel import started
 
-    with started(command.config.device):
-        _train(command)
+    if str(command.file) == "-":
+        raise InputError("several processes cannot read one pipe; give train a file")
+    with started(command.config.device) as device:
+        _train(command, str(device))
 
-# %% ../nbs/51_cli.ipynb #fd6dd9f4
-def _train(command: Train) -> None:
+# %% ../nbs/51_cli.ipynb #cb6e38b4
+def _train(command: Train, device: str) -> None:
     """Train, measure, and write the run."""
     from vae_nbdev.core import InputError
     from vae_nbdev.parallel import from_main, is_main
@@ -421,7 +422,7 @@ def _train(command: Train) -> None:
         about = {"file": str(job.file), "format": job.format, "overwrite": job.overwrite, "checkpoint_every": job.every}
         from_main(lambda: start_partial(job.run, {"parameters": asdict(job.config), "data": data, "job": about}, job.overwrite))
     fitting, testing, tested_on = _parts(curves, job.config.random_state)
-    vae = _fitted(job, fitting, command)
+    vae = _fitted(job, fitting, device, 0 if command.quiet else 1)
     if is_main():
         _finish(job, vae, curves, testing, tested_on, data, command)
 
@@ -430,8 +431,8 @@ def _shown(file: Path) -> str:
     """A file in a message: as short as it can be."""
     return "standard input" if str(file) == "-" else os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
 
-# %% ../nbs/51_cli.ipynb #14a0d770
-def _fitted(job: _Job, curves, command: Train):
+# %% ../nbs/51_cli.ipynb #82360f3b
+def _fitted(job: _Job, curves, device: str, verbose: int):
     """Fit; what cannot be used is said with the name of the file."""
     from vae_nbdev.core import InputError
     from vae_nbdev.estimator import CurveVAE
@@ -439,7 +440,7 @@ def _fitted(job: _Job, curves, command: Train):
     from vae_nbdev.runs import checkpoint_path, partial_path
 
     checkpoint = checkpoint_path(job.run)
-    options = asdict(job.config) | {"verbose": 0 if command.quiet else 1, "device": command.config.device if job.resumed else job.config.device}
+    options = asdict(job.config) | {"verbose": verbose, "device": device}
     try:
         vae = CurveVAE(radius=curves.radius, **options).fit(curves, checkpoint=checkpoint, checkpoint_every=job.every, resume=job.resumed)
     except BaseException as error:
@@ -452,7 +453,7 @@ def _fitted(job: _Job, curves, command: Train):
         raise KeyboardInterrupt(f"go on with: vae_nbdev train --resume {job.run}")
     return vae.set_params(verbose=0, device=job.config.device)
 
-# %% ../nbs/51_cli.ipynb #febdc781
+# %% ../nbs/51_cli.ipynb #b074ac3b
 def _finish(job: _Job, vae, curves, testing, tested_on: str, data: dict, command: Train) -> None:
     """Measure a fitted model, draw its figures, write the run, and say what came out."""
     import numpy as np
@@ -466,16 +467,17 @@ def _finish(job: _Job, vae, curves, testing, tested_on: str, data: dict, command
         clean = testing.values
         noisy = clean + vae.noise_ * stream(job.config.random_state, "test noise").standard_normal(clean.shape)
         testing = replace(testing, values=noisy, errors=vae.noise_)
-    metrics = {"command": "train", "tested_on": tested_on} | summarise(vae, testing, clean) | {"diagnosis": _findings(vae)}
+    metrics = {"command": "train", "tested_on": tested_on} | summarise(vae, testing, clean)
     new = vae.sample(500, observed=observed)
     figures = draw_figures(vae, curves if isinstance(curves, CurveSet) else testing, testing, new, observed)
-    finish_partial(job.run, _as_run(vae, data, metrics), job.overwrite, _extras(figures, testing))
+    run = _as_run(vae, data, metrics)
+    finish_partial(job.run, run, job.overwrite, _extras(figures, testing))
     kind = "given" if not isinstance(job.config.noise, str) or data["errors"] is not None else "learned"
     rows = _common_rows(metrics) + [("noise", f"{np.mean(vae.noise_):.4g} ({kind}), rms of the residuals {metrics['residual_rms']:.4g}")]
-    advice = "".join(f"\n  {d['sentence']}" for d in metrics["diagnosis"] if not d["fine"])
+    advice = "".join(f"\n  {d.sentence}" for d in vae.diagnosis_ if not d.fine and command.quiet)  # otherwise it was said already
     _say(f"\n{job.run}, measured on {metrics['n_curves']} {tested_on}:\n{_table(rows)}{advice}\n\nnew curves: vae_nbdev sample {job.run} --n 500 --out new_curves.csv")
     if command.json:
-        _answer(metrics, "", True)
+        _answer(run.metrics, "", True)
 
 # %% ../nbs/51_cli.ipynb #c5992f81
 @dataclass(frozen=True)
@@ -542,7 +544,7 @@ def _against_exact(vae, noise: float) -> tuple[dict, list[tuple[str, str]]]:
     told = f"{numbers['gap_to_exact']:.2f} ± {numbers['gap_standard_error']:.2f} nats, on 80 reference curves"
     return numbers, [("gap to the exact evidence", told), ("  reconstruction error of these", f"{rms:.2f} km/s rms")]
 
-# %% ../nbs/51_cli.ipynb #686db983
+# %% ../nbs/51_cli.ipynb #bad690e0
 def demo(command: Demo) -> None:
     """Run `vae_nbdev demo`."""
     from vae_nbdev.core import stream
@@ -563,13 +565,14 @@ def demo(command: Demo) -> None:
     noisy = testing.values + command.noise * stream(command.seed, "demo noise").standard_normal(testing.values.shape)
     measured = replace(testing, values=noisy, errors=command.noise)
     numbers, rows = _against_exact(vae, command.noise)
-    metrics = {"command": "demo"} | summarise(vae, measured, testing.values) | numbers | {"diagnosis": _findings(vae)}
+    metrics = {"command": "demo"} | summarise(vae, measured, testing.values) | numbers
     new = CurveSet(vae.sample(command.n_new), vae.radius_, xlabel=curves.xlabel, ylabel=curves.ylabel)
     figures = draw_figures(vae, curves, measured, new.values, observed=False)
-    write_run(command.out, _as_run(vae, _description(fitting, Path("-")), metrics), overwrite, _extras(figures, measured, new))
+    run = _as_run(vae, _description(curves, Path("-")), metrics)
+    write_run(command.out, run, overwrite, _extras(figures, measured, new))
     rows = _common_rows(metrics) + [("reconstruction error", f"{metrics['reconstruction_rms']:.2f} km/s rms against the noise-free curves")] + rows
     text = f"\nHow good is it? Measured on {len(testing)} held-out curves with {command.noise:g} km/s of noise\n\n{_table(rows)}\n"
-    _answer(metrics, f"{text}\n{command.out}: the model, {len(new)} new curves in new_curves.csv, {len(figures)} figures, metrics.json", command.json)
+    _answer(run.metrics, f"{text}\n{command.out}: the model, {len(new)} new curves in new_curves.csv, {len(figures)} figures, metrics.json", command.json)
 
 # %% ../nbs/51_cli.ipynb #c1ba0b45
 @dataclass(frozen=True)
@@ -650,24 +653,25 @@ def _write_text(path: Path, text: str) -> None:
     with atomic_path(path) as part:
         part.write_text(text, encoding="utf-8")
 
-# %% ../nbs/51_cli.ipynb #cfc5cca8
+# %% ../nbs/51_cli.ipynb #af34fd70
 @dataclass(frozen=True)
 class Impute:
-    """Fill the gaps of measured curves (empty cells, or NaN) with what the model expects there, given what was measured.
+    """Fill the gaps of measured curves (empty cells, or NaN) at random, as the model expects them given what was measured.
 
-    Without --n-draws each gap gets its expectation. With it there are so many complete versions of each curve, drawn at random: rows 1 … n of
-    the output belong to the first curve, the next n to the second, and so on.
+    With --n-draws there are so many complete versions of each curve: rows 1 … n of the output belong to the first curve, the
+    next n to the second, and so on. What was measured stays as it is.
     """
 
     run: tyro.conf.Positional[Path]  # folder that `train` or `demo` has written
     file: tyro.conf.Positional[Path]  # measured curves at the radii of the run; - for standard input
     out: Path = Path("-")  # file, or - for standard output
-    n_draws: int | None = None  # versions of each curve; the expectation if None
-    seed: int | None = None  # seed of the draws; that of the run if None
+    n_draws: int | None = None  # versions of each curve; one if None
+    observed: bool = True  # fill with measurements, noise included; --no-observed: with the curve itself
+    seed: int = 0  # seed of the draws
     format: Format | None = None  # what comes and goes through pipes; csv if None. A file: by its ending
     overwrite: bool = False  # replace a file that is there
 
-# %% ../nbs/51_cli.ipynb #a7edf894
+# %% ../nbs/51_cli.ipynb #66d08ba3
 def impute(command: Impute) -> None:
     """Run `vae_nbdev impute`."""
     _refuse_existing(command.out, command.overwrite)
@@ -677,7 +681,7 @@ def impute(command: Impute) -> None:
     from vae_nbdev.estimator import CurveVAE
 
     vae, curves = CurveVAE.load(command.run), _read(command.file, command.format)
-    filled = vae.impute(curves, n_draws=command.n_draws, seed=command.seed)
+    filled = vae.impute(curves, n_draws=command.n_draws, observed=command.observed, seed=command.seed)
     if command.n_draws is not None:  # (n_draws, N, R) → the draws of one curve after the other
         filled = np.swapaxes(filled, 0, 1).reshape(-1, curves.n_radii)
     result = CurveSet(filled, curves.radius, xlabel=curves.xlabel, ylabel=curves.ylabel)
@@ -735,7 +739,7 @@ class Info:
     format: Format | None = None  # what comes through a pipe; csv if None. A file: by its ending
     json: bool = False  # print it as one JSON object
 
-# %% ../nbs/51_cli.ipynb #4affa52b
+# %% ../nbs/51_cli.ipynb #c0c95863
 def _info_of_run(path: Path) -> tuple[dict, list[tuple[str, str]]]:
     """What is to be said of a run."""
     from vae_nbdev.runs import read_run
@@ -750,7 +754,7 @@ def _info_of_run(path: Path) -> tuple[dict, list[tuple[str, str]]]:
     rows = [("what", f"a run, format version {c['format_version']}"), ("written by", ", ".join(f"{k} {v}" for k, v in c.get("versions", {}).items()) or "unknown versions")]
     if "n_curves" in data:
         low, high = data["radius_range"]
-        rows += [("learned from", f"{data['n_curves']} curves at {data['n_radii']} radii, {low:g} to {high:g}" + (f", {data['file']}" if data.get("file") else ""))]
+        rows += [("data", f"{data['n_curves']} curves at {data['n_radii']} radii, {low:g} to {high:g}" + (f", {data['file']}" if data.get("file") else ""))]
         rows += [("  fingerprint", data["fingerprint"])]
     rows += [("options", ", ".join(f"{k} {v}" for k, v in changed.items()) or "the defaults"), ("model", f"{numbers} numbers, {c['recipe'].get('prior')} prior")]
     if {"log_p", "elbo", "kl_per_latent"} <= m.keys():
@@ -804,12 +808,17 @@ _COMMANDS = {
     "impute": (Impute, impute), "evaluate": (Evaluate, evaluate), "report": (Report, report), "info": (Info, info),
 }  # fmt: skip
 
-# %% ../nbs/51_cli.ipynb #3cb0c2ef
+# %% ../nbs/51_cli.ipynb #a4c90fc6
 def _parsed(args: list[str] | None):
     """The dataclass of the command that was given; ends the process for --help and for options that are not known."""
-    choices = tuple(Annotated[kind, tyro.conf.subcommand(name, prefix_name=False)] for name, (kind, _) in _COMMANDS.items())
+    given = sys.argv[1:] if args is None else args
+    chosen = bool(given) and given[0] in _COMMANDS  # its help is complete; the list of all has a line for each
+    choices = []
+    for name, (kind, _) in _COMMANDS.items():
+        about = tyro.conf.subcommand(name, prefix_name=False, description=None if chosen else kind.__doc__.split("\n\n")[0])
+        choices.append(Annotated[kind, about])
     description = "Learn the distribution behind a family of smooth curves, and generate new ones."
-    return tyro.cli(Union[choices], prog="vae_nbdev", description=description, args=args)
+    return tyro.cli(Union[tuple(choices)], prog="vae_nbdev", description=description, args=args)
 
 # %% ../nbs/51_cli.ipynb #1b74bef6
 def _close_pipe() -> None:

@@ -350,7 +350,7 @@ def checksum(data: bytes) -> str:
     """Hash of the bytes of a file: 32 hexadecimal digits."""
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
-# %% ../nbs/45_runs.ipynb #8611b8f8
+# %% ../nbs/45_runs.ipynb #eb2250e9
 def _facts(run: Run) -> list[str]:
     """What a model card says of data and quality, as lines of a list."""
     data, m = run.config.get("data", {}), run.metrics
@@ -358,7 +358,7 @@ def _facts(run: Run) -> list[str]:
     if "n_curves" in data:
         gaps = f", {100 * data['missing_fraction']:.1f} % of the values missing" if data.get("missing_fraction") else ""
         low, high = data["radius_range"]
-        lines.append(f"learned from {data['n_curves']} curves at {data['n_radii']} radii from {low:g} to {high:g}{gaps}" + (f" (`{data['file']}`)" if data.get("file") else ""))
+        lines.append(f"the data: {data['n_curves']} curves at {data['n_radii']} radii from {low:g} to {high:g}{gaps}" + (f" (`{data['file']}`)" if data.get("file") else ""))
         lines.append(f"fingerprint of these curves: `{data['fingerprint']}`")
     if _is_a(m.get("log_p"), float):
         error = f" ± {m['log_p_standard_error']:.2f}" if _is_a(m.get("log_p_standard_error"), float) else ""

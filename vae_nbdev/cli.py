@@ -309,7 +309,7 @@ class Train:
     json: bool = False  # print the metrics as one JSON object on standard output
     config: tyro.conf.OmitArgPrefixes[EstimatorConfig] = EstimatorConfig()
 
-# %% ../nbs/51_cli.ipynb #9613d9cd
+# %% ../nbs/51_cli.ipynb #b70fb54e
 @dataclass(frozen=True)
 class _Job:
     """What is to be trained, on what, and where to."""
@@ -321,7 +321,7 @@ class _Job:
     overwrite: bool
     every: int
     resumed: bool = False
-    fingerprint: str | None = None  # of the curves with which the training began
+    data: dict | None = None  # description of the curves with which a resumed training began
 
 # %% ../nbs/51_cli.ipynb #51e8fb92
 def _new_job(command: Train) -> _Job:
@@ -340,7 +340,7 @@ def _new_job(command: Train) -> _Job:
     file = command.file if piped else command.file.absolute()
     return _Job(out, file, command.format, checked(replace(command.config, verbose=0)), command.overwrite, command.checkpoint_every)
 
-# %% ../nbs/51_cli.ipynb #4551024c
+# %% ../nbs/51_cli.ipynb #57a801d5
 def _resumed_job(command: Train) -> _Job | None:
     """The job of an interrupted training; None if only its last step was missing, which is then done."""
     from vae_nbdev.core import InputError
@@ -353,8 +353,8 @@ def _resumed_job(command: Train) -> _Job | None:
     about = read_partial(command.resume)
     job = about.get("job") if isinstance(about.get("job"), dict) else {}
     file, fmt, overwrite, every = (job.get(k) for k in ("file", "format", "overwrite", "checkpoint_every"))
-    fingerprint = about.get("data", {}).get("fingerprint")
-    if not isinstance(file, str) or not isinstance(overwrite, bool) or not isinstance(every, int) or fingerprint is None:
+    data = about.get("data", {})
+    if not isinstance(file, str) or not isinstance(overwrite, bool) or type(every) is not int or "fingerprint" not in data:
         raise InputError(f"{command.resume}.partial was not made by vae_nbdev train; it cannot be resumed here")
     if about["state"] == "complete":
         publish_partial(command.resume, overwrite)
@@ -362,7 +362,7 @@ def _resumed_job(command: Train) -> _Job | None:
     file, fmt = (command.file.absolute(), command.format) if command.file not in (None, Path("-")) else (command.file or Path(file), command.format or fmt)
     if str(file) == "-" and command.file is None:
         raise InputError(f"the training of {command.resume} began with curves from a pipe; give them again: vae_nbdev train FILE --resume {command.resume}")
-    return _Job(command.resume, file, fmt, EstimatorConfig(**about["parameters"]), overwrite, every, True, fingerprint)
+    return _Job(command.resume, file, fmt, EstimatorConfig(**about["parameters"]), overwrite, every, True, data)
 
 # %% ../nbs/51_cli.ipynb #ec30761d
 def _description(curves, file: Path) -> dict:
@@ -379,13 +379,13 @@ def _description(curves, file: Path) -> dict:
         "missing_fraction": found.n_missing / (len(curves) * curves.shape[1]), "errors": None, "file": file.name, **_axes(curves),
     }  # fmt: skip
 
-# %% ../nbs/51_cli.ipynb #b0dbcf5b
+# %% ../nbs/51_cli.ipynb #a2a7b133
 def _parts(curves, seed: int) -> tuple:
     """Curves to learn from, curves to measure on, and what these are called."""
     from vae_nbdev.curves import CurveSet
 
     if not isinstance(curves, CurveSet):
-        return curves, CurveSet(curves.sample(2000, seed), curves.radius, **_axes(curves)), "training curves"
+        return curves, CurveSet(curves.sample(min(2000, len(curves)), seed), curves.radius, **_axes(curves)), "training curves"
     if len(curves) < 50:
         return curves, curves, "training curves"
     return *curves.split(0.1, seed=seed), "held-out curves"
@@ -403,7 +403,7 @@ def train(command: Train) -> None:
     with started(command.config.device) as device:
         _train(command, str(device))
 
-# %% ../nbs/51_cli.ipynb #cb6e38b4
+# %% ../nbs/51_cli.ipynb #13838bcc
 def _train(command: Train, device: str) -> None:
     """Train, measure, and write the run."""
     from vae_nbdev.core import InputError
@@ -415,7 +415,7 @@ def _train(command: Train, device: str) -> None:
         return
     curves = _open(job.file, job.format)
     data = _description(curves, job.file)
-    if job.fingerprint not in (None, data["fingerprint"]):
+    if job.resumed and job.data["fingerprint"] != data["fingerprint"]:
         raise InputError(f"{job.file} does not hold the curves with which the training of {job.run} began (their fingerprints differ); resume with those")
     _say(f"{_shown(job.file)}: {len(curves)} curves at {data['n_radii']} radii, {data['radius_range'][0]:g} to {data['radius_range'][1]:g}")
     if not job.resumed:
@@ -424,7 +424,7 @@ def _train(command: Train, device: str) -> None:
     fitting, testing, tested_on = _parts(curves, job.config.random_state)
     vae = _fitted(job, fitting, device, 0 if command.quiet else 1)
     if is_main():
-        _finish(job, vae, curves, testing, tested_on, data, command)
+        _finish(job, vae, curves, testing, tested_on, job.data or data, command)
 
 # %% ../nbs/51_cli.ipynb #9cc71b41
 def _shown(file: Path) -> str:

@@ -402,14 +402,14 @@ vae.sample(10)
 On the command line: `vae_nbdev info THIS_FOLDER`, `vae_nbdev sample THIS_FOLDER --n 10`. The arrays are safetensors, the rest is JSON; loading runs no code from this folder.
 """
 
-# %% ../nbs/45_runs.ipynb #7248f0c2
+# %% ../nbs/45_runs.ipynb #b6b3b76d
 def model_card(run: Run) -> str:
     """A short description of a run for people, in Markdown."""
     parameters, recipe = run.config["parameters"], run.config["recipe"]
     means = [len(v) for k, v in run.tensors.items() if k.endswith("encoder.mean.bias")]
     latents = means[0] if means else parameters.get("n_latent")
     noise = parameters.get("noise", "learn")
-    noise = f"the noise was {'learned' if isinstance(noise, str) else 'given'}"
+    noise = f"the noise was {'learned' if isinstance(noise, str) and run.config.get('data', {}).get('errors') is None else 'given'}"
     what = f"A model of {latents} latents with a {recipe.get('prior', Recipe.prior)} prior, hidden layers of {recipe.get('width', Recipe.width)} units; {noise}."
     facts = "\n".join(f"- {line}" for line in _facts(run)) or "- nothing is known of them"
     return _CARD.format(version=run.config.get("versions", versions()).get("vae_nbdev", __version__), what=what, facts=facts)

@@ -47,6 +47,7 @@ check: $(READY) ## export, README, layers, outputs: is everything in step? And c
 notebooks: $(READY) ## run all notebooks, keep their outputs, export them, write the README (NB=nbs/x.ipynb: only these)
 	$(BIN)/python tools/run_notebooks.py $(NB)
 	$(BIN)/nbdev_export
+	$(BIN)/python tools/packaged.py
 	$(BIN)/python tools/readme.py
 
 readme: $(READY) ## write README.md from nbs/index.ipynb
@@ -54,6 +55,7 @@ readme: $(READY) ## write README.md from nbs/index.ipynb
 
 export: $(READY) ## write vae_nbdev/ from the notebooks
 	$(BIN)/nbdev_export
+	$(BIN)/python tools/packaged.py
 
 clean-notebooks: $(READY) ## take counters and stray metadata out of the notebooks
 	$(BIN)/nbdev_clean

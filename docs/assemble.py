@@ -108,7 +108,7 @@ def assemble(root: Path = ROOT, source: Path = ROOT / "docs/_build/source") -> N
 
     names = [name.removesuffix(".ipynb").removesuffix(".md") for name in pages.values()]
     story = [n for n in names if re.match(r"tutorials/\d", n)] + [n for n in names if n == "explorer"]
-    modules = [n for n in names if re.match(r"\d", n)]
+    modules = [n for n in names if re.match(r"\d|report$", n)]
     start, project = ([n for n in wanted if n in names] for wanted in (["get_started"], ["contributing", "changelog"]))
     other = [n for p, n in zip(pages, names) if p.suffix == ".md" and n not in start + story + project]
     contents = "\n".join([toctree(start), toctree(story + other, "The story"), toctree(modules, "How the package works"),

@@ -21,6 +21,7 @@ from nbdev.clean import clean_nb
 from nbdev.doclinks import nbglob
 from nbdev.process import extract_directives
 
+import packaged
 import readme
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -178,6 +179,11 @@ def readme_in_step(project: Project) -> Iterator[str]:
         yield from readme.differences(project.root)
     except (readme.NotPossible, FileNotFoundError) as error:
         yield str(error)
+
+
+@check("the package holds the report as its notebook says it", "`make export`")
+def packaged_in_step(project: Project) -> Iterator[str]:
+    yield from packaged.differences(project.root)
 
 
 @check("notebooks are clean", "`make clean-notebooks`")

@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, nargs="?", default=ROOT / "runs" / "demo", help="folder that `vae_nbdev demo` has written")
     parser.add_argument("--out", type=Path, default=OUT, help="the script")
     args = parser.parse_args()
-    summary = json.loads((args.run / "summary.json").read_text(encoding="utf-8"))
+    summary = json.loads((args.run / "metrics.json").read_text(encoding="utf-8"))
     write(explorer_data(CurveVAE.load(args.run), summary["kl_per_latent"]), args.out)
     print(f"{args.out.name}: {args.out.stat().st_size / 1000:.0f} kB")
 

@@ -1,7 +1,7 @@
 """Check the headline figures: `python tools/headline.py [--out DIR | --run DIR]`.
 
 Runs `vae_nbdev demo` into a temporary folder (or DIR), looks for the files that it promises, and compares its
-summary.json with tools/headline.json: {name: {"value": v, "tolerance": t, "meaning": "..."}}, where a figure may be
+metrics.json with tools/headline.json: {name: {"value": v, "tolerance": t, "meaning": "..."}}, where a figure may be
 off by t at most, and a name with dots leads into nested entries ("kl_per_latent.0"). `--run` takes a finished run.
 """
 import argparse
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 EXPECTED = Path(__file__).with_name("headline.json")
-FILES = {"model.safetensors": 1, "summary.json": 1, "new_curves.csv": 1, "*.png": 3}  # pattern: at least so many
+FILES = {"model.safetensors": 1, "metrics.json": 1, "new_curves.csv": 1, "*.png": 3}  # pattern: at least so many
 NEW_CURVES = 500
 
 
@@ -71,7 +71,7 @@ def main() -> int:
             if done.returncode:
                 print("0 passed, 1 failed")
                 return 1
-        summary = run / "summary.json"
+        summary = run / "metrics.json"
         expected = json.loads(EXPECTED.read_text(encoding="utf-8"))
         figures = compare(json.loads(summary.read_text(encoding="utf-8")) if summary.exists() else {}, expected)
         rows = files(run) + figures

@@ -15,10 +15,10 @@ NBS = ROOT / "nbs"
 
 
 def reading_order() -> list[Path]:
-    """Module notebooks by number, then the tutorials by number, then the front page."""
+    """Module notebooks by number, then the tutorials by number, then the report and the front page."""
     modules = sorted(NBS.glob("[0-9]*.ipynb"))
     tutorials = sorted((NBS / "tutorials").glob("[0-9]*.ipynb"))
-    return modules + tutorials + [NBS / "index.ipynb"]
+    return modules + tutorials + [NBS / "report.ipynb", NBS / "index.ipynb"]
 
 
 def execute(path: Path) -> None:

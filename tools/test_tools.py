@@ -18,6 +18,7 @@ from execnb.nbio import dict2nb, write_nb
 
 import check
 import headline
+import packaged
 import readme
 import test
 from verdict import verdict
@@ -58,6 +59,8 @@ def build(root: Path) -> None:
              "print(3.14)", "#| echo: false\n#| fig-alt: One pixel\nshow()"]
     write_notebook(root / "nbs/index.ipynb", [cell(s, i, [[], [], [text], [figure]][i]) for i, s in enumerate(front)])
     write_notebook(root / "nbs/tutorials/01_story.ipynb", [cell("# A story\n\n> What it is for.", 0)])
+    write_notebook(root / "nbs/report.ipynb", [cell("# A report\n\n> What it is for.", 0), cell("print(3.14)", 1, [text])])
+    packaged.write(root)
     (root / ".gitignore").write_text("__pycache__/\n")
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
     check.export(root).check_returncode()
@@ -131,6 +134,13 @@ BREAKAGES = {
         "a figure without a description": source(INDEX, 3, "show()"),
         "a link to nothing": edit(INDEX, "00_low.ipynb", "00_gone.ipynb"),
         "another address of the site": edit("settings.ini", "doc_baseurl = /", "doc_baseurl = /new/"),
+    },
+    "the package holds the report as its notebook says it": {
+        "another report": source("nbs/report.ipynb", 1, "print(3.15)"),
+        "a copy edited by hand": edit("vae_nbdev/data/report.ipynb", "3.14", "3.15"),
+        "a copy with outputs": lambda root: shutil.copy(root / "nbs/report.ipynb", root / "vae_nbdev/data/report.ipynb"),
+        "a copy that is missing": drop("vae_nbdev/data/report.ipynb"),
+        "a notebook that is missing": drop("nbs/report.ipynb"),
     },
     "notebooks are clean": {
         "a counter": edit(LOW, '"execution_count": null', '"execution_count": 3'),

@@ -29,7 +29,7 @@ from .gaps import value_weights
 from .inference import Evidence, _rows_at_once, vae_evidence
 from .latent import active_units, decode, flow_prior, kl_per_latent, mixture_prior, posterior_moments
 from .parallel import world_size
-from .preparation import SMALLEST_GUESS, Prepared, as_errors, check_radius, of_user, prepared, settle_noise
+from .preparation import SMALLEST_GUESS, Prepared, as_errors, check_precision, check_radius, of_user, prepared, settle_noise
 from .runs import Run, _plain, describe_data, read_run, write_run
 from .store import CurveStore
 from .training import History, fit
@@ -439,7 +439,10 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         X = as_curves(X, n_radii=self.n_features_in_ if isinstance(given, CurveSet) else None, min_radii=1, missing=True)
         if not isinstance(given, CurveSet):
             validate_data(self, given, reset=False, skip_check_array=True)
-        weight = value_weights(X.astype(np.float64), self.noise_, as_errors(errors, X))
+        errors = as_errors(errors, X)
+        if errors is not None:
+            check_precision(errors / self.noise_, float(self.vae_.encoder.coordinates.spread.max()), "errors, in units of the noise,")
+        weight = value_weights(X.astype(np.float64), self.noise_, errors)
         y = self.units_.to_model(X if weight is None else np.where(np.isnan(X), self.units_.center, X), torch.float64)
         return _Measured(y, None if weight is None else torch.from_numpy(weight), X.dtype)
 

@@ -28,6 +28,7 @@ from .diagnosis import Finding, diagnose
 from .gaps import value_weights
 from .inference import Evidence, _rows_at_once, vae_evidence
 from .latent import active_units, decode, flow_prior, kl_per_latent, mixture_prior, posterior_moments
+from .parallel import world_size
 from .preparation import SMALLEST_GUESS, Prepared, as_errors, check_radius, of_user, prepared, settle_noise
 from .runs import Run, _plain, describe_data, read_run, write_run
 from .store import CurveStore
@@ -69,6 +70,8 @@ def _check_choices(config: EstimatorConfig, r: Recipe) -> None:
             raise InputError("objective='iwae' has no KL term of its own; leave beta at 1 and free_bits at 0")
         if r.prior_training == "after" and r.prior != "normal":
             raise InputError("objective='iwae' makes the encoder a proposal, to which no prior can be fitted; choose prior_training='joint'")
+    if config.free_bits and world_size() > 1:
+        raise InputError("free_bits needs the mean over a whole batch, which several processes do not share; train in one process")
     if config.free_bits and (r.posterior_family == "flow" or (r.prior_training == "joint" and r.prior != "normal")):
         raise InputError("free_bits needs a normal posterior, and a prior that is normal while training: prior_training='after' or prior='normal'")
 
@@ -121,6 +124,32 @@ def _remember_columns(estimator, X) -> None:
 def _in_blocks(method, store: CurveStore) -> np.ndarray:
     """What a method answers to all curves of a store, a few thousand at a time."""
     return np.concatenate([method(block) for _, block in store.blocks(4096)])
+
+# %% ../nbs/50_estimator.ipynb #722da339
+def _learned_sigma(vae: VAE) -> bool | str:
+    """How the noise of a network was learned, as `Decoder` takes it; False if it was given."""
+    return isinstance(vae.decoder.log_sigma, torch.nn.Parameter) and ("per_radius" if vae.decoder.log_sigma.ndim else True)
+
+# %% ../nbs/50_estimator.ipynb #d6bf3760
+def _empty_vae(tensors: dict[str, torch.Tensor], activation: str, recipe: Recipe, learn_sigma: bool | str) -> VAE:
+    """Build a VAE with the shapes of the stored arrays."""
+    basis, n_latent = tensors["encoder.coordinates.basis"], len(tensors["encoder.mean.bias"])
+    hidden, flow = (int(recipe.width),) * int(recipe.depth), (recipe.flow_transforms, recipe.flow_width, recipe.flow_bins)
+    buffers = [name for name in ("basis", "spread", "zero", "softening", "center", "limit") if f"encoder.coordinates.{name}" in tensors]
+    if ("zero" in buffers) != (recipe.stretch == "asinh"):
+        raise ValueError(f"the recipe says stretch={recipe.stretch!r}, but the arrays are of another model")
+    kind = StretchedCoordinates if "zero" in buffers else PrincipalCoordinates
+    make = lambda: kind(*(torch.zeros_like(tensors[f"encoder.coordinates.{name}"]) for name in buffers))
+    sees_weights = tensors["encoder.body.0.weight"].shape[1] > basis.shape[1]
+    encoder = Encoder(len(basis), n_latent, hidden, activation, recipe.posterior_family, make(), *flow, sees_weights)
+    decoder = Decoder(n_latent, len(basis), hidden, activation, 1.0, learn_sigma, make())
+    vae = VAE(encoder, decoder, n_latent)
+    if "prior.means" in tensors:
+        weights, means, tril = (tensors[f"prior.{k}"] for k in ("weights", "means", "scale_tril"))
+        vae.set_prior(Prior(torch.zeros_like(weights), torch.zeros_like(means), torch.zeros_like(tril)))
+    else:
+        vae.set_prior(FlowPrior(n_latent, *flow))
+    return vae.double()
 
 # %% ../nbs/50_estimator.ipynb #bc427702
 _DEFAULT = EstimatorConfig()
@@ -613,11 +642,6 @@ def _smallest_good(scores: dict[int, np.ndarray]) -> tuple[dict[int, float], int
         reason += f"; {fewer[-1]} latent{'s' * (fewer[-1] > 1)} would lose {lost[fewer[-1]].mean():.2f} ± {error[fewer[-1]]:.2f}"
     return {k: float(s.mean()) for k, s in scores.items()}, chosen, reason
 
-# %% ../nbs/50_estimator.ipynb #722da339
-def _learned_sigma(vae: VAE) -> bool | str:
-    """How the noise of a network was learned, as `Decoder` takes it; False if it was given."""
-    return isinstance(vae.decoder.log_sigma, torch.nn.Parameter) and ("per_radius" if vae.decoder.log_sigma.ndim else True)
-
 # %% ../nbs/50_estimator.ipynb #5313dfd5
 def as_run(estimator: CurveVAE, metrics: dict | None = None) -> Run:
     """What a run folder holds of a fitted estimator."""
@@ -651,27 +675,6 @@ def save_run(estimator: CurveVAE, path, overwrite: bool = False, extra: dict | N
         If something is there already, or cannot be written.
     """
     write_run(path, as_run(estimator, metrics), overwrite, extra)
-
-# %% ../nbs/50_estimator.ipynb #d6bf3760
-def _empty_vae(tensors: dict[str, torch.Tensor], activation: str, recipe: Recipe, learn_sigma: bool | str) -> VAE:
-    """Build a VAE with the shapes of the stored arrays."""
-    basis, n_latent = tensors["encoder.coordinates.basis"], len(tensors["encoder.mean.bias"])
-    hidden, flow = (int(recipe.width),) * int(recipe.depth), (recipe.flow_transforms, recipe.flow_width, recipe.flow_bins)
-    buffers = [name for name in ("basis", "spread", "zero", "softening", "center", "limit") if f"encoder.coordinates.{name}" in tensors]
-    if ("zero" in buffers) != (recipe.stretch == "asinh"):
-        raise ValueError(f"the recipe says stretch={recipe.stretch!r}, but the arrays are of another model")
-    kind = StretchedCoordinates if "zero" in buffers else PrincipalCoordinates
-    make = lambda: kind(*(torch.zeros_like(tensors[f"encoder.coordinates.{name}"]) for name in buffers))
-    sees_weights = tensors["encoder.body.0.weight"].shape[1] > basis.shape[1]
-    encoder = Encoder(len(basis), n_latent, hidden, activation, recipe.posterior_family, make(), *flow, sees_weights)
-    decoder = Decoder(n_latent, len(basis), hidden, activation, 1.0, learn_sigma, make())
-    vae = VAE(encoder, decoder, n_latent)
-    if "prior.means" in tensors:
-        weights, means, tril = (tensors[f"prior.{k}"] for k in ("weights", "means", "scale_tril"))
-        vae.set_prior(Prior(torch.zeros_like(weights), torch.zeros_like(means), torch.zeros_like(tril)))
-    else:
-        vae.set_prior(FlowPrior(n_latent, *flow))
-    return vae.double()
 
 # %% ../nbs/50_estimator.ipynb #1e8d1bc7
 def load_run(cls: type, path) -> CurveVAE:

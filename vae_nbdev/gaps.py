@@ -58,7 +58,9 @@ def linear_codes(y: Tensor, weight: Tensor, loadings: Tensor) -> tuple[Tensor, T
     """
     k = loadings.shape[1]
     products = (loadings[:, :, None] * loadings[:, None, :]).reshape(len(loadings), k * k)
-    precision = (weight @ products).reshape(*weight.shape[:-1], k, k) + torch.eye(k, dtype=y.dtype, device=y.device)
+    precision = (weight @ products).reshape(*weight.shape[:-1], k, k)
+    rounding = 4 * k * torch.finfo(y.dtype).eps * torch.diagonal(precision, dim1=-2, dim2=-1).sum(-1)  # keeps the matrix positive when errors differ by millions
+    precision = precision + (1 + rounding)[..., None, None] * torch.eye(k, dtype=y.dtype, device=y.device)
     pull = (weight * y) @ loadings
     return torch.cholesky_solve(pull[..., None], torch.linalg.cholesky(precision)).squeeze(-1), precision
 
@@ -125,5 +127,6 @@ def _improved(y: Tensor, weight: Tensor, L: Tensor, v: float, learn_noise: bool)
     new = torch.linalg.solve(gram + ridge * torch.eye(k, dtype=y.dtype), ((weight * y).T @ u)[..., None]).squeeze(-1)
     if learn_noise:
         explained = (weight @ (new[:, :, None] * new[:, None, :]).reshape(-1, k * k) * covariance.reshape(len(y), -1)).sum()
-        v = float(((weight * (y - u @ new.T) ** 2).sum() + explained) / (weight > 0).sum())
+        least = 1e-6 * float((weight * y**2).sum() / (weight > 0).sum())  # curves without noise would end at zero
+        v = max(least, float(((weight * (y - u @ new.T) ** 2).sum() + explained) / (weight > 0).sum()))
     return new @ torch.linalg.cholesky(second.mean(0).reshape(k, k)), v

@@ -166,7 +166,7 @@ class Prepared:
     @property
     def gaps_in_store(self) -> bool:
         """Whether values are missing in a store, though perhaps not in the sample."""
-        return self.store is not None and (self.store._summary or self.store.check()).n_missing > 0
+        return self.store is not None and self.store.summary.n_missing > 0
 
     def source(self, units: Units, device: torch.device) -> Rows | None:
         """What training reads its batches from; None if the curves are in memory."""
@@ -264,7 +264,7 @@ def _prepared_store(store: CurveStore, radius, noise, errors, validation_fractio
         raise InputError("errors of each value cannot be given for a CurveStore; give one number or one per radius")
     if radius is not None:
         check_radius(store.radius, as_radius(radius, store.shape[1]))
-    found, n_held = (store._summary or store.check()), min(round(validation_fraction * len(store)), _MOST_HELD_OUT) if len(store) >= 20 else 0
+    found, n_held = store.summary, min(round(validation_fraction * len(store)), _MOST_HELD_OUT) if len(store) >= 20 else 0
     if found.empty_row is not None:
         raise InputError(f"{store.path} holds nothing but missing values in row {found.empty_row}; leave that curve out")
     held_out = held_out_rows(len(store), n_held, seed) if n_held else np.zeros(0, np.int64)

@@ -92,10 +92,18 @@ def _read_about(path: Path, rows: int) -> dict:
     if about.get("rows", rows) != rows:
         raise InputError(f"{note} speaks of {about['rows']} curves and there are {rows}; files are missing or were added")
     if path.is_dir() and (path / "radius.npy").exists():
-        about["radius"] = np.load(path / "radius.npy", allow_pickle=False)
+        about["radius"] = _read_radius(path / "radius.npy")
     return about
 
-# %% ../nbs/12_store.ipynb #6e228434
+# %% ../nbs/12_store.ipynb #69cfa430
+def _read_radius(path: Path) -> np.ndarray:
+    """Return the array in a file of radii."""
+    try:
+        return np.load(path, allow_pickle=False)
+    except Exception as error:
+        raise InputError(f"{path} is not a .npy file of radii ({error})") from None
+
+# %% ../nbs/12_store.ipynb #065e3a63
 class CurveStore:
     """N curves on R radii in a `.npy` file, or in a folder of them; read when they are needed.
 
@@ -178,9 +186,14 @@ class CurveStore:
         return self._summary
 
     @property
+    def summary(self) -> "StoreSummary":
+        """What `check` found; runs it if nobody has."""
+        return self._summary or self.check()
+
+    @property
     def fingerprint(self) -> str:
-        """Hash of the curves and their radii, as `check` found it; runs it if nobody has."""
-        return (self._summary or self.check()).fingerprint
+        """Hash of the curves and their radii."""
+        return self.summary.fingerprint
 
     def _map(self, k: int) -> np.ndarray:
         """Return file number k, mapped into memory."""
@@ -198,7 +211,7 @@ class CurveStore:
         return (f"CurveStore({len(self)} curves at {self.shape[1]} radii from {self.radius[0]:g} to {self.radius[-1]:g}; "
                 f"{self.dtype.name} in {len(self._shards)} file{'s' * (len(self._shards) != 1)})")
 
-# %% ../nbs/12_store.ipynb #065e3a63
+# %% ../nbs/12_store.ipynb #fbb056f8
 def _checked_rows(index: ArrayLike, n: int) -> np.ndarray:
     """Return row numbers as an array of integers from 0 to n − 1."""
     index = np.asarray(index)
@@ -209,7 +222,7 @@ def _checked_rows(index: ArrayLike, n: int) -> np.ndarray:
         raise InputError(f"row {index[np.argmax(bad)]} is asked for; there are {n} curves, numbered from 0 to {n - 1}")
     return index.astype(np.int64)
 
-# %% ../nbs/12_store.ipynb #fbb056f8
+# %% ../nbs/12_store.ipynb #446239fa
 def _spread(n: int, k: int, generator: np.random.Generator) -> np.ndarray:
     """Return k different, increasing numbers below n, one at random from each of k equal parts."""
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 1 <= k <= n:
@@ -217,7 +230,7 @@ def _spread(n: int, k: int, generator: np.random.Generator) -> np.ndarray:
     edges = np.arange(k + 1) * n // k
     return edges[:-1] + generator.integers(np.diff(edges))
 
-# %% ../nbs/12_store.ipynb #5b0f561e
+# %% ../nbs/12_store.ipynb #165bf8e0
 @dataclass(frozen=True, eq=False)
 class StoreSummary:
     """What one pass over a store found."""
@@ -238,7 +251,7 @@ class StoreSummary:
         """Whether all values that are there are positive."""
         return bool(self.observed.any() and (self.lowest[self.observed] > 0).all())
 
-# %% ../nbs/12_store.ipynb #165bf8e0
+# %% ../nbs/12_store.ipynb #42bc3d47
 def _summarise(store: CurveStore) -> StoreSummary:
     """Read a whole store once."""
     total = hashlib.blake2b(f"{store.shape} {store.dtype.name}".encode() + store.radius.astype("<f8").tobytes(), digest_size=16)
@@ -256,7 +269,7 @@ def _summarise(store: CurveStore) -> StoreSummary:
         total.update(block.astype(block.dtype.newbyteorder("<"), copy=False))
     return StoreSummary(total.hexdigest(), n_missing, lowest, highest, empty_row)
 
-# %% ../nbs/12_store.ipynb #42bc3d47
+# %% ../nbs/12_store.ipynb #a72ceeac
 def _infinite(store: CurveStore, start: int, block: np.ndarray) -> InputError:
     """Return the error for the first infinite value of a block, with its place in its file."""
     row, column = np.unravel_index(np.argmax(np.isinf(block)), block.shape)
@@ -264,7 +277,7 @@ def _infinite(store: CurveStore, start: int, block: np.ndarray) -> InputError:
     where = f"row {start + row - store._starts[k]}, column {column}"
     return InputError(f"{store._shards[k].path} holds {block[row, column]} in {where}; infinity is not a measurement")
 
-# %% ../nbs/12_store.ipynb #4ffe82ab
+# %% ../nbs/12_store.ipynb #a2a62c2a
 class _Pile:
     """Rows that are written to numbered files of equal length as they come in."""
 
@@ -288,7 +301,7 @@ class _Pile:
             np.save(self.folder / f"{self.stem}-{self._written:06d}.npy", self._buffer[: self._filled])
             self._filled, self._written = 0, self._written + 1
 
-# %% ../nbs/12_store.ipynb #a2a62c2a
+# %% ../nbs/12_store.ipynb #5ab974c9
 class ShardWriter:
     """Write a folder that `CurveStore` reads, piece by piece: `with ShardWriter(path, radius=…) as writer: writer.write(curves)`.
 
@@ -360,14 +373,14 @@ class ShardWriter:
             pile.flush()
         _write_about(self._folder / "store.json", self._piles["curves"].rows, self.radius, self.about)
 
-# %% ../nbs/12_store.ipynb #5ab974c9
+# %% ../nbs/12_store.ipynb #4bbfeefa
 def _float_type(dtype) -> np.dtype:
     """Return float32 or float64 as a dtype."""
     if str(dtype) not in ("float32", "float64") and dtype not in (np.float32, np.float64):
         raise InputError(f"dtype is {dtype!r}; it must be 'float32' or 'float64'")
     return np.dtype(dtype)
 
-# %% ../nbs/12_store.ipynb #4bbfeefa
+# %% ../nbs/12_store.ipynb #4d468de3
 def _as_type(curves: ArrayLike, dtype: np.dtype, n_radii: int) -> np.ndarray:
     """Return curves (n, R) of the type that is stored, checked after the conversion, which may overflow."""
     values = _as_numbers(curves, "curves")
@@ -378,13 +391,13 @@ def _as_type(curves: ArrayLike, dtype: np.dtype, n_radii: int) -> np.ndarray:
     _check_finite(values, "curves", missing=True)
     return values
 
-# %% ../nbs/12_store.ipynb #4d468de3
+# %% ../nbs/12_store.ipynb #3fd02c33
 def _write_about(path: Path, rows: int, radius: np.ndarray, about: dict) -> None:
     """Note beside the curves what a reader needs to know."""
     noted = {"vae_nbdev": "curves", "rows": rows, "radius": radius.tolist()} | about
     path.write_text(json.dumps(noted, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
-# %% ../nbs/12_store.ipynb #4c43ce38
+# %% ../nbs/12_store.ipynb #427fa15c
 def _drawn(family: Family, n: int, seed: int, chunk: int) -> Iterator[np.ndarray]:
     """Yield the rows of `family.draw(n, seed)`, a chunk at a time."""
     generator = stream(seed, "parameters")
@@ -394,7 +407,7 @@ def _drawn(family: Family, n: int, seed: int, chunk: int) -> Iterator[np.ndarray
         else:
             yield family.parameters(generator.standard_normal((size, family.n_normal)))
 
-# %% ../nbs/12_store.ipynb #6335c5a7
+# %% ../nbs/12_store.ipynb #87a25e48
 def _simulated(n: int, noise: ArrayLike, seed: int, family: Family) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the curves and parameters of `simulate(n, noise, seed)`, some thousand at a time."""
     sd, noise_stream = _noise_sd(noise, (n, len(family.radius))), stream(seed, "noise")
@@ -407,7 +420,7 @@ def _simulated(n: int, noise: ArrayLike, seed: int, family: Family) -> Iterator[
             values += sd * noise_stream.standard_normal(values.shape)
         yield values, parameters
 
-# %% ../nbs/12_store.ipynb #ab9f8c0a
+# %% ../nbs/12_store.ipynb #ac599e7c
 class _OneFile:
     """Write n curves to one `.npy` file, their parameters and a note beside it."""
 
@@ -416,6 +429,8 @@ class _OneFile:
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> "_OneFile":
+        if self.path.is_dir() or not self.path.parent.is_dir():
+            raise InputError(f"{self.path} cannot be written; it must be the name of a file in a folder that exists")
         parts = [self._open.enter_context(atomic_path(self.path.with_suffix(end))) for end in (".parameters.npy", ".json", ".npy")]
         _write_about(parts[1], self.n, self.radius, self.about)
         self._parameters, self._curves = (self._open.enter_context(open(part, "wb")) for part in (parts[0], parts[2]))
@@ -435,7 +450,7 @@ class _OneFile:
     def __exit__(self, kind, error, trace) -> None:
         self._open.__exit__(kind, error, trace)
 
-# %% ../nbs/12_store.ipynb #ac599e7c
+# %% ../nbs/12_store.ipynb #327aa92f
 def simulate_to(path: str | os.PathLike, n: int, noise: ArrayLike = 0.0, seed: int = 0, *, family: Family = ROTATION_CURVES,
                 rows_per_shard: int = 250_000, dtype: str = "float32", progress: bool = False) -> CurveStore:
     """Draw curves from a family and write them to disk, in memory that does not grow with their number.
@@ -485,7 +500,7 @@ def simulate_to(path: str | os.PathLike, n: int, noise: ArrayLike = 0.0, seed: i
             bar.update(len(values))
     return CurveStore(path)
 
-# %% ../nbs/12_store.ipynb #a2c8517c
+# %% ../nbs/12_store.ipynb #d11ee187
 class WindowBatches:
     """Row numbers of every batch, as a function of the step alone, in memory that does not grow with the rows.
 
@@ -515,9 +530,9 @@ class WindowBatches:
         _, ends = self._epoch(epoch)
         start, stop = k * self.size, (k + 1) * self.size
         first, last = np.searchsorted(ends, [start, stop - 1], side="right")
-        rows = np.concatenate([self._window(epoch, w) for w in range(first, last + 1)])
-        skip = start - (int(ends[first - 1]) if first else 0)
-        return torch.from_numpy(rows[skip : skip + self.size])
+        begins = np.concatenate([[0], ends])
+        parts = [self._window(epoch, w)[max(start - begins[w], 0) : stop - begins[w]] for w in range(first, last + 1)]
+        return torch.from_numpy(np.concatenate(parts))
 
     def _epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the order of the blocks, and the number of rows up to the end of each window."""
@@ -537,7 +552,7 @@ class WindowBatches:
             self._windows[window] = stream(self.seed, "window", epoch, window).permutation(rows)
         return self._windows[window]
 
-# %% ../nbs/12_store.ipynb #29817b5a
+# %% ../nbs/12_store.ipynb #dd3a2abc
 def held_out_rows(n: int, n_held: int, seed: int = 0) -> np.ndarray:
     """Return n_held different rows of n, increasing: one at random from each of n_held equal parts."""
     held = _spread(n, n_held, stream(seed, "held out"))
@@ -545,13 +560,13 @@ def held_out_rows(n: int, n_held: int, seed: int = 0) -> np.ndarray:
         raise InputError(f"all {n} curves would be held out; leave some for training")
     return held
 
-# %% ../nbs/12_store.ipynb #dd3a2abc
+# %% ../nbs/12_store.ipynb #b9356612
 def training_rows(rows: ArrayLike, held_out: np.ndarray) -> np.ndarray:
     """Return where rows of the training part, numbered without those held out (increasing), stand in the store."""
     rows = np.asarray(rows)
     return rows + np.searchsorted(held_out - np.arange(len(held_out)), rows, side="right")
 
-# %% ../nbs/12_store.ipynb #de24b95c
+# %% ../nbs/12_store.ipynb #34501830
 class Rows:
     """The curves of a store that are not held out, as a source for `training.fit`.
 

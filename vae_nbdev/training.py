@@ -9,6 +9,7 @@ __all__ = ['learning_rate', 'kl_weight', 'Batches', 'batch_schedule', 'Source', 
 # %% ../nbs/21_training.ipynb #d4b80236
 import contextlib
 import hashlib
+import inspect
 import json
 import math
 import queue
@@ -285,16 +286,19 @@ class _BatchLoss(nn.Module):
         """Loss of our part of the batch, weighted by its size."""
         return world_size() * len(batch[0]) / generator.total * self.loss(self.model, batch, kl_weight, generator)
 
-# %% ../nbs/21_training.ipynb #75bcd3ce
+# %% ../nbs/21_training.ipynb #56d7dc72
 def _shared_loss(model: nn.Module, loss: Callable, data: tuple | Source, config: TrainConfig, device: torch.device) -> Callable:
     """Return a loss for `train_step` whose gradient is averaged over the processes; every model becomes that of process 0."""
     n = min(_n_rows(data), config.batch_size)
     if n < world_size():
         raise InputError(f"a batch has {n} curves for {world_size()} processes; each needs at least one")
+    model.load_state_dict(from_main(lambda: {k: v.cpu() for k, v in model.state_dict().items()}))
     module, weights = _BatchLoss(model, loss), [p for p in model.parameters() if p.requires_grad]
     value = module(_slice(data, 0, n, device), config.beta, _step_generator(config.seed, 0, device, (0, n)))
     unused = any(g is None for g in torch.autograd.grad(value, weights, allow_unused=True))
-    together = DistributedDataParallel(module, broadcast_buffers=False, find_unused_parameters=unused)
+    known = inspect.signature(DistributedDataParallel.__init__).parameters
+    buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # its name before PyTorch 2.13
+    together = DistributedDataParallel(module, find_unused_parameters=unused, **{buffers: False})
     return lambda model, batch, kl_weight, generator: together(batch, kl_weight, generator)
 
 # %% ../nbs/21_training.ipynb #e4f04aaf

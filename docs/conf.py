@@ -43,7 +43,7 @@ numpy.typing.ArrayLike = type("ArrayLike", (), {"__module__": "numpy.typing"})  
 intersphinx_mapping = names.write_inventories(HERE / "_build" / "inventories")
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:class", r"(Positional|OmitArgPrefixes|pathlib\.Annotated|vae_nbdev\.config\.Annotated)"),  # tyro's, as Sphinx reads them
+    ("py:class", r"(Positional|OmitArgPrefixes|pathlib\.Annotated|types\.Annotated|vae_nbdev\.config\.Annotated)"),  # tyro's, as Sphinx reads them
     ("py:.*", r"vae_nbdev\.(\w+\.)*(_\w+|[A-Z])"),  # private names and type variables have no page
 ]
 

@@ -403,7 +403,7 @@ def train(command: Train) -> None:
     with started(command.config.device) as device:
         _train(command, str(device))
 
-# %% ../nbs/51_cli.ipynb #13838bcc
+# %% ../nbs/51_cli.ipynb #9c0dfca5
 def _train(command: Train, device: str) -> None:
     """Train, measure, and write the run."""
     from vae_nbdev.core import InputError
@@ -424,14 +424,17 @@ def _train(command: Train, device: str) -> None:
     fitting, testing, tested_on = _parts(curves, job.config.random_state)
     vae = _fitted(job, fitting, device, 0 if command.quiet else 1)
     if is_main():
-        _finish(job, vae, curves, testing, tested_on, job.data or data, command)
+        try:
+            _finish(job, vae, curves, testing, tested_on, job.data or data, command)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_go_on(job)) from None
 
 # %% ../nbs/51_cli.ipynb #9cc71b41
 def _shown(file: Path) -> str:
     """A file in a message: as short as it can be."""
     return "standard input" if str(file) == "-" else os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
 
-# %% ../nbs/51_cli.ipynb #82360f3b
+# %% ../nbs/51_cli.ipynb #19660b9a
 def _fitted(job: _Job, curves, device: str, verbose: int):
     """Fit; what cannot be used is said with the name of the file."""
     from vae_nbdev.core import InputError
@@ -448,10 +451,17 @@ def _fitted(job: _Job, curves, device: str, verbose: int):
             shutil.rmtree(partial_path(job.run), ignore_errors=True)
         if isinstance(error, InputError):
             raise InputError(f"{_shown(job.file)}: {error}") from None
+        if isinstance(error, KeyboardInterrupt) and checkpoint.exists():
+            raise KeyboardInterrupt(_go_on(job)) from None
         raise
     if vae.history_.interrupted:
-        raise KeyboardInterrupt(f"go on with: vae_nbdev train --resume {job.run}")
+        raise KeyboardInterrupt(_go_on(job))
     return vae.set_params(verbose=0, device=job.config.device)
+
+# %% ../nbs/51_cli.ipynb #de6e682c
+def _go_on(job: _Job) -> str:
+    """What to do after an interruption."""
+    return f"go on with: vae_nbdev train --resume {job.run}"
 
 # %% ../nbs/51_cli.ipynb #b074ac3b
 def _finish(job: _Job, vae, curves, testing, tested_on: str, data: dict, command: Train) -> None:

@@ -580,6 +580,18 @@ def read_table(path: str | os.PathLike, format: str | None = None) -> dict[str, 
     except OSError as error:
         raise InputError(f"{name}: the file cannot be read ({error.strerror or type(error).__name__})") from None
 
+# %% ../nbs/05_tables.ipynb #17db406d
+def _print_bytes(data: bytes) -> None:
+    """Write bytes to standard output; one that takes text only, as in a notebook, gets text."""
+    if hasattr(sys.stdout, "buffer"):
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        sys.stdout.write(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise InputError("this standard output takes text only; name a file") from None
+
 # %% ../nbs/05_tables.ipynb #4ebc27a8
 @contextlib.contextmanager
 def _sink(path: str | os.PathLike) -> Iterator[BinaryIO]:
@@ -589,8 +601,7 @@ def _sink(path: str | os.PathLike) -> Iterator[BinaryIO]:
         if sys.stdout is None:
             raise InputError("there is no standard output; name a file")
         yield (whole := io.BytesIO())
-        sys.stdout.buffer.write(whole.getbuffer())
-        sys.stdout.buffer.flush()
+        _print_bytes(whole.getvalue())
         return
     if not path.parent.is_dir():
         raise InputError(f"the folder {path.parent} does not exist")

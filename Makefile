@@ -35,9 +35,10 @@ demo: $(READY) ## learn 2 000 rotation curves, generate 500 new ones, say how go
 test: check ## the checks, then the fast cells of every notebook (NB=nbs/x.ipynb: of these)
 	$(BIN)/python tools/test.py $(NB)
 
-test-slow: $(READY) ## the notebooks that have slow cells, slow cells included; then the headline figures
+test-slow: $(READY) ## the notebooks that have slow cells, slow cells included; the headline figures; what the README says
 	$(BIN)/python tools/test.py --slow $(NB)
 	$(BIN)/python tools/headline.py
+	$(BIN)/python tools/test_readme.py
 
 check: $(READY) ## export, README, layers, outputs: is everything in step? And can each check fail?
 	$(BIN)/python tools/check.py

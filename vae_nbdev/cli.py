@@ -123,12 +123,13 @@ def summarise(vae, curves, clean=None) -> dict:
     """
     import numpy as np
 
-    log_p, elbo, codes = vae.score_samples(curves), vae.elbo(curves), vae.transform(curves)
+    evidence, elbo, codes = vae.evidence(curves), vae.elbo(curves), vae.transform(curves)
+    log_p = evidence.log_evidence
     rebuilt, latents = vae.inverse_transform(codes), vae.latent_report(curves)
     rms = lambda difference: float(np.sqrt(np.nanmean(difference**2)))
     out = {
         "n_curves": len(curves), "log_p": float(log_p.mean()), "log_p_standard_error": float(log_p.std() / len(log_p) ** 0.5), "elbo": float(elbo.mean()),
-        "smallest_ess": float(_effective_sizes(vae, curves).min()), "kl_per_latent": latents["kl_per_latent"], "active_units": int(np.sum(latents["active"])),
+        "smallest_ess": float(evidence.ess.min()), "kl_per_latent": latents["kl_per_latent"], "active_units": int(np.sum(latents["active"])),
         "n_latent": len(latents["active"]), "residual_rms": rms(rebuilt - curves.values), "noise": float(np.mean(vae.noise_)),
     }  # fmt: skip
     return out if clean is None else out | {"reconstruction_rms": rms(rebuilt - clean)}
@@ -203,20 +204,6 @@ def _prior_codes(vae, n: int):
     from vae_nbdev.core import torch_generator
 
     return vae.vae_.prior.sample(n, torch_generator(vae.random_state, "figure")).numpy()
-
-# %% ../nbs/51_cli.ipynb #3664948b
-def _effective_sizes(vae, curves):
-    """Effective sample size of the importance sampling behind log p(x), of each curve: (N,)."""
-    import numpy as np
-    import torch
-
-    from vae_nbdev.inference import vae_evidence
-
-    missing = np.isnan(curves.values)
-    y = vae.units_.to_model(np.where(missing, vae.units_.center, curves.values), torch.float64)
-    errors = vae.noise_ if curves.errors is None else curves.errors
-    sigma = np.where(missing, 1.0, np.broadcast_to(errors, missing.shape)) / vae.units_.scale
-    return vae_evidence(vae.vae_, y, sigma, torch.from_numpy(~missing)).ess
 
 # %% ../nbs/51_cli.ipynb #06cfcb4f
 def _extras(figures: dict, held_out, new=None) -> dict:

@@ -282,6 +282,7 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[Path]:
         raise InputError(f"{path} is a file; a folder is written there")
     part, old = (path.with_name(f".{path.name}.{os.getpid()}.{end}") for end in ("part", "old"))
     path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(part, ignore_errors=True)  # of a process with the same number that was killed
     part.mkdir()
     try:
         yield part

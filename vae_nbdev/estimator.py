@@ -546,6 +546,12 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             out[:, gappy] = np.where(np.isnan(X[gappy]), drawn, X[gappy])
         return out[0] if n_draws is None else out
 
+    def evidence(self, X, errors=None, n_posterior: int = 0, seed: int = 0) -> Evidence:
+        """log p(x) of measured curves (N, R) in the unit of the data, with its error, its effective sample size and draws from the posterior."""
+        m = self._measured(X, errors)
+        found = self._evidence(m, n_posterior=n_posterior, seed=seed)
+        return replace(found, log_evidence=found.log_evidence + m.log_jacobian(self.units_))
+
     def score_samples(self, X, errors=None) -> np.ndarray:
         """Log probability log p(x) of measured curves (N, R), by importance sampling: (N,) nats, in the unit of the data.
 

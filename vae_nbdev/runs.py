@@ -283,7 +283,7 @@ def describe_data(values, radius, errors=None, *, file: str | os.PathLike | None
     name = None if file is None else "".join(c if c.isprintable() else "?" for c in Path(file).name)
     return {
         "fingerprint": fingerprint(values, radius, errors), "n_curves": len(values), "n_radii": values.shape[1], "radius_range": [float(radius[0]), float(radius[-1])],
-        "missing_fraction": float(np.mean([np.isnan(row).mean() for row in values])), "errors": None if errors is None else kinds[np.ndim(errors)],
+        "missing_fraction": float(np.isnan(values).mean()), "errors": None if errors is None else kinds[np.ndim(errors)],
         "file": name, "xlabel": xlabel, "ylabel": ylabel,
     }  # fmt: skip
 

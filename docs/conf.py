@@ -79,7 +79,10 @@ def describe(app, page, template, context, doctree) -> None:
 
 
 def shrink(app, exception) -> None:
-    """Store figures with a palette of 256 colours, a third of the bytes, where no eye can tell; drop what no page needs."""
+    """Store figures with a palette of 256 colours, a third of the bytes, where no eye can tell; drop what no page needs.
+
+    Names, punctuation and blanks in code have the colour of the text, so they need no element of their own.
+    """
     if exception or app.builder.name != "html":
         return
     for path in (app.outdir / "_images").glob("*.png"):
@@ -90,6 +93,9 @@ def shrink(app, exception) -> None:
         small = full.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         alike = max(high for _, high in ImageChops.difference(full, small.convert("RGB")).getextrema()) <= 12  # of 255
         (small if alike else full).save(path, optimize=True)
+    for path in app.outdir.rglob("*.html"):
+        page = path.read_text(encoding="utf-8")
+        path.write_text(re.sub(r'<span class="[npw]">([^<]*)</span>', r"\1", page), encoding="utf-8")
     shutil.rmtree(app.outdir / "_sources", ignore_errors=True)
 
 

@@ -121,9 +121,21 @@ def _remember_columns(estimator, X) -> None:
         validate_data(estimator, X, reset=True, skip_check_array=True)
 
 # %% ../nbs/50_estimator.ipynb #a222ac01
-def _in_blocks(method, store: CurveStore) -> np.ndarray:
-    """What a method answers to all curves of a store, a few thousand at a time."""
-    return np.concatenate([method(block) for _, block in store.blocks(4096)])
+def _in_blocks(method, store: CurveStore, errors=None) -> np.ndarray:
+    """What a method answers to all curves of a store, a few thousand at a time, and to their errors, (), (R,) or (N, R), if given."""
+    if np.ndim(errors) == 2 and np.shape(errors) != store.shape:
+        raise InputError(f"errors has shape {np.shape(errors)}; it must be one number, one per radius {store.shape[1:]} or one per value {store.shape}")
+    part = lambda start, block: errors if np.ndim(errors) < 2 else errors[start : start + len(block)]
+    return np.concatenate([method(CurveSet(block, store.radius), errors=part(start, block)) for start, block in store.blocks(4096)])
+
+# %% ../nbs/50_estimator.ipynb #b3f22f19
+_POOL = 256  # posterior draws of a curve, at least, from which those that are wanted are taken
+
+
+def _shuffled(z: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """For each curve, n of its draws z (N, m, d) in an order of its own: (N, n, d)."""
+    order = stream(seed, "shuffle").random(z.shape[:2]).argsort(1)[:, :n]
+    return np.take_along_axis(z, order[..., None], 1)
 
 # %% ../nbs/50_estimator.ipynb #722da339
 def _learned_sigma(vae: VAE) -> bool | str:
@@ -432,6 +444,8 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def _measured(self, X, errors=None) -> _Measured:
         """Check measured curves and their errors, and bring them to the unit of the model."""
         check_is_fitted(self)
+        if isinstance(X, CurveStore):
+            raise InputError(f"X is a CurveStore of {len(X)} curves, more than are answered at once here; give a part of them, as CurveSet(store.rows(...), store.radius)")
         given = X
         X, radius, errors = of_user(X, None, errors)
         if radius is not None and len(radius) == len(self.radius_):
@@ -469,7 +483,7 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             The encoder's answer. Curves with gaps or errors of their own, if the encoder has seen none, are answered by importance sampling.
         """
         if isinstance(X, CurveStore):
-            return _in_blocks(self.transform, X)
+            return _in_blocks(self.transform, X, errors)
         m = self._measured(X, errors)
         if m.weight is None or self.vae_.encoder.sees_weights:
             return posterior_moments(self.vae_, m.y, weight=m.weight)[0].astype(m.dtype)
@@ -510,7 +524,8 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     def posterior(self, X, n_draws: int = 100, errors=None, seed: int = 0) -> np.ndarray:
         """Draws of the codes of measured curves (N, R) from their posterior, by importance sampling: (N, n_draws, n_latent)."""
-        return self._evidence(self._measured(X, errors), n_posterior=_count(n_draws, "n_draws"), seed=seed).z
+        n = _count(n_draws, "n_draws")
+        return _shuffled(self._evidence(self._measured(X, errors), n_posterior=max(n, _POOL), seed=seed).z, n, seed)
 
     def impute(self, X, n_draws: int | None = None, observed: bool = True, errors=None, seed: int = 0) -> np.ndarray:
         """Fill the gaps of measured curves with draws, given what is there.
@@ -538,9 +553,8 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         out, gappy = np.repeat(X[None], n, 0), np.isnan(X).any(1)
         if gappy.any():
             rows = torch.from_numpy(gappy)
-            z = self._evidence(_Measured(m.y[rows], m.weight[rows], m.dtype), n_posterior=max(n, 64), seed=seed).z  # (G, n, d)
-            pick = stream(seed, "impute").permutation(z.shape[1])[:n]
-            drawn = self.units_.to_data(decode(self.vae_, z[:, pick].reshape(-1, z.shape[2]))).reshape(-1, n, X.shape[1]).swapaxes(0, 1)
+            z = _shuffled(self._evidence(_Measured(m.y[rows], m.weight[rows], m.dtype), n_posterior=max(n, _POOL), seed=seed).z, n, seed)  # (G, n, d)
+            drawn = self.units_.to_data(decode(self.vae_, z.reshape(-1, z.shape[2]))).reshape(-1, n, X.shape[1]).swapaxes(0, 1)
             if observed:
                 drawn = drawn + self.noise_ * stream(seed, "impute noise").standard_normal(drawn.shape)
             out[:, gappy] = np.where(np.isnan(X[gappy]), drawn, X[gappy])
@@ -552,7 +566,7 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Only what was observed counts: the score of a curve with gaps is the log density of its observed values, that of a curve without any is 0.
         """
         if isinstance(X, CurveStore):
-            return _in_blocks(self.score_samples, X)
+            return _in_blocks(self.score_samples, X, errors)
         m = self._measured(X, errors)
         return (self._evidence(m).log_evidence + m.log_jacobian(self.units_)).astype(m.dtype)
 
@@ -563,7 +577,7 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def elbo(self, X, n_draws: int = 128, errors=None) -> np.ndarray:
         """Evidence lower bound of measured curves (N, R): (N,) nats, in the unit of the data."""
         if isinstance(X, CurveStore):
-            return _in_blocks(lambda block: self.elbo(block, n_draws), X)
+            return _in_blocks(lambda block, errors: self.elbo(block, n_draws, errors), X, errors)
         m = self._measured(X, errors)
         eps = torch.randn(_count(n_draws, "n_draws"), 1, self.vae_.n_latent, generator=torch_generator(0, "elbo"), dtype=torch.float64)
         with torch.no_grad():

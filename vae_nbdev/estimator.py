@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .autoencoder import Units
+from .autoencoder import Units, init_weights
 from .config import EstimatorConfig, NetworkConfig, Recipe, TrainConfig, checked, recipe
 from .core import InputError, as_curves, one_thread, resolve_device, stream, torch_generator
 from .curves import CurveSet
@@ -162,6 +162,34 @@ def _empty_vae(tensors: dict[str, torch.Tensor], activation: str, recipe: Recipe
     else:
         vae.set_prior(FlowPrior(n_latent, *flow))
     return vae.double()
+
+# %% ../nbs/50_estimator.ipynb #cd995f83
+@torch.no_grad()
+def _trainable(prior: Prior) -> TrainedMixture:
+    """The same mixture, to be trained further."""
+    mixture = TrainedMixture(prior.means.shape[1], len(prior.weights))
+    raw = torch.tril(prior.scale_tril, -1) + torch.diag_embed(torch.diagonal(prior.scale_tril, dim1=-2, dim2=-1).log())
+    for parameter, value in ((mixture.logits, prior.weights.log()), (mixture.means, prior.means), (mixture.raw, raw)):
+        parameter.copy_(value)
+    return mixture
+
+# %% ../nbs/50_estimator.ipynb #ba3a79a7
+def _prior_to_train(last: Prior | FlowPrior, recipe: Recipe, seed: int) -> Prior | TrainedMixture | FlowPrior:
+    """The prior with which a second fit begins: the last one if it can be trained as the recipe says, a fresh one otherwise; float32."""
+    n_latent = last.n_latent if isinstance(last, FlowPrior) else last.means.shape[1]
+    if recipe.prior == "normal" or recipe.prior_training == "after":
+        return Prior.standard(n_latent)
+    if recipe.prior == "flow":
+        if isinstance(last, FlowPrior):
+            return last
+        fresh = FlowPrior(n_latent, recipe.flow_transforms, recipe.flow_width, recipe.flow_bins)
+        init_weights(fresh, seed)
+        return fresh
+    if isinstance(last, Prior) and len(last.weights) > 1:
+        return _trainable(last)
+    fresh = TrainedMixture(n_latent, NetworkConfig.n_components)
+    fresh.initialize(seed)
+    return fresh
 
 # %% ../nbs/50_estimator.ipynb #bc427702
 _DEFAULT = EstimatorConfig()
@@ -321,7 +349,8 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             X, radius=self.radius, noise=self.noise, errors=errors, clean_input=self.clean_input, validation_fraction=self.validation_fraction, seed=seed
         )
         if config.n_latent == "auto":
-            config = replace(config, n_latent=self._choose_n_latent(data, seed))
+            known = self.warm_start and hasattr(self, "vae_")
+            config = replace(config, n_latent=self.n_latent_ if known else self._choose_n_latent(data, seed))
         with one_thread():
             self._learn(data, config, checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume)
         _remember_columns(self, X)
@@ -391,8 +420,7 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         model = _empty_vae(self.vae_.state_dict(), config.activation, r, _learned_sigma(self.vae_))
         model.load_state_dict(self.vae_.state_dict())
         model = model.float().train().requires_grad_(True)
-        if r.prior_training == "after" or not isinstance(model.prior, FlowPrior):
-            model.set_prior(Prior.standard(model.n_latent))
+        model.set_prior(_prior_to_train(model.prior, r, config.random_state).train().requires_grad_(True))
         return model, self.units_, float(self.vae_.decoder.sigma_floor)
 
     def _choose_n_latent(self, data: Prepared, seed: int) -> int:
@@ -636,6 +664,8 @@ def choose_n_latent(estimator: CurveVAE, data: Prepared, seed: int) -> tuple[dic
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             trial.fit(data.values[train], errors=errors(train))
+        if trial.history_.interrupted:
+            raise KeyboardInterrupt("n_latent was still being chosen, and there is no model yet")
         X = data.values[test]
         if estimator.clean_input:
             X = X + trial.noise_ * stream(seed, "n_latent").standard_normal(X.shape)

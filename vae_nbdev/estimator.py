@@ -695,6 +695,8 @@ def as_run(estimator: CurveVAE, metrics: dict | None = None) -> Run:
     vae, history = estimator.vae_, asdict(estimator.history_)
     parameters = _plain({k: v for k, v in estimator.get_params(deep=False).items() if k != "radius"} | {"random_state": estimator.seed_})
     config = {"parameters": parameters, "recipe": asdict(estimator.recipe_), "learn_sigma": _learned_sigma(vae), "data": estimator.data_}
+    names = [str(name) for name in getattr(estimator, "feature_names_in_", [])]
+    config |= {"feature_names": names} if names and all(map(str.isprintable, names)) else {}
     tensors = {f"vae.{k}": v.clone().contiguous() for k, v in vae.state_dict().items()}
     arrays = {"radius": estimator.radius_, "center": estimator.units_.center, "scale": estimator.units_.scale, "noise": np.broadcast_to(estimator.noise_, estimator.radius_.shape).copy()}
     findings = {"diagnosis": [asdict(f) for f in estimator.diagnosis_]}
@@ -734,6 +736,21 @@ def load_run(cls: type, path) -> CurveVAE:
     """
     return _from_run(cls, read_run(path), path)
 
+# %% ../nbs/50_estimator.ipynb #b33c9a56
+def _check_numbers(vae: VAE) -> None:
+    """Raise a ValueError if the arrays of a network cannot come from a training."""
+    for name, value in vae.state_dict().items():
+        if value.is_floating_point() and value.numel() and not float(value.abs().max()) < 1e30:
+            raise ValueError(f"{name} holds {float(value.abs().max()):.3g}, which no training arrives at")
+    positive = {"decoder.sigma": vae.decoder.sigma, "encoder.coordinates.spread": vae.encoder.coordinates.spread, "decoder.coordinates.spread": vae.decoder.coordinates.spread}
+    if isinstance(vae.prior, Prior):
+        positive |= {"the diagonal of prior.scale_tril": torch.diagonal(vae.prior.scale_tril, dim1=-2, dim2=-1), "prior.weights": vae.prior.weights + 1e-300}
+        if abs(float(vae.prior.weights.sum()) - 1) > 1e-4:
+            raise ValueError(f"prior.weights add up to {float(vae.prior.weights.sum()):.4g}, not to 1")
+    for name, value in positive.items():
+        if not (float(value.min()) > 0 and torch.isfinite(value).all()):
+            raise ValueError(f"{name} holds {float(value.min()):.3g}; it must be positive")
+
 # %% ../nbs/50_estimator.ipynb #6c9c917a
 def _from_run(cls: type, run: Run, path) -> CurveVAE:
     """Put an estimator together from what a run folder holds."""
@@ -742,12 +759,15 @@ def _from_run(cls: type, run: Run, path) -> CurveVAE:
     try:
         vae = _empty_vae(state, parameters["activation"], recipe_, run.config["learn_sigma"])
         vae.load_state_dict(state)
+        _check_numbers(vae)
         vae.set_prior(vae.prior)
         history, findings = History(**run.history), [Finding(**f) for f in run.metrics.get("diagnosis", [])]
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, IndexError) as error:
         raise InputError(f"{path} cannot be read as a run of vae_nbdev: {(str(error) or type(error).__name__).splitlines()[0]}") from None
     estimator = cls(**parameters, radius=run.preprocessing["radius"])
     estimator.recipe_, estimator.data_ = recipe_, run.config.get("data", {})
+    if len(names := run.config.get("feature_names", [])) == len(run.preprocessing["radius"]):
+        estimator.feature_names_in_ = np.array(names, dtype=object)
     units = Units(run.preprocessing["center"], run.preprocessing["scale"])
     estimator._set_fitted(vae.eval().requires_grad_(False), units, run.preprocessing["radius"], history, findings, parameters["random_state"])
     return estimator

@@ -322,7 +322,7 @@ def _new_job(command: Train) -> _Job:
     if command.checkpoint_every < 1:
         raise InputError(f"--checkpoint-every is {command.checkpoint_every}; it must be at least 1 step")
     piped = str(command.file) == "-"
-    out = command.out or Path("runs") / ("curves" if piped else command.file.name.split(".")[0])
+    out = command.out or Path("runs") / ("curves" if piped else (command.file.name.lstrip(".").split(".")[0] or "curves"))
     check_target(out, command.overwrite)
     file = command.file if piped else command.file.absolute()
     return _Job(out, file, command.format, checked(replace(command.config, verbose=0)), command.overwrite, command.checkpoint_every)
@@ -544,12 +544,14 @@ def _against_exact(vae, noise: float) -> tuple[dict, list[tuple[str, str]]]:
 # %% ../nbs/51_cli.ipynb #bad690e0
 def demo(command: Demo) -> None:
     """Run `vae_nbdev demo`."""
-    from vae_nbdev.core import stream
+    from vae_nbdev.core import InputError, stream
     from vae_nbdev.curves import CurveSet
     from vae_nbdev.estimator import CurveVAE
     from vae_nbdev.runs import check_target, write_run
     from vae_nbdev.simulate import simulate as simulated
 
+    if command.n_new < 1:
+        raise InputError(f"--n-new is {command.n_new}; it must be at least 1 curve")
     overwrite = command.overwrite or _is_demo(command.out)
     check_target(command.out, overwrite)
     curves = simulated(command.n_curves, seed=command.seed)
@@ -790,7 +792,13 @@ def _info_of_curves(path: Path, format: str | None) -> tuple[dict, list[tuple[st
 # %% ../nbs/51_cli.ipynb #381f45e9
 def info(command: Info) -> None:
     """Run `vae_nbdev info`."""
+    from vae_nbdev.core import InputError
+    from vae_nbdev.runs import partial_path
+
     path = command.path
+    if str(path) != "-" and not path.exists():
+        hint = f"; {partial_path(path)} is an unfinished training" if partial_path(path).is_dir() else ""
+        raise InputError(f"{path}: there is no such file or folder{hint}")
     if path.is_dir() and path.name.endswith(".partial") and (path / "config.json").exists():
         about, rows = _info_of_partial(path)
     elif (path / "config.json").exists() or (path.is_dir() and not any(path.glob("*.npy"))):

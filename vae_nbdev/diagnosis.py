@@ -43,7 +43,7 @@ class _Looked:
     weight: Tensor | None  # (n, R)
     z: Tensor  # (n, d) one draw from the posterior of each
     elbo: Tensor  # (n,) [nats]
-    squares: Tensor  # (n, R) squared residuals in units of the noise, 0 where missing
+    residuals: Tensor  # (n, R) in units of the noise, 0 where missing
 
 # %% ../nbs/49_diagnosis.ipynb #a345fe8e
 @torch.no_grad()
@@ -56,8 +56,8 @@ def _look(vae: VAE, part: tuple[Tensor, ...], clean_input: bool, seed: int, purp
         y = y + vae.decoder.sigma * torch.randn(y.shape, generator=generator, dtype=y.dtype)
     eps = torch.randn(len(y), vae.n_latent, generator=generator, dtype=y.dtype)
     z, _ = draw(vae.encoder(y, weight), eps)
-    squares = ((y - vae.decoder.mean(z)) / vae.decoder.sigma) ** 2 * (1 if weight is None else weight)
-    return _Looked(y, weight, z, vae.elbo(y, eps, weight=weight), squares)
+    residuals = (y - vae.decoder.mean(z)) / vae.decoder.sigma * (1 if weight is None else weight.sqrt())
+    return _Looked(y, weight, z, vae.elbo(y, eps, weight=weight), residuals)
 
 # %% ../nbs/49_diagnosis.ipynb #dc9652d6
 _LEAST = 0.1  # what a latent that is used carries at least [nats]
@@ -77,17 +77,41 @@ def _latents(vae: VAE, seen: _Looked) -> Finding:
     return Finding("latents", False, active, f"{active} of {vae.n_latent} latents are used; n_latent={active} would do, and n_latent='auto' finds the number by itself")
 
 # %% ../nbs/49_diagnosis.ipynb #e90a0136
-def _noise(seen: _Looked, learned: bool) -> Finding:
-    """Whether the residuals are as large as the noise."""
-    count = seen.squares.numel() if seen.weight is None else int((seen.weight > 0).sum())
-    ratio, error = math.sqrt(float(seen.squares.sum()) / count), 1 / math.sqrt(2 * count)
+_UNLEARNED = "the model has not learned all that it could"
+_REMEDY = {  # where the noise comes from → what to do if it is smaller than the residuals, and if it is larger
+    "given": (f"it is given too small, or {_UNLEARNED}: try noise='learn', more max_steps or a larger width", "the noise is given too large; noise='learn' finds its size"),
+    "learned": ("more max_steps or a larger width may help", "curves were learned by heart; try fewer max_steps or more curves"),
+    "clean": (f"{_UNLEARNED}: try more max_steps or a larger width", "the noise is given too large; give a smaller one"),
+    "errors": (f"the errors are too small, or {_UNLEARNED}: find out how they were estimated, or try more max_steps or a larger width", "the errors are too large; find out how they were estimated"),
+}  # fmt: skip
+
+# %% ../nbs/49_diagnosis.ipynb #953c5525
+def _noise(seen: _Looked, source: str) -> Finding:
+    """Whether the residuals are as large as the noise, and like noise."""
+    count = seen.residuals.numel() if seen.weight is None else int((seen.weight > 0).sum())
+    ratio, error = math.sqrt(float(seen.residuals.square().sum()) / count), 1 / math.sqrt(2 * count)
     size = f"residuals are {ratio:.2f} times the noise"
-    if abs(ratio - 1) < max(0.05, 4 * error):
-        return Finding("noise", True, ratio, f"{size}, as they should be")
-    if ratio < 1:
-        return Finding("noise", False, ratio, f"{size}: the noise is given too large; noise='learn' finds its size")
-    more = "more max_steps or a larger width may help" if learned else "it is given too small, or the model has not learned all that it could: try noise='learn', more max_steps or a larger width"
-    return Finding("noise", False, ratio, f"{size}: {more}")
+    if abs(ratio - 1) >= max(0.05, 4 * error):
+        return Finding("noise", False, ratio, f"{size}: {_REMEDY[source][ratio < 1]}")
+    unlike = _unlike_noise(seen, source)
+    fine = "as they should be" if error < 0.02 else "which is all that so few values tell"
+    return Finding("noise", unlike is None, ratio, f"{size}, {fine}" if unlike is None else f"{size}, but {unlike}")
+
+# %% ../nbs/49_diagnosis.ipynb #b376fa23
+def _unlike_noise(seen: _Looked, source: str) -> str | None:
+    """In which way residuals of the right size are not like independent noise, and what to do; None if they are."""
+    there = torch.ones_like(seen.residuals) if seen.weight is None else (seen.weight > 0).double()
+    pairs = (there[:, 1:] * there[:, :-1]).sum().clamp_min(1)
+    together = float((seen.residuals[:, 1:] * seen.residuals[:, :-1]).sum() / pairs)
+    if together > max(0.1, 5 / math.sqrt(pairs)):
+        return f"neighbours go together (correlation {together:.2f}): there is more in the curves than the model has learned; try a larger n_latent, more max_steps or a larger width"
+    count = there.sum(0)
+    each = (seen.residuals.square().sum(0) / count.clamp_min(1)).sqrt()
+    unequal = (each - 1).abs() > torch.clamp(5 / (2 * count.clamp_min(1)).sqrt(), min=0.5)
+    if not (unequal & (count > 0)).any():
+        return None
+    remedy = {"errors": "find out how the errors were estimated", "clean": "try more max_steps or a larger width"}.get(source, "try noise='learn_per_radius'")
+    return f"{each[count > 0].min():.2f} to {each.max():.2f} times at different radii: {remedy}"
 
 # %% ../nbs/49_diagnosis.ipynb #0579d0d9
 @torch.no_grad()
@@ -108,7 +132,8 @@ def _overfitting(train: _Looked, held_out: _Looked) -> Finding:
     """Whether the bound is much better on the training curves."""
     per_value = lambda s: s.elbo * (s.y.shape[1] / (s.y.shape[1] if s.weight is None else (s.weight > 0).sum(1).clamp_min(1)))
     a, b = (s.elbo if s.weight is None else per_value(s) for s in (train, held_out))
-    gap, error = float(a.mean() - b.mean()), float((a.var() / len(a) + b.var() / len(b)).sqrt())
+    scatter = b.var() if len(b) >= 10 else torch.cat([a - a.mean(), b - b.mean()]).var()  # two or three curves have none that one can rely on
+    gap, error = float(a.mean() - b.mean()), float((a.var() / len(a) + scatter / len(b)).sqrt())
     size = f"the ELBO is {gap:.1f} ± {error:.1f} nats better on training curves than on held-out ones"
     if not gap > max(1.0, 2 * error):
         return Finding("overfitting", True, gap, size)
@@ -138,7 +163,9 @@ def diagnose(
     """
     learned = _look(vae, train, clean_input, seed, "training curves")
     fresh = learned if held_out is None else _look(vae, held_out, clean_input, seed, "held-out curves")
-    found = [_latents(vae, learned), _noise(fresh, noise_learned), _prior(vae, learned, fresh, seed)]
+    own_errors = learned.weight is not None and bool(((learned.weight > 0) & (learned.weight != 1)).any())
+    source = "learned" if noise_learned else "clean" if clean_input else "errors" if own_errors else "given"
+    found = [_latents(vae, learned), _noise(fresh, source), _prior(vae, learned, fresh, seed)]
     found += [_overfitting(learned, fresh)] if held_out is not None else []
     if history.interrupted:
         steps = history.step[-1] if history.step else 0

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .autoencoder import Units
+from .autoencoder import Units, init_weights
 from .config import EstimatorConfig, NetworkConfig, Recipe, TrainConfig, checked, recipe
 from .core import InputError, as_curves, one_thread, resolve_device, stream, torch_generator
 from .curves import CurveSet
@@ -121,9 +121,21 @@ def _remember_columns(estimator, X) -> None:
         validate_data(estimator, X, reset=True, skip_check_array=True)
 
 # %% ../nbs/50_estimator.ipynb #a222ac01
-def _in_blocks(method, store: CurveStore) -> np.ndarray:
-    """What a method answers to all curves of a store, a few thousand at a time."""
-    return np.concatenate([method(block) for _, block in store.blocks(4096)])
+def _in_blocks(method, store: CurveStore, errors=None) -> np.ndarray:
+    """What a method answers to all curves of a store, a few thousand at a time, and to their errors, (), (R,) or (N, R), if given."""
+    if np.ndim(errors) == 2 and np.shape(errors) != store.shape:
+        raise InputError(f"errors has shape {np.shape(errors)}; it must be one number, one per radius {store.shape[1:]} or one per value {store.shape}")
+    part = lambda start, block: errors if np.ndim(errors) < 2 else errors[start : start + len(block)]
+    return np.concatenate([method(CurveSet(block, store.radius), errors=part(start, block)) for start, block in store.blocks(4096)])
+
+# %% ../nbs/50_estimator.ipynb #b3f22f19
+_POOL = 256  # posterior draws of a curve, at least, from which those that are wanted are taken
+
+
+def _shuffled(z: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """For each curve, n of its draws z (N, m, d) in an order of its own: (N, n, d)."""
+    order = stream(seed, "shuffle").random(z.shape[:2]).argsort(1)[:, :n]
+    return np.take_along_axis(z, order[..., None], 1)
 
 # %% ../nbs/50_estimator.ipynb #722da339
 def _learned_sigma(vae: VAE) -> bool | str:
@@ -150,6 +162,34 @@ def _empty_vae(tensors: dict[str, torch.Tensor], activation: str, recipe: Recipe
     else:
         vae.set_prior(FlowPrior(n_latent, *flow))
     return vae.double()
+
+# %% ../nbs/50_estimator.ipynb #cd995f83
+@torch.no_grad()
+def _trainable(prior: Prior) -> TrainedMixture:
+    """The same mixture, to be trained further."""
+    mixture = TrainedMixture(prior.means.shape[1], len(prior.weights))
+    raw = torch.tril(prior.scale_tril, -1) + torch.diag_embed(torch.diagonal(prior.scale_tril, dim1=-2, dim2=-1).log())
+    for parameter, value in ((mixture.logits, prior.weights.log()), (mixture.means, prior.means), (mixture.raw, raw)):
+        parameter.copy_(value)
+    return mixture
+
+# %% ../nbs/50_estimator.ipynb #ba3a79a7
+def _prior_to_train(last: Prior | FlowPrior, recipe: Recipe, seed: int) -> Prior | TrainedMixture | FlowPrior:
+    """The prior with which a second fit begins: the last one if it can be trained as the recipe says, a fresh one otherwise; float32."""
+    n_latent = last.n_latent if isinstance(last, FlowPrior) else last.means.shape[1]
+    if recipe.prior == "normal" or recipe.prior_training == "after":
+        return Prior.standard(n_latent)
+    if recipe.prior == "flow":
+        if isinstance(last, FlowPrior):
+            return last
+        fresh = FlowPrior(n_latent, recipe.flow_transforms, recipe.flow_width, recipe.flow_bins)
+        init_weights(fresh, seed)
+        return fresh
+    if isinstance(last, Prior) and len(last.weights) > 1:
+        return _trainable(last)
+    fresh = TrainedMixture(n_latent, NetworkConfig.n_components)
+    fresh.initialize(seed)
+    return fresh
 
 # %% ../nbs/50_estimator.ipynb #bc427702
 _DEFAULT = EstimatorConfig()
@@ -309,7 +349,8 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             X, radius=self.radius, noise=self.noise, errors=errors, clean_input=self.clean_input, validation_fraction=self.validation_fraction, seed=seed
         )
         if config.n_latent == "auto":
-            config = replace(config, n_latent=self._choose_n_latent(data, seed))
+            known = self.warm_start and hasattr(self, "vae_")
+            config = replace(config, n_latent=self.n_latent_ if known else self._choose_n_latent(data, seed))
         with one_thread():
             self._learn(data, config, checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume)
         _remember_columns(self, X)
@@ -379,8 +420,7 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         model = _empty_vae(self.vae_.state_dict(), config.activation, r, _learned_sigma(self.vae_))
         model.load_state_dict(self.vae_.state_dict())
         model = model.float().train().requires_grad_(True)
-        if r.prior_training == "after" or not isinstance(model.prior, FlowPrior):
-            model.set_prior(Prior.standard(model.n_latent))
+        model.set_prior(_prior_to_train(model.prior, r, config.random_state).train().requires_grad_(True))
         return model, self.units_, float(self.vae_.decoder.sigma_floor)
 
     def _choose_n_latent(self, data: Prepared, seed: int) -> int:
@@ -432,6 +472,8 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def _measured(self, X, errors=None) -> _Measured:
         """Check measured curves and their errors, and bring them to the unit of the model."""
         check_is_fitted(self)
+        if isinstance(X, CurveStore):
+            raise InputError(f"X is a CurveStore of {len(X)} curves, more than are answered at once here; give a part of them, as CurveSet(store.rows(...), store.radius)")
         given = X
         X, radius, errors = of_user(X, None, errors)
         if radius is not None and len(radius) == len(self.radius_):
@@ -469,7 +511,7 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             The encoder's answer. Curves with gaps or errors of their own, if the encoder has seen none, are answered by importance sampling.
         """
         if isinstance(X, CurveStore):
-            return _in_blocks(self.transform, X)
+            return _in_blocks(self.transform, X, errors)
         m = self._measured(X, errors)
         if m.weight is None or self.vae_.encoder.sees_weights:
             return posterior_moments(self.vae_, m.y, weight=m.weight)[0].astype(m.dtype)
@@ -510,7 +552,8 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     def posterior(self, X, n_draws: int = 100, errors=None, seed: int = 0) -> np.ndarray:
         """Draws of the codes of measured curves (N, R) from their posterior, by importance sampling: (N, n_draws, n_latent)."""
-        return self._evidence(self._measured(X, errors), n_posterior=_count(n_draws, "n_draws"), seed=seed).z
+        n = _count(n_draws, "n_draws")
+        return _shuffled(self._evidence(self._measured(X, errors), n_posterior=max(n, _POOL), seed=seed).z, n, seed)
 
     def impute(self, X, n_draws: int | None = None, observed: bool = True, errors=None, seed: int = 0) -> np.ndarray:
         """Fill the gaps of measured curves with draws, given what is there.
@@ -538,9 +581,8 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         out, gappy = np.repeat(X[None], n, 0), np.isnan(X).any(1)
         if gappy.any():
             rows = torch.from_numpy(gappy)
-            z = self._evidence(_Measured(m.y[rows], m.weight[rows], m.dtype), n_posterior=max(n, 64), seed=seed).z  # (G, n, d)
-            pick = stream(seed, "impute").permutation(z.shape[1])[:n]
-            drawn = self.units_.to_data(decode(self.vae_, z[:, pick].reshape(-1, z.shape[2]))).reshape(-1, n, X.shape[1]).swapaxes(0, 1)
+            z = _shuffled(self._evidence(_Measured(m.y[rows], m.weight[rows], m.dtype), n_posterior=max(n, _POOL), seed=seed).z, n, seed)  # (G, n, d)
+            drawn = self.units_.to_data(decode(self.vae_, z.reshape(-1, z.shape[2]))).reshape(-1, n, X.shape[1]).swapaxes(0, 1)
             if observed:
                 drawn = drawn + self.noise_ * stream(seed, "impute noise").standard_normal(drawn.shape)
             out[:, gappy] = np.where(np.isnan(X[gappy]), drawn, X[gappy])
@@ -558,7 +600,7 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Only what was observed counts: the score of a curve with gaps is the log density of its observed values, that of a curve without any is 0.
         """
         if isinstance(X, CurveStore):
-            return _in_blocks(self.score_samples, X)
+            return _in_blocks(self.score_samples, X, errors)
         m = self._measured(X, errors)
         return (self._evidence(m).log_evidence + m.log_jacobian(self.units_)).astype(m.dtype)
 
@@ -569,7 +611,7 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def elbo(self, X, n_draws: int = 128, errors=None) -> np.ndarray:
         """Evidence lower bound of measured curves (N, R): (N,) nats, in the unit of the data."""
         if isinstance(X, CurveStore):
-            return _in_blocks(lambda block: self.elbo(block, n_draws), X)
+            return _in_blocks(lambda block, errors: self.elbo(block, n_draws, errors), X, errors)
         m = self._measured(X, errors)
         eps = torch.randn(_count(n_draws, "n_draws"), 1, self.vae_.n_latent, generator=torch_generator(0, "elbo"), dtype=torch.float64)
         with torch.no_grad():
@@ -628,6 +670,8 @@ def choose_n_latent(estimator: CurveVAE, data: Prepared, seed: int) -> tuple[dic
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             trial.fit(data.values[train], errors=errors(train))
+        if trial.history_.interrupted:
+            raise KeyboardInterrupt("n_latent was still being chosen, and there is no model yet")
         X = data.values[test]
         if estimator.clean_input:
             X = X + trial.noise_ * stream(seed, "n_latent").standard_normal(X.shape)
@@ -657,6 +701,8 @@ def as_run(estimator: CurveVAE, metrics: dict | None = None) -> Run:
     vae, history = estimator.vae_, asdict(estimator.history_)
     parameters = _plain({k: v for k, v in estimator.get_params(deep=False).items() if k != "radius"} | {"random_state": estimator.seed_})
     config = {"parameters": parameters, "recipe": asdict(estimator.recipe_), "learn_sigma": _learned_sigma(vae), "data": estimator.data_}
+    names = [str(name) for name in getattr(estimator, "feature_names_in_", [])]
+    config |= {"feature_names": names} if names and all(map(str.isprintable, names)) else {}
     tensors = {f"vae.{k}": v.clone().contiguous() for k, v in vae.state_dict().items()}
     arrays = {"radius": estimator.radius_, "center": estimator.units_.center, "scale": estimator.units_.scale, "noise": np.broadcast_to(estimator.noise_, estimator.radius_.shape).copy()}
     findings = {"diagnosis": [asdict(f) for f in estimator.diagnosis_]}
@@ -696,6 +742,21 @@ def load_run(cls: type, path) -> CurveVAE:
     """
     return _from_run(cls, read_run(path), path)
 
+# %% ../nbs/50_estimator.ipynb #b33c9a56
+def _check_numbers(vae: VAE) -> None:
+    """Raise a ValueError if the arrays of a network cannot come from a training."""
+    for name, value in vae.state_dict().items():
+        if value.is_floating_point() and value.numel() and not float(value.abs().max()) < 1e30:
+            raise ValueError(f"{name} holds {float(value.abs().max()):.3g}, which no training arrives at")
+    positive = {"decoder.sigma": vae.decoder.sigma, "encoder.coordinates.spread": vae.encoder.coordinates.spread, "decoder.coordinates.spread": vae.decoder.coordinates.spread}
+    if isinstance(vae.prior, Prior):
+        positive |= {"the diagonal of prior.scale_tril": torch.diagonal(vae.prior.scale_tril, dim1=-2, dim2=-1), "prior.weights": vae.prior.weights + 1e-300}
+        if abs(float(vae.prior.weights.sum()) - 1) > 1e-4:
+            raise ValueError(f"prior.weights add up to {float(vae.prior.weights.sum()):.4g}, not to 1")
+    for name, value in positive.items():
+        if not (float(value.min()) > 0 and torch.isfinite(value).all()):
+            raise ValueError(f"{name} holds {float(value.min()):.3g}; it must be positive")
+
 # %% ../nbs/50_estimator.ipynb #6c9c917a
 def _from_run(cls: type, run: Run, path) -> CurveVAE:
     """Put an estimator together from what a run folder holds."""
@@ -704,12 +765,15 @@ def _from_run(cls: type, run: Run, path) -> CurveVAE:
     try:
         vae = _empty_vae(state, parameters["activation"], recipe_, run.config["learn_sigma"])
         vae.load_state_dict(state)
+        _check_numbers(vae)
         vae.set_prior(vae.prior)
         history, findings = History(**run.history), [Finding(**f) for f in run.metrics.get("diagnosis", [])]
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, IndexError) as error:
         raise InputError(f"{path} cannot be read as a run of vae_nbdev: {(str(error) or type(error).__name__).splitlines()[0]}") from None
     estimator = cls(**parameters, radius=run.preprocessing["radius"])
     estimator.recipe_, estimator.data_ = recipe_, run.config.get("data", {})
+    if len(names := run.config.get("feature_names", [])) == len(run.preprocessing["radius"]):
+        estimator.feature_names_in_ = np.array(names, dtype=object)
     units = Units(run.preprocessing["center"], run.preprocessing["scale"])
     estimator._set_fitted(vae.eval().requires_grad_(False), units, run.preprocessing["radius"], history, findings, parameters["random_state"])
     return estimator

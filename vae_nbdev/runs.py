@@ -186,6 +186,7 @@ _DATA = {
 _CONFIG = {
     "format": Literal["vae_nbdev run"], "format_version": int, "state": Literal["training", "complete"], "parameters": dict, "recipe": dict,
     "learn_sigma": bool | Literal["per_radius"], "versions": dict[str, str], "data": dict, "checksums": dict[str, str],
+    "feature_names": list[str],
 }  # fmt: skip
 
 # %% ../nbs/45_runs.ipynb #328fd1c9
@@ -194,7 +195,11 @@ def _check_config(config: dict, where: str) -> None:
     _check_keys(config, _CONFIG, where, ("parameters", "recipe", "learn_sigma"), strict=False)
     _check_parameters(config["parameters"], where)
     _check_keys(config["recipe"], {f.name: f.type for f in fields(Recipe)}, f"{where}: recipe")
-    _check_keys(config.get("data", {}), _DATA, f"{where}: data", strict=False)
+    data = config.get("data", {})
+    _check_keys(data, _DATA, f"{where}: data", strict=False)
+    _check_keys(data, _DATA, f"{where}: data", ("fingerprint", "n_curves", "n_radii", "radius_range") if data else (), strict=False)
+    if len(data.get("radius_range", "ab")) != 2:
+        raise InputError(f"{where}: data says radius_range is {repr(data['radius_range'])[:40]}; it must be the smallest and the largest radius")
     try:
         checked(Recipe(**config["recipe"]))
     except ValueError as error:

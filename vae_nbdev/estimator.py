@@ -343,7 +343,7 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         ValueError
             If an argument of the constructor is out of range.
         """
-        if y is not None and np.ndim(y) == 2 and np.ndim(X) == 2 and np.shape(y) == np.shape(X) and np.shape(y)[1] > 1:
+        if getattr(y, "ndim", 0) == 2 and y.shape == getattr(X, "shape", None) and y.shape[1] > 1:
             raise InputError("the second argument of fit, y, is there for scikit-learn and ignored, but this one has the shape of X; errors are given by name, errors=...")
         seed = _as_seed(self.random_state)
         config = self._config(seed)

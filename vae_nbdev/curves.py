@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from .core import InputError, _as_numbers, as_curves, as_noise, as_radius, stream
-from .tables import read_table, write_table
+from .tables import _resolve, read_table, write_table
 
 # %% ../nbs/10_curves.ipynb #e9c02e26
 def _checked_values(values, mask) -> tuple[np.ndarray, np.ndarray | None]:
@@ -185,14 +185,22 @@ def read_curves(path: str | os.PathLike, format: str | None = None) -> CurveSet:
     InputError
         If the file is missing, damaged, or holds anything but numbers and gaps; the message names the file and, in a text
         file, the row and the column counted from 1.
+
+    Warns
+    -----
+    UserWarning
+        If the file could hold radii and does not; a `.npy` file cannot.
     """
     table = read_table(path, format)
     try:
         with warnings.catch_warnings():  # a number that overflows becomes infinity, which is refused by name
             warnings.simplefilter("ignore")
-            return CurveSet(**table)
+            curves = CurveSet(**table)
     except InputError as error:
         raise InputError(f"{_called(path, 'input')}: {error}") from None
+    if "radius" not in table and _resolve(path, format, "input")[1] != "npy":
+        warnings.warn(f"{_called(path, 'input')} holds no radii; its columns are numbered 0 to {curves.n_radii - 1}", stacklevel=2)
+    return curves
 
 # %% ../nbs/10_curves.ipynb #38688902
 def write_curves(path: str | os.PathLike, curves: CurveSet, format: str | None = None) -> None:

@@ -16,7 +16,7 @@ import re
 import sys
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -128,7 +128,7 @@ def _lines(text: str) -> tuple[list[str], list[int], list[str]]:
     return kept, numbers, comments
 
 # %% ../nbs/05_tables.ipynb #e8827a56
-def _read_header(line: str, row: int, comments: list[str]) -> tuple[np.ndarray, str | None]:
+def _read_header(line: str, row: int, comments: list[str], below: Sequence[str] = ()) -> tuple[np.ndarray, str | None]:
     """Return the radii in the first line of a CSV file, and the delimiter."""
     delimiter = _delimiter(line)
     cells = _cells(line, delimiter)
@@ -137,8 +137,8 @@ def _read_header(line: str, row: int, comments: list[str]) -> tuple[np.ndarray, 
         raise InputError(f"{start} has more than {_MOST_RADII} columns; {rule}")
     for column, cell in enumerate(cells, 1):
         if why := _complaint(cell):
-            index = "; a table with an index column is written without it by to_csv(..., index=False)" if column == 1 and not cell else ""
-            raise InputError(f"{start}, column {column}, holds {_shown(cell)}; {rule}{index}" + (f" ({why})" if "comma" in why else ""))
+            hint = f" ({why})" if "comma" in why else _suspicion([line, *below], delimiter)
+            raise InputError(f"{start}, column {column}, holds {_shown(cell)}; {rule}{hint}")
     if len(cells) < 2:
         raise InputError(f"{start} holds one column; {rule}, and a curve needs at least 2")
     radius = np.array(cells, dtype=np.float64)
@@ -155,6 +155,15 @@ def _looks_like_radii(comment: str, n_radii: int) -> bool:
     """Return whether a comment is a list of n_radii increasing numbers."""
     cells = _cells(comment, _delimiter(comment), n_radii)
     return len(cells) == n_radii and not any(map(_complaint, cells)) and bool((np.diff(np.array(cells, dtype=np.float64)) > 0).all())
+
+# %% ../nbs/05_tables.ipynb #36dcb497
+def _suspicion(lines: Sequence[str], delimiter: str | None) -> str:
+    """Say where a cell without a number in the first of these lines may come from; nothing if there is no sign of it."""
+    first = [_cells(line, delimiter, 1)[0] for line in lines]
+    numbers = first[1:] if _complaint(first[0]) else first
+    if len(numbers) > 2 and not any(map(_complaint, numbers)) and (np.diff(np.array(numbers, dtype=np.float64)) > 0).all():
+        return "; is the table transposed, or does it have an index column? (pandas leaves the index out with to_csv(..., index=False))"
+    return "" if first[0] else "; a table with an index column is written without it by to_csv(..., index=False)"
 
 # %% ../nbs/05_tables.ipynb #eaf05e71
 def _fill_gaps(lines: list[str], delimiter: str | None) -> list[str]:
@@ -181,7 +190,7 @@ def _read_csv(handle: BinaryIO) -> dict:
     lines, rows, comments = _lines(_text(handle.read()))
     if not lines:
         raise InputError("the file is empty; the first line must hold the radii and every other line one curve")
-    radius, delimiter = _read_header(lines[0], rows[0], comments)
+    radius, delimiter = _read_header(lines[0], rows[0], comments, lines[1:])
     body = lines[1:]
     if not body:
         raise InputError(f"there are {len(radius)} radii but no curves; every line below the radii is one curve")
@@ -280,15 +289,25 @@ def _wide(columns: dict[str, np.ndarray], prefix: str) -> dict[str, tuple[float,
         raise InputError("a column that is named by a radius holds lists; it must hold one number for each curve")
     return dict(sorted(found.items(), key=lambda item: item[1][0]))
 
+# %% ../nbs/05_tables.ipynb #d4f64543
+_ADVICE = "call it 'radius' if these are the positions, 'errors' or 'errors.RADIUS' if these are errors, 'parameters.NAME' if it made the curves; otherwise leave it out"
+
+# %% ../nbs/05_tables.ipynb #2c9a7926
+def _no_values(names: list[str]) -> InputError:
+    """Return the error for a table with columns of these names, none of which holds curves."""
+    return InputError(f"no column is named by a radius, such as '0.5', and none is called 'values', only {_shown(names)}; call the one with the curves 'values'")
+
 # %% ../nbs/05_tables.ipynb #b5718fd5
 def _from_columns(columns: dict[str, np.ndarray], about: str | None, units: dict[str, str]) -> dict:
     """Return a table from its columns, in the wide layout or as vectors, and what `_about` wrote."""
     fields = {name.lower(): column for name, column in columns.items() if name.lower() in FIELDS[:5]}
     values, errors = _wide(columns, ""), _wide(columns, "errors.")
     parameters = [name for name in columns if name.startswith("parameters.")]
+    if not values and "values" not in fields:
+        raise _no_values(list(columns))
     for name, column in columns.items():
         if not (name.lower() in FIELDS[:5] or name in values or name in errors or name in parameters):
-            raise InputError(f"column {_shown(name)} is neither a radius nor one of {', '.join(FIELDS[:5])}, errors.RADIUS and parameters.NAME; leave it out")
+            raise InputError(f"column {_shown(name)} is neither a radius nor one of {', '.join(FIELDS[:5])}; {_ADVICE}")
         if column.dtype.kind not in "biuf":
             raise InputError(f"column {_shown(name)} holds {_shown(column.dtype)}; it must hold numbers")
     for target, found in (("values", values), ("errors", errors)):
@@ -299,8 +318,6 @@ def _from_columns(columns: dict[str, np.ndarray], about: str | None, units: dict
         raise InputError("the columns errors.RADIUS are for other radii than the columns of the values; there must be one for each")
     if parameters:
         fields |= {"parameters": np.column_stack([columns[name] for name in parameters]), "parameter_names": tuple(name[11:] for name in parameters)}
-    if "values" not in fields:
-        raise InputError(f"no column is named by a radius, such as '0.5', and none is called 'values', only {_shown(list(columns))}")
     return _tidy(fields, json.loads(about or "{}"), {"values" if name in values else name.lower(): unit for name, unit in units.items() if unit})
 
 # %% ../nbs/05_tables.ipynb #c4556d5b
@@ -402,11 +419,12 @@ def _fits_image(unit) -> dict[str, np.ndarray]:
 # %% ../nbs/05_tables.ipynb #0bfde127
 def _read_fits(handle: BinaryIO) -> dict:
     """Read a table from the tables and images of a FITS file."""
-    columns, images, about, labels = {}, {}, None, {}
+    columns, images, about, labels, names = {}, {}, None, {}, []
     for unit in _open_fits(handle):
         about = unit.header.get("ABOUT", about)
         if hasattr(unit, "columns"):
             columns |= _fits_columns(unit)
+            names += unit.columns.names
             labels |= {column.name: column.unit for column in unit.columns}
         elif unit.is_image and unit.name.lower() in FIELDS[:5]:
             columns[unit.name.lower()] = np.asarray(unit.data)
@@ -414,6 +432,8 @@ def _read_fits(handle: BinaryIO) -> dict:
             images = images or _fits_image(unit)
     if about and "radius" not in columns:
         raise InputError("the table of radii is missing; the file is cut off")
+    if not (columns or images):
+        raise _no_values(names)
     return _from_columns(columns or images, about, labels)
 
 # %% ../nbs/05_tables.ipynb #e0eee38d

@@ -7,9 +7,9 @@ __all__ = ['OBSERVED_GALAXIES', 'CatalogueEntry', 'disc_mass', 'HaloFit', 'Galax
            'read_halo_fits', 'convert_halo', 'read_sparc', 'find_sparc', 'as_curve_set', 'Sampling', 'random_sampling',
            'simulate_galaxies', 'write_sparc', 'catalogue_parameters']
 
-# %% ../nbs/13_galaxies.ipynb #dae6075b
+# %% ../nbs/13_galaxies.ipynb #9f16da96
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -130,7 +130,7 @@ class Galaxy:
         [Mpc]; NaN if not known.
     entry : CatalogueEntry, optional
         Its row in the table of galaxies.
-    halo_fits : mapping of str to HaloFit
+    halo_fits : dict of str to HaloFit
         Fits of Li et al. 2020, by model.
     """
 
@@ -145,7 +145,7 @@ class Galaxy:
     bulge_brightness: np.ndarray | None = None
     distance: float = float("nan")
     entry: CatalogueEntry | None = None
-    halo_fits: Mapping[str, HaloFit] = field(default_factory=dict)
+    halo_fits: dict = field(default_factory=dict)
 
     def __post_init__(self):
         columns = _curve_columns(self.name, {label: getattr(self, label) for label in _COLUMNS})
@@ -483,14 +483,14 @@ def _nearest(radius: np.ndarray, grid: np.ndarray) -> np.ndarray:
     half_way = np.sqrt(grid[:-1] * grid[1:])
     return np.where(np.isnan(radius), -1, np.searchsorted(half_way, radius))
 
-# %% ../nbs/13_galaxies.ipynb #202a9a90
-def as_curve_set(galaxies: Mapping[str, Galaxy] | Iterable[Galaxy], radius: ArrayLike | None = None) -> CurveSet:
+# %% ../nbs/13_galaxies.ipynb #0fa1ea77
+def as_curve_set(galaxies: dict[str, Galaxy] | Sequence[Galaxy], radius: ArrayLike | None = None) -> CurveSet:
     """Put many galaxies into one set of curves.
 
     Parameters
     ----------
-    galaxies : mapping of str to Galaxy, or iterable of Galaxy
-        Row i of the result is galaxy i; their names are `[g.name for g in galaxies]`, or `list(galaxies)` of a mapping.
+    galaxies : dict of str to Galaxy, or sequence of Galaxy
+        Row i of the result is galaxy i; their names are `[g.name for g in galaxies]`, or `list(galaxies)` of a dict.
     radius : array-like, shape (R,), optional
         A grid [kpc]; each point goes to its nearest radius in log r, and points that share one to their weighted mean. By default the
         union of all radii, where nothing is moved.
@@ -505,9 +505,9 @@ def as_curve_set(galaxies: Mapping[str, Galaxy] | Iterable[Galaxy], radius: Arra
     InputError
         If there is no galaxy, the grid is not one of positive radii, or a point lies more than half a step outside of it.
     """
-    galaxies = list(galaxies.values() if isinstance(galaxies, Mapping) else galaxies)
+    galaxies = list(galaxies.values() if isinstance(galaxies, dict) else galaxies)
     if not galaxies or not all(isinstance(g, Galaxy) for g in galaxies):
-        raise InputError("galaxies must be a list or a mapping of at least one Galaxy, as read_sparc returns it")
+        raise InputError("galaxies must be a list or a dict of at least one Galaxy, as read_sparc returns it")
     own = np.full((3, len(galaxies), max(map(len, galaxies))), np.nan)
     for i, g in enumerate(galaxies):
         own[:, i, : len(g)] = g.radius, g.velocity, g.error
@@ -740,17 +740,17 @@ def _rotmod_text(galaxy: Galaxy) -> str:
     return "\n".join([*head, *("\t".join(map(repr, row)) for row in rows), ""])
 
 # %% ../nbs/13_galaxies.ipynb #a60b3bde
-def write_sparc(folder: str | os.PathLike, galaxies: Mapping[str, Galaxy] | Iterable[Galaxy]) -> None:
+def write_sparc(folder: str | os.PathLike, galaxies: dict[str, Galaxy] | Sequence[Galaxy]) -> None:
     """Write galaxies as a folder in the format of SPARC, completely or not at all; a folder of that name is replaced.
 
     Parameters
     ----------
     folder : path-like
         What `read_sparc` reads.
-    galaxies : mapping of str to Galaxy, or iterable of Galaxy
+    galaxies : dict of str to Galaxy, or sequence of Galaxy
         With all columns; `galaxies.dat` is written if all have a row, `li2020/NAME.mrt` where there are fits.
     """
-    galaxies = list(galaxies.values() if isinstance(galaxies, Mapping) else galaxies)
+    galaxies = list(galaxies.values() if isinstance(galaxies, dict) else galaxies)
     for g in galaxies:
         if missing := [label for label in _COLUMNS if getattr(g, label) is None]:
             raise InputError(f"{g.name} has no {', '.join(missing)}; the files have eight columns")

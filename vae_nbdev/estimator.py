@@ -761,7 +761,7 @@ def _check_numbers(vae: VAE) -> None:
         if abs(float(vae.prior.weights.sum()) - 1) > 1e-4:
             raise ValueError(f"prior.weights add up to {float(vae.prior.weights.sum()):.4g}, not to 1")
     for name, value in positive.items():
-        if not (float(value.min()) > 0 and torch.isfinite(value).all()):
+        if not (float(value.detach().min()) > 0 and torch.isfinite(value).all()):
             raise ValueError(f"{name} holds {float(value.min()):.3g}; it must be positive")
 
 # %% ../nbs/50_estimator.ipynb #6c9c917a

@@ -314,7 +314,7 @@ def check_target(path, overwrite: bool = False) -> None:
             if not _claims_to_be_a_run(path):
                 raise InputError(f"{path} exists and is not a run of vae_nbdev; choose another name")
             if not overwrite:
-                raise InputError(f"{path} holds a run already; choose another name, or say overwrite to replace it")
+                raise InputError(f"{path} holds a run already; choose another name, or say overwrite (on the command line --overwrite) to replace it")
         parent = next(p for p in path.absolute().parents if p.exists())
     except OSError as error:
         raise InputError(f"{path} cannot be used: {error.strerror}") from None
@@ -526,6 +526,21 @@ def _read_format_3(path: Path, config: dict) -> Run:
     tensors, arrays = (_read_arrays(path / name, content) for name, content in data.items())
     return Run(config, tensors, {name: value.numpy() for name, value in arrays.items()}, _read_json(path / "history.json"), _read_json(path / "metrics.json"))
 
+# %% ../nbs/45_runs.ipynb #619fc4e0
+def _why_no_run(path: Path) -> str:
+    """Say what is there in place of a run, a folder with a config.json in it."""
+    if (partial_path(path) / "config.json").is_file():
+        return f"there is no config.json in it, but a training that is not finished in {partial_path(path)}; go on with: vae_nbdev train --resume {path}"
+    if not _is_there(path):
+        return "there is no such folder"
+    if not path.is_dir():
+        return "it is a file, and a run is a folder"
+    try:
+        inside = next((p for p in sorted(path.iterdir()) if _claims_to_be_a_run(p) and not p.name.endswith(".partial")), None)
+    except OSError:
+        inside = None
+    return "there is no config.json in it" if inside is None else f"it holds runs, such as {inside}"
+
 # %% ../nbs/45_runs.ipynb #d8cc4907
 def read_run(path) -> Run:
     """Read a run from a folder; no code that is in it is run.
@@ -547,9 +562,7 @@ def read_run(path) -> Run:
     """
     path = Path(path)
     if not _is_there(path / "config.json"):
-        unfinished = (partial_path(path) / "config.json").is_file()
-        hint = f", but a training that is not finished in {partial_path(path)}; go on with: vae_nbdev train --resume {path}" if unfinished else ""
-        raise InputError(f"{path} is not a run of vae_nbdev: there is no config.json in it{hint}")
+        raise InputError(f"{path} is not a run of vae_nbdev: {_why_no_run(path)}")
     config = _read_json(path / "config.json")
     run = (_read_format_2 if _check_version(config, path) == 2 else _read_format_3)(path, config)
     where = str(path / "config.json")
@@ -597,7 +610,7 @@ def start_partial(run, about: dict, overwrite: bool = False) -> Path:
     check_target(run, overwrite)
     part = partial_path(run)
     if part.exists() and _claims_to_be_a_run(part) and not overwrite:
-        raise InputError(f"{part} holds a training that is not finished; go on with: vae_nbdev train --resume {run}, or say overwrite to begin again")
+        raise InputError(f"{part} holds a training that is not finished; go on with: vae_nbdev train --resume {run}, or say overwrite (on the command line --overwrite) to begin again")
     check_target(part, overwrite)
     config = _plain(about) | {"format": NAME, "format_version": FORMAT, "state": "training"}
     _check_parameters(config.get("parameters", {}), "about")

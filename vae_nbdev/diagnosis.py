@@ -60,7 +60,7 @@ def _look(vae: VAE, part: tuple[Tensor, ...], clean_input: bool, seed: int, purp
     return _Looked(y, weight, z, vae.elbo(y, eps, weight=weight), residuals)
 
 # %% ../nbs/49_diagnosis.ipynb #dc9652d6
-_LEAST = 0.1  # what a latent that is used carries at least [nats]
+_LEAST = 0.3  # what a latent that is used carries at least [nats]
 
 
 def _latents(vae: VAE, seen: _Looked) -> Finding:
@@ -74,7 +74,7 @@ def _latents(vae: VAE, seen: _Looked) -> Finding:
         return Finding("latents", True, active, f"all {active} latents are used; they carry {', '.join(f'{k:.1f}' for k in kl)} nats")
     if active == 0:
         return Finding("latents", False, 0, "no latent is used, every curve is decoded alike; is the noise too large, or the training too short? Try a smaller noise or more max_steps")
-    return Finding("latents", False, active, f"{active} of {vae.n_latent} latents are used; n_latent={active} would do, and n_latent='auto' finds the number by itself")
+    return Finding("latents", False, active, f"{active} of {vae.n_latent} latents are used; fewer would do, and n_latent='auto' finds how many")
 
 # %% ../nbs/49_diagnosis.ipynb #e90a0136
 _UNLEARNED = "the model has not learned all that it could"
@@ -122,10 +122,10 @@ def _prior(vae: VAE, train: _Looked, seen: _Looked, seed: int) -> Finding:
     mixture = fit_mixture(train.z.numpy(), max_components=16, seed=seed)
     gain = mixture.score_samples(seen.z.numpy()) - vae.prior().log_prob(seen.z).numpy()
     missed, error = float(gain.mean()), float(gain.std() / math.sqrt(len(gain)))
-    size = f"a mixture describes the codes of {'held-out' if seen is not train else 'the'} curves {abs(missed):.2f} ± {error:.2f} nats {'better' if missed > 0 else 'worse'} than the prior"
+    whose, size = "held-out" if seen is not train else "the", f"{abs(missed):.2f} ± {error:.2f} nats"
     if missed < max(0.25, 3 * error):
-        return Finding("prior", True, missed, size)
-    return Finding("prior", False, missed, f"{size}: samples will not look like the data; try prior='mixture' or prior='flow', or more curves")
+        return Finding("prior", True, missed, f"the prior describes the codes of {whose} curves as well as a mixture fitted to them ({size} {'worse' if missed > 0 else 'better'})")
+    return Finding("prior", False, missed, f"a mixture describes the codes of {whose} curves {size} better than the prior: samples will not look like the data; try prior='mixture' or prior='flow', or more curves")
 
 # %% ../nbs/49_diagnosis.ipynb #e48d067f
 def _overfitting(train: _Looked, held_out: _Looked) -> Finding:

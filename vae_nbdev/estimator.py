@@ -343,6 +343,8 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         ValueError
             If an argument of the constructor is out of range.
         """
+        if getattr(y, "ndim", 0) == 2 and y.shape == getattr(X, "shape", None) and y.shape[1] > 1:
+            raise InputError("the second argument of fit, y, is there for scikit-learn and ignored, but this one has the shape of X; errors are given by name, errors=...")
         seed = _as_seed(self.random_state)
         config = self._config(seed)
         data = prepared(
@@ -355,7 +357,7 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             self._learn(data, config, checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume)
         _remember_columns(self, X)
         if config.verbose:
-            print(*(f"CurveVAE: {f.sentence}" for f in self.diagnosis_ if not f.fine), sep="\n", end="\n" * any(not f.fine for f in self.diagnosis_), file=sys.stderr)
+            print(*(f"CurveVAE: {f.sentence}" for f in self.diagnosis_ if not f.fine and f.name != "interruption"), sep="\n", end="\n" * any(not f.fine for f in self.diagnosis_), file=sys.stderr)
         return self
 
     def _learn(self, data: Prepared, config: EstimatorConfig, **files) -> None:
@@ -367,7 +369,7 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             grad_clip=r.grad_clip, average=r.average, beta=config.beta, kl_warmup=0.0 if config.objective == "iwae" else TrainConfig.kl_warmup,
             eval_every=max(1, min(100, r.max_steps // 10)), seed=seed,
         )  # fmt: skip
-        loss = vae_loss(config.clean_input, config.objective, config.n_importance, config.free_bits)
+        loss = vae_loss(config.clean_input, config.objective, config.n_importance, config.free_bits, torch.from_numpy(np.log(units.scale)))
         train, held_out = data.to_model(units, data.train), data.to_model(units, data.validation) if len(data.validation) else None
         there = lambda part: None if part is None else tuple(t.to(device) for t in part)
         history = fit(model.to(device), loss, data.source(units, device) or there(train), there(held_out), budget, verbose=bool(config.verbose), **files)
@@ -412,7 +414,7 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         if changed or config.n_latent != self.n_latent_:
             raise InputError(f"warm_start goes on with the network of the last fit, but {', '.join(changed) or 'n_latent'} has changed; set warm_start=False")
         check_radius(data.radius, self.radius_) if len(data.radius) == len(self.radius_) else None
-        if len(data.radius) != len(self.radius_) or (data.noise is not None and not np.allclose(data.noise, self.noise_, rtol=1e-3)):
+        if len(data.radius) != len(self.radius_) or (data.noise is not None and data.errors is None and not np.allclose(data.noise, self.noise_, rtol=1e-3)):
             raise InputError(f"warm_start goes on with the network of the last fit, for {len(self.radius_)} radii and a noise of {self.noise_[0]:g}; set warm_start=False for other curves")
         if len(data.to_model(self.units_, data.train[:1])) > 1 and not self.vae_.encoder.sees_weights:
             raise InputError("warm_start goes on with a network that has seen no gaps and no errors of their own, but these curves have some; set warm_start=False")
@@ -508,17 +510,22 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Returns
         -------
         ndarray, shape (N, n_latent)
-            The encoder's answer. Curves with gaps or errors of their own, if the encoder has seen none, are answered by importance sampling.
+            The encoder's answer. Curves with gaps or errors of their own, if the encoder has seen none like them, are answered by importance sampling.
         """
         if isinstance(X, CurveStore):
             return _in_blocks(self.transform, X, errors)
         m = self._measured(X, errors)
-        if m.weight is None or self.vae_.encoder.sees_weights:
+        if m.weight is None or self._encoder_knows(m.weight):
             return posterior_moments(self.vae_, m.y, weight=m.weight)[0].astype(m.dtype)
         special = ~(m.weight == 1).all(1)
         out = posterior_moments(self.vae_, m.y)[0]
         out[special.numpy()] = self._evidence(_Measured(m.y[special], m.weight[special], m.dtype), n_posterior=512).z.mean(1)
         return out.astype(m.dtype)
+
+    def _encoder_knows(self, weight: torch.Tensor) -> bool:
+        """Whether the encoder has seen weights (N, R) of this kind: gaps, or errors of their own."""
+        only_gaps = bool(((weight == 0) | (weight == 1)).all())
+        return self.vae_.encoder.sees_weights and (only_gaps or self.data_.get("errors") == "one per value")
 
     def inverse_transform(self, Z) -> np.ndarray:
         """Noise-free curves (N, R), in the unit of the data, of codes (N, n_latent)."""
@@ -754,7 +761,7 @@ def _check_numbers(vae: VAE) -> None:
         if abs(float(vae.prior.weights.sum()) - 1) > 1e-4:
             raise ValueError(f"prior.weights add up to {float(vae.prior.weights.sum()):.4g}, not to 1")
     for name, value in positive.items():
-        if not (float(value.min()) > 0 and torch.isfinite(value).all()):
+        if not (float(value.detach().min()) > 0 and torch.isfinite(value).all()):
             raise ValueError(f"{name} holds {float(value.min()):.3g}; it must be positive")
 
 # %% ../nbs/50_estimator.ipynb #6c9c917a

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SMALLEST_GUESS', 'check_radius', 'as_errors', 'check_precision', 'known_noise', 'guess_noise', 'settle_noise',
-           'Prepared', 'of_user', 'split_rows', 'prepared']
+           'warn_of_placeholders', 'Prepared', 'of_user', 'split_rows', 'prepared']
 
 # %% ../nbs/48_preparation.ipynb #f5daf4d7
 import math
@@ -133,6 +133,17 @@ def settle_noise(vae: VAE, train: tuple, held_out: tuple | None, seed: int, n_dr
     rms = level.sqrt()
     vae.decoder.log_sigma.copy_(torch.maximum(rms - vae.decoder.sigma_floor, 1e-6 * rms).log())
 
+# %% ../nbs/48_preparation.ipynb #4da10787
+def warn_of_placeholders(X: np.ndarray, name: str = "X") -> None:
+    """Warn if a number far from all others comes several times in curves X (N, R): it may stand for a missing value."""
+    middle = np.nanmedian(X)
+    away = np.abs(X - middle)
+    values, counts = np.unique(X[away > 100 * np.nanmedian(away)], return_counts=True)
+    if len(values) and counts.max() >= 2:
+        value = values[counts.argmax()]
+        row, column = np.argwhere(X == value)[0]
+        warnings.warn(f"{name} holds {value:g} {counts.max()} times, first in row {row}, column {column}, far from everything else; if it stands for a missing value, write NaN", stacklevel=3)
+
 # %% ../nbs/48_preparation.ipynb #05686545
 @dataclass(frozen=True)
 class Prepared:
@@ -248,6 +259,8 @@ def prepared(
     InputError
         Naming row and column.
     """
+    if isinstance(X, CurveStore) and clean_input and errors is not None:
+        raise InputError("clean_input=True says that the curves are noise-free, but errors are given")
     if isinstance(X, CurveStore):
         return _prepared_store(X, radius, noise, errors, validation_fraction, seed)
     X, radius, errors = of_user(X, radius, errors)
@@ -265,6 +278,7 @@ def prepared(
 def _checked(X: np.ndarray, noise, errors: np.ndarray | None) -> np.ndarray | None:
     """Check that the curves vary, by an amount that can be computed with; return the known noise."""
     check_variation(X)
+    warn_of_placeholders(X)
     spread = float(np.nanmax(np.abs(X - np.nanmean(X, 0))))
     if not 1e-100 < spread < 1e100:
         raise InputError(f"X varies by {spread:.3g}; choose a unit in which that is between 1e-100 and 1e100")

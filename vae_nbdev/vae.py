@@ -473,8 +473,8 @@ def _draws(model: VAE, x: Tensor, weight: Tensor | None, clean_input: bool, n_dr
     return x, batch_normal(generator, shape, len(shape) - 2, x)
 
 # %% ../nbs/31_vae.ipynb #3135313b
-def _describe(clean_input: bool):
-    """Function of a model, a batch and a generator: what a progress bar shows, in nats per curve."""
+def _describe(clean_input: bool, log_scale: Tensor | None):
+    """Function of a model, a batch and a generator: what a progress bar shows, in nats per curve; with log_scale (R,) in the unit of the data."""
 
     @torch.no_grad()
     def describe(model: VAE, batch: tuple, generator: torch.Generator) -> dict[str, float]:
@@ -482,12 +482,14 @@ def _describe(clean_input: bool):
         x, eps = _draws(model, x, weight, clean_input, 1, generator)
         bound = model.elbo(x, eps, 1.0, weight).mean()
         kl = model.log_likelihood(x, draw(model.encoder(x, weight), eps)[0], weight).mean() - bound
-        return {"ELBO": float(bound), "KL": float(kl)}
+        seen = torch.ones_like(x) if weight is None else (weight > 0).to(x)
+        shift = 0.0 if log_scale is None else float((seen @ log_scale.to(x)).mean())
+        return {"ELBO": float(bound) - shift, "KL": float(kl)}
 
     return describe
 
 # %% ../nbs/31_vae.ipynb #9473ef45
-def vae_loss(clean_input: bool, objective: str = "elbo", n_draws: int = 1, free_bits: float = 0.0):
+def vae_loss(clean_input: bool, objective: str = "elbo", n_draws: int = 1, free_bits: float = 0.0, log_scale: Tensor | None = None):
     """Loss function for `training.fit`: minus a bound, averaged over curves.
 
     Parameters
@@ -500,6 +502,8 @@ def vae_loss(clean_input: bool, objective: str = "elbo", n_draws: int = 1, free_
     n_draws : int
     free_bits : float
         KL per latent that costs nothing [nats]; only with the ELBO and a standard normal prior.
+    log_scale : Tensor, shape (R,), optional
+        Logarithms of the unit of the model in the unit of the data, in which a progress bar then shows the bound.
 
     Returns
     -------
@@ -520,7 +524,7 @@ def vae_loss(clean_input: bool, objective: str = "elbo", n_draws: int = 1, free_
         value = loss_from_bound(model.elbo(x, eps, kl_weight, weight))
         return value + kl_weight * free_bits_penalty(marginal_kl(model, x, weight), free_bits) if free_bits else value
 
-    loss.describe = _describe(clean_input)
+    loss.describe = _describe(clean_input, log_scale)
     return loss
 
 # %% ../nbs/31_vae.ipynb #f869c29d

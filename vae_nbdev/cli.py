@@ -294,14 +294,14 @@ class Train:
     folder of npy files. Any unit will do, and NaN or an empty cell is a missing value. The model, figures and metrics.json go to a folder that must not exist
     yet. Until it is complete the training lives in a folder beside it, RUN.partial, from which it can be resumed.
 
-    Errors of the values go into a file as columns `errors.RADIUS` beside the columns of the values (Parquet, FITS, ECSV), or as an array `errors` beside
-    `values` in npz; one number, one per radius or one per value. A tenth of the curves is held out to measure the model when it is done; of the rest,
+    Errors of the values go into a file as columns `errors.RADIUS` beside the columns of the values (Parquet, FITS, ECSV), or as an array
+    called `errors` beside `values` in npz; one number, one per radius or one per value. A tenth of the curves is held out to measure the model when it is done; of the rest,
     another part, --validation-fraction, chooses the best weights.
     """
 
-    file: tyro.conf.Positional[_FilePath | None] = None  # curves; - for standard input
-    out: _RunPath | None = None  # folder for the run; runs/NAME_OF_THE_FILE if None
-    resume: _RunPath | None = None  # go on with the training of this run, which was interrupted; with the options that it was started with
+    file: tyro.conf.Positional[Annotated[Path | None, tyro.conf.arg(metavar="FILE")]] = None  # curves; - for standard input
+    out: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None  # folder for the run; runs/NAME_OF_THE_FILE if None
+    resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None  # go on with the training of this run, which was interrupted; with the options that it was started with
     overwrite: bool = False  # replace a run, or an unfinished training, that is there
     checkpoint_every: int = 500  # optimiser steps between two checkpoints
     format: Format | None = None  # what comes through a pipe; csv if None. A file: by its ending

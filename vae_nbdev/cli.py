@@ -45,6 +45,12 @@ def _answer(numbers: dict, text: str, wanted: bool) -> None:
 Format = Literal["csv", "npz", "npy", "parquet", "fits", "ecsv"]
 _LARGE = 256 * 2**20  # bytes
 
+# %% ../nbs/51_cli.ipynb #68c22971
+_RunPath = Annotated[Path, tyro.conf.arg(metavar="RUN")]
+
+# %% ../nbs/51_cli.ipynb #29e5fada
+_FilePath = Annotated[Path, tyro.conf.arg(metavar="FILE")]
+
 # %% ../nbs/51_cli.ipynb #c7daee6e
 def _name(path: Path) -> Path | str:
     """A path as the readers and writers of curves take it: "-" is a pipe."""
@@ -177,7 +183,8 @@ def draw_figures(vae, data, measured, new, observed: bool) -> dict:
     vae.history_.plot(figures["history"].subplots())
     figures["reconstruction"] = _reconstructions(vae, measured, log)
     if 4 * vae.vae_.n_latent <= len(measured) and vae.vae_.n_latent <= 12:  # fewer points show no shape
-        figures["latents"] = plotting.corner_plot(vae.transform(measured), overlay=_prior_codes(vae, 3000), names=("posterior means", "prior"))
+        z = [f"z{j + 1}" for j in range(vae.vae_.n_latent)]
+        figures["latents"] = plotting.corner_plot(vae.transform(measured), labels=z, overlay=_prior_codes(vae, 3000), names=("posterior means", "prior"))
     plt.close("all")
     return figures
 
@@ -248,6 +255,8 @@ def simulate(command: Simulate) -> None:
     """Run `vae_nbdev simulate`."""
     from vae_nbdev.core import InputError
 
+    if command.n < 1:
+        raise InputError(f"--n is {command.n}; it must be at least 1 curve")
     if str(command.out) == "-" and command.json:
         raise InputError("--json and the curves cannot both go to standard output; give a file with --out")
     streamed = str(command.out) != "-" and command.out.suffix.lower() in ("", ".npy")
@@ -284,11 +293,15 @@ class Train:
     The file is a CSV with the radii in its first line and one curve a row, or an npz, npy, Parquet, FITS or ECSV file, or a
     folder of npy files. Any unit will do, and NaN or an empty cell is a missing value. The model, figures and metrics.json go to a folder that must not exist
     yet. Until it is complete the training lives in a folder beside it, RUN.partial, from which it can be resumed.
+
+    Errors of the values go into a file as columns `errors.RADIUS` beside the columns of the values (Parquet, FITS, ECSV), or as an array
+    called `errors` beside `values` in npz; one number, one per radius or one per value. A tenth of the curves is held out to measure the model when it is done; of the rest,
+    another part, --validation-fraction, chooses the best weights.
     """
 
-    file: tyro.conf.Positional[Path | None] = None  # curves; - for standard input
-    out: Path | None = None  # folder for the run; runs/NAME_OF_THE_FILE if None
-    resume: Path | None = None  # go on with the training of this run, which was interrupted; with the options that it was started with
+    file: tyro.conf.Positional[Annotated[Path | None, tyro.conf.arg(metavar="FILE")]] = None  # curves; - for standard input
+    out: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None  # folder for the run; runs/NAME_OF_THE_FILE if None
+    resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None  # go on with the training of this run, which was interrupted; with the options that it was started with
     overwrite: bool = False  # replace a run, or an unfinished training, that is there
     checkpoint_every: int = 500  # optimiser steps between two checkpoints
     format: Format | None = None  # what comes through a pipe; csv if None. A file: by its ending
@@ -333,6 +346,8 @@ def _resumed_job(command: Train) -> _Job | None:
     from vae_nbdev.core import InputError
     from vae_nbdev.runs import publish_partial, read_partial
 
+    if command.resume.name.endswith(".partial"):  # the folder of the training, which is not that of the run
+        command = replace(command, resume=command.resume.with_name(command.resume.name.removesuffix(".partial")))
     given = [f.name for f in fields(EstimatorConfig) if getattr(command.config, f.name) != f.default and f.name not in ("device", "verbose")]
     given += ["out"] * (command.out is not None)
     if given:
@@ -349,6 +364,8 @@ def _resumed_job(command: Train) -> _Job | None:
     file, fmt = (command.file.absolute(), command.format) if command.file not in (None, Path("-")) else (command.file or Path(file), command.format or fmt)
     if str(file) == "-" and command.file is None:
         raise InputError(f"the training of {command.resume} began with curves from a pipe; give them again: vae_nbdev train FILE --resume {command.resume}")
+    if str(file) != "-" and command.file is None and not file.exists():
+        raise InputError(f"{file}: there is no such file; if it has moved: vae_nbdev train FILE --resume {command.resume}")
     return _Job(command.resume, file, fmt, EstimatorConfig(**about["parameters"]), overwrite, every, True, data)
 
 # %% ../nbs/51_cli.ipynb #ec30761d
@@ -404,7 +421,7 @@ def _train(command: Train, device: str) -> None:
     data = _description(curves, job.file)
     if job.resumed and job.data["fingerprint"] != data["fingerprint"]:
         raise InputError(f"{job.file} does not hold the curves with which the training of {job.run} began (their fingerprints differ); resume with those")
-    _say(f"{_shown(job.file)}: {len(curves)} curves at {data['n_radii']} radii, {data['radius_range'][0]:g} to {data['radius_range'][1]:g}")
+    _say(f"{_shown(job.file)}: {_told(data)}")
     if not job.resumed:
         about = {"file": str(job.file), "format": job.format, "overwrite": job.overwrite, "checkpoint_every": job.every}
         from_main(lambda: start_partial(job.run, {"parameters": asdict(job.config), "data": data, "job": about}, job.overwrite))
@@ -420,6 +437,14 @@ def _train(command: Train, device: str) -> None:
 def _shown(file: Path) -> str:
     """A file in a message: as short as it can be."""
     return "standard input" if str(file) == "-" else os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
+
+# %% ../nbs/51_cli.ipynb #c89deb3c
+def _told(data: dict) -> str:
+    """What a description says of curves, in one line."""
+    low, high = data["radius_range"]
+    gaps = f", {100 * data['missing_fraction']:.2g} % missing" if data["missing_fraction"] else ""
+    errors = {None: "", "one per value": ", one error per value"}.get(data["errors"], ", errors given")
+    return f"{data['n_curves']} curves at {data['n_radii']} radii, {low:g} to {high:g}{gaps}{errors}"
 
 # %% ../nbs/51_cli.ipynb #19660b9a
 def _fitted(job: _Job, curves, device: str, verbose: int):
@@ -459,6 +484,8 @@ def _finish(job: _Job, vae, curves, testing, tested_on: str, data: dict, command
     from vae_nbdev.curves import CurveSet
     from vae_nbdev.runs import finish_partial
 
+    if not command.quiet:
+        _say(f"measuring on {len(testing)} {tested_on}")
     clean, observed = None, not job.config.clean_input
     if not observed:
         clean = testing.values
@@ -578,7 +605,7 @@ def demo(command: Demo) -> None:
 class Sample:
     """Draw new curves from a trained model; CSV has the radii in the first line."""
 
-    run: tyro.conf.Positional[Path]  # folder that `train` or `demo` has written
+    run: tyro.conf.Positional[_RunPath]  # folder that `train` or `demo` has written
     n: int = 500  # number of curves
     out: Path = Path("-")  # file, or - for standard output
     format: Format | None = None  # what is written to a pipe; csv if None. A file: by its ending
@@ -597,6 +624,10 @@ def _labels(vae_or_run) -> dict:
 # %% ../nbs/51_cli.ipynb #1e9d0595
 def sample(command: Sample) -> None:
     """Run `vae_nbdev sample`."""
+    from vae_nbdev.core import InputError
+
+    if command.n < 1:
+        raise InputError(f"--n is {command.n}; it must be at least 1 curve")
     _refuse_existing(command.out, command.overwrite)
     from vae_nbdev.curves import CurveSet
     from vae_nbdev.estimator import CurveVAE
@@ -605,6 +636,17 @@ def sample(command: Sample) -> None:
     new = vae.sample(command.n, observed=command.observed, seed=command.seed)
     curves = CurveSet(new, vae.radius_, errors=vae.noise_ if command.observed else None, **_labels(command.run))
     _write(command.out, curves, command.format, f"{len(curves)} new curves at {curves.n_radii} radii")
+
+# %% ../nbs/51_cli.ipynb #12316ec1
+def _model_and_curves(command):
+    """The model and the curves that a command names; says what is taken if errors of each value are missing."""
+    from vae_nbdev.estimator import CurveVAE
+    from vae_nbdev.runs import read_run
+
+    vae, curves = CurveVAE.load(command.run), _read(command.file, command.format)
+    if curves.errors is None and read_run(command.run).config.get("data", {}).get("errors") == "one per value":
+        _say(f"{_shown(command.file)} has no errors; the typical noise of the run, {float(vae.noise_.mean()):.4g}, is taken")
+    return vae, curves
 
 # %% ../nbs/51_cli.ipynb #baf2d9d7
 @dataclass(frozen=True)
@@ -615,8 +657,8 @@ class Encode:
     standard deviations, and log_p [nats], if asked for, says how probable the curve is under the model, in the unit of the data.
     """
 
-    run: tyro.conf.Positional[Path]  # folder that `train` or `demo` has written
-    file: tyro.conf.Positional[Path]  # measured curves at the radii of the run; - for standard input
+    run: tyro.conf.Positional[_RunPath]  # folder that `train` or `demo` has written
+    file: tyro.conf.Positional[_FilePath]  # measured curves at the radii of the run; - for standard input
     out: Path = Path("-")  # CSV file, or - for standard output
     log_p: bool = False  # add the column log_p; takes longer
     format: Format | None = None  # what comes through a pipe; csv if None. A file: by its ending
@@ -625,12 +667,14 @@ class Encode:
 # %% ../nbs/51_cli.ipynb #e2457ac0
 def encode(command: Encode) -> None:
     """Run `vae_nbdev encode`."""
-    _refuse_existing(command.out, command.overwrite)
     import numpy as np
 
-    from vae_nbdev.estimator import CurveVAE
+    from vae_nbdev.core import InputError
 
-    vae, curves = CurveVAE.load(command.run), _read(command.file, command.format)
+    if command.out.suffix.lower() not in ("", ".csv", ".txt", ".tsv", ".dat"):
+        raise InputError(f"{command.out}: encode writes a table of text; name a .csv file")
+    _refuse_existing(command.out, command.overwrite)
+    vae, curves = _model_and_curves(command)
     means = vae.transform(curves)
     columns = [means, vae.posterior(curves, 256).std(axis=1)]
     names = [f"{prefix}z{j + 1}" for prefix in ("", "sd_") for j in range(means.shape[1])]
@@ -661,8 +705,8 @@ class Impute:
     next n to the second, and so on. What was measured stays as it is.
     """
 
-    run: tyro.conf.Positional[Path]  # folder that `train` or `demo` has written
-    file: tyro.conf.Positional[Path]  # measured curves at the radii of the run; - for standard input
+    run: tyro.conf.Positional[_RunPath]  # folder that `train` or `demo` has written
+    file: tyro.conf.Positional[_FilePath]  # measured curves at the radii of the run; - for standard input
     out: Path = Path("-")  # file, or - for standard output
     n_draws: int | None = None  # versions of each curve; one if None
     observed: bool = True  # fill with measurements, noise included; --no-observed: with the curve itself
@@ -677,9 +721,8 @@ def impute(command: Impute) -> None:
     import numpy as np
 
     from vae_nbdev.curves import CurveSet
-    from vae_nbdev.estimator import CurveVAE
 
-    vae, curves = CurveVAE.load(command.run), _read(command.file, command.format)
+    vae, curves = _model_and_curves(command)
     filled = vae.impute(curves, n_draws=command.n_draws, observed=command.observed, seed=command.seed)
     if command.n_draws is not None:  # (n_draws, N, R) → the draws of one curve after the other
         filled = np.swapaxes(filled, 0, 1).reshape(-1, curves.n_radii)
@@ -692,17 +735,15 @@ def impute(command: Impute) -> None:
 class Evaluate:
     """Say how probable measured curves are under a model, and how well it knows them."""
 
-    run: tyro.conf.Positional[Path]  # folder that `train` or `demo` has written
-    file: tyro.conf.Positional[Path]  # measured curves at the radii of the run; - for standard input
+    run: tyro.conf.Positional[_RunPath]  # folder that `train` or `demo` has written
+    file: tyro.conf.Positional[_FilePath]  # measured curves at the radii of the run; - for standard input
     format: Format | None = None  # what comes through a pipe; csv if None. A file: by its ending
     json: bool = False  # print the numbers as one JSON object
 
 # %% ../nbs/51_cli.ipynb #38c59d67
 def evaluate(command: Evaluate) -> None:
     """Run `vae_nbdev evaluate`."""
-    from vae_nbdev.estimator import CurveVAE
-
-    vae, curves = CurveVAE.load(command.run), _read(command.file, command.format)
+    vae, curves = _model_and_curves(command)
     numbers = {"command": "evaluate"} | summarise(vae, curves)
     rows = [("curves", str(len(curves))), *_common_rows(numbers)]
     rows += [("residuals", f"{numbers['residual_rms']:.4g} rms; the model's noise is {numbers['noise']:.4g}")]
@@ -717,7 +758,7 @@ class Report:
     The notebook stands beside the page under the same name, .ipynb; open it in Jupyter, change it, run it again.
     """
 
-    run: tyro.conf.Positional[Path]  # folder that `train` or `demo` has written
+    run: tyro.conf.Positional[_RunPath]  # folder that `train` or `demo` has written
     out: Path | None = None  # HTML file; RUN/report.html if None
     overwrite: bool = False  # replace a report that is there
 
@@ -754,8 +795,11 @@ def _info_of_run(path: Path) -> tuple[dict, list[tuple[str, str]]]:
     if "n_curves" in data:
         low, high = data["radius_range"]
         rows += [("data", f"{data['n_curves']} curves at {data['n_radii']} radii, {low:g} to {high:g}" + (f", {data['file']}" if data.get("file") else ""))]
-        rows += [("  fingerprint", data["fingerprint"])]
+        rows += [("  fingerprint", data["fingerprint"]), ("  missing", f"{100 * data.get('missing_fraction', 0):.2g} % of the values"), ("  errors", data.get("errors") or "none")]
     rows += [("options", ", ".join(f"{k} {v}" for k, v in changed.items()) or "the defaults"), ("model", f"{numbers} numbers, {c['recipe'].get('prior')} prior")]
+    noise = m.get("noise", c["parameters"].get("noise"))
+    if isinstance(noise, (int, float)):
+        rows += [("noise", f"{noise:.4g}, {'learned' if isinstance(c['parameters'].get('noise', 'learn'), str) and data.get('errors') is None else 'given'}")]
     if {"log_p", "elbo", "kl_per_latent"} <= m.keys():
         rows += _common_rows(m)
     return about, rows
@@ -797,8 +841,9 @@ def info(command: Info) -> None:
 
     path = command.path
     if str(path) != "-" and not path.exists():
-        hint = f"; {partial_path(path)} is an unfinished training" if partial_path(path).is_dir() else ""
-        raise InputError(f"{path}: there is no such file or folder{hint}")
+        path = partial_path(path)
+        if not path.is_dir():
+            raise InputError(f"{command.path}: there is no such file or folder")
     if path.is_dir() and path.name.endswith(".partial") and (path / "config.json").exists():
         about, rows = _info_of_partial(path)
     elif (path / "config.json").exists() or (path.is_dir() and not any(path.glob("*.npy"))):

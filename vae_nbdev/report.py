@@ -6,16 +6,18 @@
 __all__ = ['Table', 'report_notebook', 'execute', 'render', 'write_report']
 
 # %% ../nbs/46_report.ipynb #f0bb17d1
+import datetime
 import html
 import json
 import os
 import re
 import tempfile
 from importlib.resources import files
+from itertools import groupby
 from pathlib import Path
 
 from .core import InputError, atomic_path
-from .runs import read_run
+from .runs import Run, read_run
 
 # %% ../nbs/46_report.ipynb #9766b8d2
 class Table:
@@ -43,19 +45,42 @@ class Table:
         return f"<table>{head}<tbody>{''.join(line(row, 'td') for row in self.rows)}</tbody></table>"
 
 # %% ../nbs/46_report.ipynb #9cc8f5d2
-def report_notebook(run: str | None = None) -> dict:
+def report_notebook(run: str | None = None, named: str | None = None, heading: str | None = None) -> dict:
     """The report as a notebook that has not been run.
 
     Parameters
     ----------
     run : str, optional
         Folder of the run, as the notebook is to name it; None leaves the one for which a small run is trained first.
+    named : str, optional
+        The same folder, as the page is to name it where it says how to use it; `run` if None.
+    heading : str, optional
+        Markdown in place of the title.
     """
     notebook = json.loads((files("vae_nbdev") / "data" / "report.ipynb").read_text(encoding="utf-8"))
+    if run is not None:
+        notebook["cells"] = [cell for cell in notebook["cells"] if not "".join(cell["source"]).startswith("In this example")]
     for cell in notebook["cells"]:
-        if run is not None and "".join(cell["source"]).startswith("RUN = "):
-            cell["source"] = f"RUN = {run!r}  # folder of the run, from here"
+        source = "".join(cell["source"])
+        if run is not None and source.startswith("RUN = "):
+            cell["source"] = f"RUN = {run!r}  # folder of the run, from here\nNAMED = {named or run!r}  # the same, as this page names it"
+        if heading is not None and source.startswith("# "):
+            cell["source"] = heading
     return notebook
+
+# %% ../nbs/46_report.ipynb #33cb3c48
+def _heading(name: str, run: Run, date: str) -> str:
+    """Return the title of a report in Markdown: the name of the run, the date of the page, the main numbers."""
+    title = "".join(c if c.isalnum() or c in " -." else f"&#{ord(c)};" for c in name)
+    data, m = run.config.get("data", {}), run.metrics
+    number = lambda key: isinstance(m.get(key), (int, float))
+    told = [f"{data['n_curves']} curves at {data['n_radii']} radii"] if data else []
+    if number("log_p"):
+        error = f" ± {m['log_p_standard_error']:.2f}" if number("log_p_standard_error") else ""
+        told.append(f"log p(x) = {m['log_p']:.2f}{error} nats per curve")
+    told += [f"noise {m['noise']:.4g}"] if number("noise") else []
+    told += [f"{m['active_units']} of {m['n_latent']} latents in use"] if number("active_units") and number("n_latent") else []
+    return f"# {title}\n\n> " + "; ".join([f"Report of {date}", *told])
 
 # %% ../nbs/46_report.ipynb #ae8a3f8e
 def execute(notebook: dict, folder: str | os.PathLike, timeout: int = 600) -> dict:
@@ -105,7 +130,7 @@ _STYLE = """
 :root { color-scheme: light; }
 body { font: 16px/1.55 system-ui, sans-serif; max-width: 54rem; margin: 2rem auto; padding: 0 1rem; color: #1d2733; background: #fff; }
 h1 { font-size: 1.7rem; } h2 { margin-top: 2.4rem; border-bottom: 1px solid #d8dee6; padding-bottom: .2rem; }
-img { max-width: 100%; height: auto; } pre { background: #f5f7fa; padding: .6rem .8rem; overflow-x: auto; font-size: .86rem; }
+img { max-width: 100%; height: auto; } pre { background: #f5f7fa; padding: .6rem .8rem; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .86rem; }
 table { border-collapse: collapse; margin: 1rem 0; font-size: .93rem; } td, th { padding: .25rem .8rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #e6eaf0; }
 details { color: #5b6775; font-size: .86rem; } summary { cursor: pointer; } blockquote { margin: 0; color: #5b6775; } figure { margin: 1rem 0; } .anchor-link { display: none; }
 """.strip()
@@ -142,17 +167,17 @@ def _output_html(output: dict, alt: str) -> str:
     return f"<pre>{html.escape(''.join(data['text/plain']))}</pre>" if "text/plain" in data else ""
 
 # %% ../nbs/46_report.ipynb #e84dbbd6
-def _cell_html(cell: dict) -> str:
-    """One cell as HTML."""
+def _cells_html(cells: list[dict]) -> str:
+    """Cells of one kind that follow each other as HTML: text, or their code in one piece and then their outputs."""
     from nbconvert.filters import markdown2html
 
-    source = "".join(cell["source"])
-    if cell["cell_type"] != "code":
-        return markdown2html(source)
-    alt = re.search(r"^#\| fig-alt: *(.*)$", source, re.MULTILINE)
-    shown = re.sub(r"^#\|.*\n?", "", source, flags=re.MULTILINE)
-    outputs = "\n".join(_output_html(output, alt[1] if alt else "") for output in cell["outputs"])
-    return f"<details><summary>code</summary><pre>{html.escape(shown)}</pre></details>\n{outputs}"
+    sources = ["".join(cell["source"]) for cell in cells]
+    if cells[0]["cell_type"] != "code":
+        return "\n".join(map(markdown2html, sources))
+    alts = [re.search(r"^#\| fig-alt: *(.*)$", source, re.MULTILINE) for source in sources]
+    shown = "\n\n".join(re.sub(r"^#\|.*\n?", "", source, flags=re.MULTILINE) for source in sources)
+    outputs = "\n".join(_output_html(output, alt[1] if alt else "") for cell, alt in zip(cells, alts) for output in cell["outputs"])
+    return f"<details><summary>show code</summary><pre>{html.escape(shown)}</pre></details>\n{outputs}"
 
 # %% ../nbs/46_report.ipynb #aef84777
 def render(notebook: dict, title: str) -> str:
@@ -164,7 +189,7 @@ def render(notebook: dict, title: str) -> str:
         If the packages for reports are not installed.
     """
     try:
-        body = "\n".join(map(_cell_html, notebook["cells"]))
+        body = "\n".join(_cells_html(list(cells)) for _, cells in groupby(notebook["cells"], key=lambda cell: cell["cell_type"]))
     except ImportError as error:
         raise InputError(f"a report needs {error.name}, which is not installed; pip install 'vae_nbdev[report]'") from None
     return _PAGE.format(title=html.escape(title), style=_STYLE, body=body)
@@ -193,20 +218,22 @@ def write_report(run: str | os.PathLike, out: str | os.PathLike | None = None, o
         If it is no run, something is there already, or the packages for reports are not installed.
     """
     run = Path(run)
-    read_run(run)
+    found = read_run(run)
     page = run / "report.html" if out is None else Path(out)
     notebook = page.with_suffix(".ipynb")
     if page.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"{page}: the report is an HTML page, so the name must end in .html")
     for path in (page, notebook):
         if path.exists() and not overwrite:
-            raise InputError(f"{path} exists already; choose another name, or say overwrite to replace it")
+            raise InputError(f"{path} exists already; choose another name, or say overwrite (on the command line --overwrite) to replace it")
     if not page.absolute().parent.is_dir():
         raise InputError(f"{page}: the folder {page.parent} does not exist")
     folder = page.absolute().parent
-    done = execute(report_notebook(os.path.relpath(run.absolute(), folder)), folder)
+    title = run.resolve().name
+    heading = _heading(title, found, datetime.date.today().isoformat())
+    done = execute(report_notebook(os.path.relpath(run.absolute(), folder), str(run), heading), folder)
     with atomic_path(notebook) as part:
         part.write_text(json.dumps(done, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     with atomic_path(page) as part:
-        part.write_text(render(done, f"Report of {run.absolute().name}"), encoding="utf-8")
+        part.write_text(render(done, title), encoding="utf-8")
     return page, notebook

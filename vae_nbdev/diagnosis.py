@@ -55,7 +55,7 @@ def _look(vae: VAE, part: tuple[Tensor, ...], clean_input: bool, seed: int, purp
     if clean_input:
         y = y + vae.decoder.sigma * torch.randn(y.shape, generator=generator, dtype=y.dtype)
     eps = torch.randn(len(y), vae.n_latent, generator=generator, dtype=y.dtype)
-    z, _ = draw(vae.encoder(y, weight), eps)
+    z, _ = draw(vae.encode(y, weight), eps)
     residuals = (y - vae.decoder.mean(z)) / vae.decoder.sigma * (1 if weight is None else weight.sqrt())
     return _Looked(y, weight, z, vae.elbo(y, eps, weight=weight), residuals)
 

@@ -56,7 +56,7 @@ def posterior_moments(vae: VAE, y: Tensor, chunk: int = 2048, n_draws: int = 512
         chunk = max(1, 2**16 // n_draws)  # a flow keeps many numbers for each draw
     for rows in torch.arange(len(y)).split(chunk):
         part, w = _pick(y, weight, rows)
-        q = vae.encoder(part, w)
+        q = vae.encode(part, w)
         if isinstance(q, NormalizingFlow):
             eps = torch.randn(n_draws // 2, 1, vae.n_latent, generator=torch_generator(0, "moments"), dtype=y.dtype).to(y.device)
             z = reparametrize(q, torch.cat([eps, -eps]).expand(-1, len(part), -1))
@@ -94,7 +94,7 @@ def active_units(mean: np.ndarray, threshold: float = 0.01) -> np.ndarray:
 def aggregate_posterior(vae: VAE, y: Tensor, n: int, seed: int = 0, weight: Tensor | None = None) -> np.ndarray:
     """Draw n codes: a random curve of y (N, R), then a code from its posterior → (n, d); weights (N, R) as for `posterior_moments`."""
     rows = stream(seed, "aggregate rows").integers(len(y), size=n)
-    q = vae.encoder(*_pick(y, weight, torch.from_numpy(rows)))
+    q = vae.encode(*_pick(y, weight, torch.from_numpy(rows)))
     eps = torch.randn(n, vae.n_latent, generator=torch_generator(seed, "aggregate draws"), dtype=y.dtype)
     return reparametrize(q, eps.to(y.device)).cpu().numpy()
 
@@ -192,7 +192,7 @@ def training_codes(vae: VAE, y: Tensor, clean_input: bool, n: int, seed: int = 0
     if clean_input:
         noise = vae.decoder.sigma * normal("prior noise", *chosen.shape)
         chosen = chosen + (noise if w is None else noise * (w > 0))
-    codes = reparametrize(vae.encoder(chosen, w), normal("prior draws", n, vae.n_latent))
+    codes = reparametrize(vae.encode(chosen, w), normal("prior draws", n, vae.n_latent))
     return codes.double().cpu().numpy(), curve.numpy()
 
 # %% ../nbs/40_latent.ipynb #8b3ecdb3

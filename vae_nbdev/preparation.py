@@ -104,7 +104,7 @@ def _squares(vae: VAE, y: Tensor, weight: Tensor | None, eps: Tensor) -> tuple[T
     total = torch.zeros(y.shape[1], dtype=torch.float64)
     for rows in torch.arange(len(y)).split(256):
         part, w = y[rows], None if weight is None else weight[rows]
-        residual = part - vae.decoder.mean(reparametrize(vae.encoder(part, w), eps.expand(-1, len(part), -1)))
+        residual = part - vae.decoder.mean(reparametrize(vae.encode(part, w), eps.expand(-1, len(part), -1)))
         square = residual.double().square().mean(0)
         total += (square if w is None else square * w).sum(0)
     return total, torch.full_like(total, len(y)) if weight is None else (weight > 0).sum(0).double()

@@ -389,6 +389,10 @@ class VAE(nn.Module):
         self.prior = prior
         self._analytic_kl = prior.is_standard
 
+    def encode(self, x: Tensor, weight: Tensor | None = None) -> Distribution:
+        """q(z|x) of curves x (N, R); an encoder of your own needs to know weights (N, R) only if there are some."""
+        return self.encoder(x) if weight is None else self.encoder(x, weight)
+
     def log_likelihood(self, x: Tensor, z: Tensor, weight: Tensor | None = None) -> Tensor:
         """log p(x|z) of curves x (N, R) with codes z (..., N, d), over what was observed if there are weights (N, R) → (..., N) nats."""
         sigma, mask = self.decoder.sigma, None
@@ -399,7 +403,7 @@ class VAE(nn.Module):
 
     def elbo(self, x: Tensor, eps: Tensor, beta: float = 1.0, weight: Tensor | None = None) -> Tensor:
         """Evidence lower bound of curves x (N, R), with weights (N, R) if given, by standard normal draws eps (N, d) or (S, N, d) → (N,) nats."""
-        q = self.encoder(x, weight)
+        q = self.encode(x, weight)
         z, log_q = draw(q, eps)
         log_likelihood = self.log_likelihood(x, z, weight)
         closed_form = self._analytic_kl and not isinstance(q, NormalizingFlow)
@@ -447,8 +451,8 @@ def doubly_reparametrized(model: VAE, x: Tensor, eps: Tensor, weight: Tensor | N
     ----------
     Tucker et al. 2019, Doubly Reparameterized Gradient Estimators for Monte Carlo Objectives.
     """
-    z = reparametrize(model.encoder(x, weight), eps)
-    frozen = torch.func.functional_call(model.encoder, {k: p.detach() for k, p in model.encoder.named_parameters()}, (x, weight))
+    z = reparametrize(model.encode(x, weight), eps)
+    frozen = torch.func.functional_call(model.encoder, {k: p.detach() for k, p in model.encoder.named_parameters()}, (x,) if weight is None else (x, weight))
     log_w = model.log_weights(x, z, frozen.log_prob(z), weight)
     weights = torch.softmax(log_w.detach(), 0)
     z.register_hook(lambda gradient: weights[..., None] * gradient)
@@ -458,7 +462,7 @@ def doubly_reparametrized(model: VAE, x: Tensor, eps: Tensor, weight: Tensor | N
 # %% ../nbs/31_vae.ipynb #7509b386
 def marginal_kl(model: VAE, x: Tensor, weight: Tensor | None = None) -> Tensor:
     """KL divergence of each latent's posterior from N(0, 1), averaged over curves x (N, R): (d,) nats."""
-    q = model.encoder(x, weight)
+    q = model.encode(x, weight)
     if not model._analytic_kl or isinstance(q, NormalizingFlow):
         raise ValueError("free_bits needs a standard normal prior and a normal posterior: only then has each latent a divergence of its own")
     return kl_diagonal(q.mean, q.variance.log()).mean(0)
@@ -481,7 +485,7 @@ def _describe(clean_input: bool, log_scale: Tensor | None):
         x, weight = batch if len(batch) > 1 else (batch[0], None)
         x, eps = _draws(model, x, weight, clean_input, 1, generator)
         bound = model.elbo(x, eps, 1.0, weight).mean()
-        kl = model.log_likelihood(x, draw(model.encoder(x, weight), eps)[0], weight).mean() - bound
+        kl = model.log_likelihood(x, draw(model.encode(x, weight), eps)[0], weight).mean() - bound
         seen = torch.ones_like(x) if weight is None else (weight > 0).to(x)
         shift = 0.0 if log_scale is None else float((seen @ log_scale.to(x)).mean())
         return {"ELBO": float(bound) - shift, "KL": float(kl)}
@@ -520,7 +524,7 @@ def vae_loss(clean_input: bool, objective: str = "elbo", n_draws: int = 1, free_
         if objective == "iwae" and n_draws > 1 and torch.is_grad_enabled():
             return loss_from_bound(doubly_reparametrized(model, x, eps, weight))
         if objective == "iwae" and n_draws > 1:
-            return loss_from_bound(importance_weighted_bound(model.log_weights(x, *draw(model.encoder(x, weight), eps), weight)))
+            return loss_from_bound(importance_weighted_bound(model.log_weights(x, *draw(model.encode(x, weight), eps), weight)))
         value = loss_from_bound(model.elbo(x, eps, kl_weight, weight))
         return value + kl_weight * free_bits_penalty(marginal_kl(model, x, weight), free_bits) if free_bits else value
 

@@ -44,6 +44,7 @@ intersphinx_mapping = names.write_inventories(HERE / "_build" / "inventories")
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:class", r"(Positional|OmitArgPrefixes|pathlib\.Annotated|types\.Annotated|vae_nbdev\.config\.Annotated)"),  # tyro's, as Sphinx reads them
+    ("py:class", r"tyro\.MISSING_NONPROP|tyro\.conf\._confstruct\._ArgConfig|RUN|FILE"),  # what stands in the help for a path
     ("py:.*", r"vae_nbdev\.(\w+\.)*(_\w+|[A-Z])"),  # private names and type variables have no page
 ]
 
@@ -100,10 +101,14 @@ def shrink(app, exception) -> None:
 
 
 def show_defaults(app, what, name, obj, options, signature, annotation):
-    """Write the values of the default configuration into a signature, in place of where they come from."""
+    """Write the values of the default configuration into a signature, in place of where they come from, and types without tyro's notes."""
+    if not signature:
+        return None
     default = getattr(sys.modules.get(name.rpartition(".")[0]), "_DEFAULT", None)
-    if signature and default is not None:
-        return re.sub(r"\b_DEFAULT\.(\w+)", lambda match: repr(getattr(default, match[1])), signature), annotation
+    if default is not None:
+        signature = re.sub(r"\b_DEFAULT\.(\w+)", lambda match: repr(getattr(default, match[1])), signature)
+    plain = re.sub(r"[~\w.]*Annotated\[([~\w. |]+), ~?tyro\.conf\._confstruct\._ArgConfig\([^()]*\)(?:, [~\w.]+)?\]", r"\1", signature)
+    return plain, annotation
 
 
 class Search(SearchEnglish):

@@ -372,16 +372,13 @@ def _resumed_job(command: Train) -> _Job | None:
 def _description(curves, file: Path) -> dict:
     """What config.json says of the data: of a CurveSet, or of a CurveStore by one pass over it."""
     from vae_nbdev.curves import CurveSet
+    from vae_nbdev.preparation import describe_store
     from vae_nbdev.runs import describe_data
 
     name = None if str(file) == "-" else file
     if isinstance(curves, CurveSet):
         return describe_data(curves.values, curves.radius, curves.errors, file=name, xlabel=curves.xlabel, ylabel=curves.ylabel)
-    found = curves.check()
-    return {
-        "fingerprint": found.fingerprint, "n_curves": len(curves), "n_radii": curves.shape[1], "radius_range": [float(curves.radius[0]), float(curves.radius[-1])],
-        "missing_fraction": found.n_missing / (len(curves) * curves.shape[1]), "errors": None, "file": file.name, **_axes(curves),
-    }  # fmt: skip
+    return describe_store(curves)
 
 # %% ../nbs/51_cli.ipynb #a2a7b133
 def _parts(curves, seed: int) -> tuple:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SMALLEST_GUESS', 'check_radius', 'as_errors', 'check_precision', 'known_noise', 'guess_noise', 'settle_noise',
-           'warn_of_placeholders', 'Prepared', 'of_user', 'split_rows', 'prepared']
+           'warn_of_placeholders', 'Prepared', 'of_user', 'split_rows', 'prepared', 'describe_store']
 
 # %% ../nbs/48_preparation.ipynb #f5daf4d7
 import math
@@ -282,14 +282,23 @@ def _checked(X: np.ndarray, noise, errors: np.ndarray | None) -> np.ndarray | No
     spread = float(np.nanmax(np.abs(X - np.nanmean(X, 0))))
     if not 1e-100 < spread < 1e100:
         raise InputError(f"X varies by {spread:.3g}; choose a unit in which that is between 1e-100 and 1e100")
-    known = known_noise(noise, errors, X)
+    known, widest = known_noise(noise, errors, X), float(np.nanmax(np.nanstd(X, 0)))
     for name, sd in (("errors", errors), ("noise", known)):
         if sd is not None:
-            check_precision(sd, float(np.nanmax(np.nanstd(X, 0))), name)
-    widest = float(np.nanmax(np.nanstd(X, 0)))
+            check_precision(sd, widest, name)
     if known is not None and float(np.median(known)) > widest:
         warnings.warn(f"the noise {float(np.median(known)):.3g} is larger than the spread of the curves, {widest:.3g}", stacklevel=2)
     return known
+
+# %% ../nbs/48_preparation.ipynb #059dfc61
+def describe_store(store: CurveStore, errors: ArrayLike | None = None) -> dict:
+    """What `runs.describe_data` says of curves in memory, of a store and errors () or (R,); it is read through once, if it was not yet."""
+    kinds, found = {0: "one number", 1: "one per radius"}, store.summary
+    return {
+        "fingerprint": found.fingerprint, "n_curves": len(store), "n_radii": store.shape[1], "radius_range": [float(store.radius[0]), float(store.radius[-1])],
+        "missing_fraction": found.n_missing / (len(store) * store.shape[1]), "errors": None if errors is None else kinds[np.ndim(errors)],
+        "file": store.path.name, "xlabel": store.xlabel, "ylabel": store.ylabel,
+    }  # fmt: skip
 
 # %% ../nbs/48_preparation.ipynb #26e17090
 _SAMPLE, _MOST_HELD_OUT = 50_000, 10_000  # curves of a store that are kept in memory
@@ -311,9 +320,4 @@ def _prepared_store(store: CurveStore, radius, noise, errors, validation_fractio
     X = as_curves(X, name=str(store.path), min_curves=2, missing=True)
     known = _checked(X, noise, as_errors(errors, X))
     train, validation = np.split(np.arange(len(X)), [n_train])
-    about = {
-        "fingerprint": found.fingerprint, "n_curves": len(store), "n_radii": store.shape[1], "radius_range": [float(store.radius[0]), float(store.radius[-1])],
-        "missing_fraction": found.n_missing / (len(store) * store.shape[1]), "errors": None if errors is None else "one number" if np.ndim(errors) == 0 else "one per radius",
-        "file": store.path.name, "xlabel": store.xlabel, "ylabel": store.ylabel,
-    }  # fmt: skip
-    return Prepared(X, None, store.radius, known, train, validation, len(store), about, store, held_out)
+    return Prepared(X, None, store.radius, known, train, validation, len(store), describe_store(store, errors), store, held_out)

@@ -7,16 +7,13 @@ __all__ = ['CurveVAE', 'choose_n_latent', 'as_run', 'save_run', 'load_run']
 
 # %% ../nbs/50_estimator.ipynb #46ebfddd
 import math
-import os
 import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -30,7 +27,7 @@ from .inference import Evidence, _rows_at_once, vae_evidence
 from .latent import active_units, decode, flow_prior, kl_per_latent, mixture_prior, posterior_moments
 from .parallel import world_size
 from .preparation import SMALLEST_GUESS, Prepared, as_errors, check_precision, check_radius, of_user, prepared, settle_noise
-from .runs import Run, _plain, describe_data, read_run, write_run
+from .runs import Run, _plain, read_run, write_run
 from .store import CurveStore
 from .training import History, fit
 from vae_nbdev.vae import (

@@ -337,7 +337,7 @@ def _spline_band(x: np.ndarray, new_x: np.ndarray, variance: np.ndarray, penalty
     band = np.diag(_spline_covariance(new_x, new_x)) - (K * k).sum(1) + (line * np.linalg.solve(T.T @ MT, line.T).T).sum(1)
     return np.clip(band, 0, None)
 
-# %% ../nbs/47_comparison.ipynb #b2e07224
+# %% ../nbs/47_comparison.ipynb #b2747536
 @dataclass(frozen=True)
 class SmoothingSpline:
     """Smoothing spline in ln r, with a penalty by generalised cross-validation and its Bayesian band.
@@ -365,10 +365,10 @@ class SmoothingSpline:
         b = _spline_residuals(x, v, variance, penalty)[2]
         spline, inside = make_smoothing_spline(x, v, w=1 / variance, lam=penalty), np.clip(new_x, x[0], x[-1])
         center = spline(inside) + (new_x - inside) * spline(inside, 1)
-        kappa = max(np.sqrt(penalty * b / unit), 0.05) if self.factor else 1.0
-        sd = np.sqrt(b * _spline_band(x, new_x, variance, penalty) + (kappa * new_e) ** 2)
-        widths = np.sqrt((len(x) - 2) / chdtri(len(x) - 2, (np.arange(200) + 0.5) / 200))  # of Student's t as a mixture
-        return PointPrediction(np.repeat(center[None], 200, 0), widths[:, None] * sd)
+        widths = np.sqrt((len(x) - 2) / chdtri(len(x) - 2, (np.arange(200) + 0.5) / 200))[:, None]  # of Student's t as a mixture
+        kappa = widths * max(np.sqrt(penalty * b / unit), 0.05) if self.factor else 1.0
+        sd = np.hypot(widths * np.sqrt(b * _spline_band(x, new_x, variance, penalty)), kappa * new_e)
+        return PointPrediction(np.repeat(center[None], 200, 0), sd)
 
 # %% ../nbs/47_comparison.ipynb #c8e6a8fb
 def _mean_and_error(values: np.ndarray, seed: int = 0, n_boot: int = 2000) -> tuple[float, float]:

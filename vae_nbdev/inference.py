@@ -358,9 +358,15 @@ def _prior_terms(prior: Prior, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     gradient = torch.einsum("nk,nkj,kji->ni", share, white, inverse)
     return -parts.logsumexp(1), gradient, torch.einsum("nk,kij->nij", share, inverse.mT @ inverse)
 
+# %% ../nbs/41_inference.ipynb #9a62569e
+def _seen_through(f: Callable, operator: Tensor | None) -> Callable:
+    """What is measured of curves f(z) (..., N, R) through linear maps (N, P, R): a function of codes (..., N, d) with values (..., N, P)."""
+    return f if operator is None else lambda z: torch.einsum("npr,...nr->...np", operator, f(z))
+
 # %% ../nbs/41_inference.ipynb #5f3fb51e
-def _look(f: Callable, x: Tensor, inverse_sigma: Tensor, prior: Prior, z: Tensor) -> list[Tensor]:
+def _look(f: Callable, x: Tensor, inverse_sigma: Tensor, prior: Prior, z: Tensor, operator: Tensor | None = None) -> list[Tensor]:
     """Cost (N,), −log p(x, z) but for a constant, its gradient (N, d) and the Gauss–Newton matrix (N, d, d) at codes z (N, d)."""
+    f = _seen_through(f, operator)
     cost, gradient, precision = _prior_terms(prior, z)
     residual = (x - f(z)) * inverse_sigma
     J = _jacobian(f, z) * inverse_sigma[..., None]
@@ -371,7 +377,7 @@ def _look(f: Callable, x: Tensor, inverse_sigma: Tensor, prior: Prior, z: Tensor
 @torch.no_grad()
 def laplace_start(
     f: Callable[[Tensor], Tensor], x: Tensor, sigma: ArrayLike, z: Tensor, iterations: int = 30, *,
-    mask: Tensor | None = None, prior: Prior | None = None,
+    mask: Tensor | None = None, prior: Prior | None = None, operator: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Most probable codes, and Laplace's approximation there.
 
@@ -392,6 +398,8 @@ def laplace_start(
         True where a value was observed.
     prior : Prior, optional
         In double precision; the standard normal if None.
+    operator : Tensor, shape (N, P, R), optional
+        For each curve, the linear map from f(z) to the P values that were measured; then x, sigma and mask are (N, P).
 
     Returns
     -------
@@ -401,7 +409,7 @@ def laplace_start(
     x, sigma, mask = _measured(x, sigma, mask)
     prior = Prior.standard(z.shape[1]).to(z) if prior is None else prior
     inverse_sigma = 1 / sigma if mask is None else mask / sigma
-    look = lambda rows, z: _look(f, x[rows], inverse_sigma[rows], prior, z)
+    look = lambda rows, z: _look(f, x[rows], inverse_sigma[rows], prior, z, None if operator is None else operator[rows])
     z, rows, damping = z.clone(), torch.arange(len(z), device=z.device), torch.full(z.shape[:1], 1e-3).to(z)
     state = cost, gradient, precision = look(rows, z)
     for _ in range(iterations):
@@ -469,14 +477,14 @@ def _search_prior(prior, codes: Tensor) -> Prior:
     return Prior(torch.ones(1).to(codes), codes.mean(0)[None], scale_tril[None])
 
 # %% ../nbs/41_inference.ipynb #8a77472f
-def _minima(f: Callable, x: Tensor, sigma: Tensor, mask: Tensor | None, prior: Prior, points: Tensor) -> StudentMixture:
+def _minima(f: Callable, x: Tensor, sigma: Tensor, mask: Tensor | None, prior: Prior, points: Tensor, operator: Tensor | None = None) -> StudentMixture:
     """The distinct minima that a search from the points (N, K, d) leads to."""
     n, k, d = points.shape
     parts = []
     for rows in torch.arange(n).split(_rows_at_once(2 * d * k, x.shape[1])):
-        data = [None if a is None else a[rows].repeat_interleave(k, 0) for a in (x, sigma, mask)]
-        z, tril = laplace_start(f, *data[:2], points[rows].reshape(-1, d), mask=data[2], prior=prior)
-        value = gaussian_log_likelihood(data[0], f(z), data[1], data[2]) - _prior_terms(prior, z)[0]
+        data = [None if a is None else a[rows].repeat_interleave(k, 0) for a in (x, sigma, mask, operator)]
+        z, tril = laplace_start(f, *data[:2], points[rows].reshape(-1, d), mask=data[2], prior=prior, operator=data[3])
+        value = gaussian_log_likelihood(data[0], _seen_through(f, data[3])(z), data[1], data[2]) - _prior_terms(prior, z)[0]
         parts.append([a.reshape(len(rows), k, *a.shape[1:]) for a in (value, z, tril)])
     return _distinct(*(torch.cat(p) for p in zip(*parts)))
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from .core import torch_generator
 from .latent import fit_mixture, posterior_moments
 from .training import History
-from .vae import VAE, draw
+from .vae import VAE, draw, fresh_noise
 
 # %% ../nbs/49_diagnosis.ipynb #a1276555
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def _look(vae: VAE, part: tuple[Tensor, ...], clean_input: bool, seed: int, purp
     y, weight = part[0][rows].double(), part[1][rows].double() if len(part) > 1 else None
     generator = torch_generator(seed, "diagnosis", purpose)
     if clean_input:
-        y = y + vae.decoder.sigma * torch.randn(y.shape, generator=generator, dtype=y.dtype)
+        y = y + fresh_noise(torch.randn(y.shape, generator=generator, dtype=y.dtype), vae.decoder.sigma, weight)
     eps = torch.randn(len(y), vae.n_latent, generator=generator, dtype=y.dtype)
     z, _ = draw(vae.encode(y, weight), eps)
     residuals = (y - vae.decoder.mean(z)) / vae.decoder.sigma * (1 if weight is None else weight.sqrt())

@@ -207,7 +207,8 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Standard deviation of the noise, in the unit of the curves. For measured curves it is the noise that they carry; for
         clean ones the noise that the model is made for. Curves with errors of their own need none.
     clean_input : bool
-        True if the curves are noise-free: then fresh noise is drawn at every step, and `noise` must be a number.
+        True if the curves are noise-free: then fresh noise is drawn at every step, and `noise` must be a number. How each value is going to be measured,
+        if not all alike, is told to `fit` as `errors`.
     posterior_family : {"full", "diagonal", "flow"}, optional
         Covariance of the encoder's answer, or a normalizing flow. Here and below, None takes what the recipe says.
     prior : {"mixture", "normal", "flow"}, optional
@@ -328,7 +329,8 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             One curve a row, in any unit; NaN where a value is missing.
         y : ignored
         errors : float or array-like of shape (R,) or (N, R), optional
-            Standard deviation of the noise in the curves.
+            Standard deviation of the noise in the curves. With clean_input=True, of the noise that each value is going to carry, (N, R), drawn afresh
+            at every step; NaN where it will not be measured.
         checkpoint : path, optional
             A file to which the state of the training is written every `checkpoint_every` steps.
         resume : bool
@@ -389,7 +391,7 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         if self.warm_start and hasattr(self, "vae_"):
             return self._go_on(data, config)
         units = data.units()
-        y, *weight = data.to_model(units, data.train)
+        y, *weight = data.for_components(units, config.clean_input)
         weight = weight[0] if weight else None
         zero = units.to_model(np.zeros_like(units.center))
         r = self.recipe_ = _chosen_recipe(config, data.n_curves, config.clean_input and stretch_suits(y, zero, weight))
@@ -400,7 +402,7 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         )  # fmt: skip
         floor = 1e-4 * data.spread / float(units.scale[0]) if data.noise is None else 0.0
         learn = data.noise is None and ("per_radius" if isinstance(self.noise, str) and self.noise == "learn_per_radius" else True)
-        options = {"noise_in_data": not config.clean_input, "learn_sigma": learn, "sigma_floor": floor, "weight": weight, "seed": config.random_state}
+        options = {"noise_in_data": not config.clean_input, "learn_sigma": learn, "sigma_floor": floor, "weight": weight, "sees_weights": data.weights(units) is not None, "seed": config.random_state}
         return preconditioned_vae(y, network, zero=zero if r.stretch == "asinh" else None, **options), units, floor
 
     def _go_on(self, data: Prepared, config: EstimatorConfig) -> tuple[VAE, Units, float]:
@@ -412,7 +414,7 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         if changed or config.n_latent != self.n_latent_:
             raise InputError(f"warm_start goes on with the network of the last fit, but {', '.join(changed) or 'n_latent'} has changed; set warm_start=False")
         check_radius(data.radius, self.radius_) if len(data.radius) == len(self.radius_) else None
-        if len(data.radius) != len(self.radius_) or (data.noise is not None and data.errors is None and not np.allclose(data.noise, self.noise_, rtol=1e-3)):
+        if len(data.radius) != len(self.radius_) or (data.noise is not None and (data.errors is None or config.clean_input) and not np.allclose(data.noise, self.noise_, rtol=1e-3)):
             raise InputError(f"warm_start goes on with the network of the last fit, for {len(self.radius_)} radii and a noise of {self.noise_[0]:g}; set warm_start=False for other curves")
         if len(data.to_model(self.units_, data.train[:1])) > 1 and not self.vae_.encoder.sees_weights:
             raise InputError("warm_start goes on with a network that has seen no gaps and no errors of their own, but these curves have some; set warm_start=False")
@@ -712,7 +714,7 @@ def choose_n_latent(estimator: CurveVAE, data: Prepared, seed: int) -> tuple[dic
             raise KeyboardInterrupt("n_latent was still being chosen, and there is no model yet")
         X = data.values[test]
         if estimator.clean_input:
-            X = X + trial.noise_ * stream(seed, "n_latent").standard_normal(X.shape)
+            X = X + (trial.noise_ if data.errors is None else errors(test)) * stream(seed, "n_latent").standard_normal(X.shape)
         scores[n] = trial.score_samples(X, errors(test))
         if n - max(scores, key=lambda k: scores[k].mean()) >= 2:
             break

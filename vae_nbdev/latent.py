@@ -21,7 +21,7 @@ from .config import TrainConfig
 from .core import InputError, stream, torch_generator
 from .losses import kl_diagonal
 from .training import fit
-from .vae import VAE, FlowPrior, Prior, reparametrize
+from .vae import VAE, FlowPrior, Prior, fresh_noise, reparametrize
 
 # %% ../nbs/40_latent.ipynb #9ca4a80e
 def _pick(y: Tensor, weight: Tensor | None, rows: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -172,7 +172,7 @@ def training_codes(vae: VAE, y: Tensor, clean_input: bool, n: int, seed: int = 0
     y : Tensor, shape (N, R)
         Training curves in the unit of the model.
     clean_input : bool
-        Whether they are noise-free; then each draw sees its curve with noise of its own.
+        Whether they are noise-free; then each draw sees its curve with noise of its own, see `vae.fresh_noise`.
     n : int
         Number of draws.
     seed : int
@@ -190,8 +190,7 @@ def training_codes(vae: VAE, y: Tensor, clean_input: bool, n: int, seed: int = 0
     chosen, w = _pick(y, weight, curve)
     normal = lambda purpose, *shape: torch.randn(shape, generator=torch_generator(seed, purpose), dtype=y.dtype).to(y.device)
     if clean_input:
-        noise = vae.decoder.sigma * normal("prior noise", *chosen.shape)
-        chosen = chosen + (noise if w is None else noise * (w > 0))
+        chosen = chosen + fresh_noise(normal("prior noise", *chosen.shape), vae.decoder.sigma, w)
     codes = reparametrize(vae.encode(chosen, w), normal("prior draws", n, vae.n_latent))
     return codes.double().cpu().numpy(), curve.numpy()
 

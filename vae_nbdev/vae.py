@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['diagonal_posterior', 'full_posterior', 'reparametrize', 'draw', 'PosteriorFlow', 'Encoder', 'Decoder', 'Prior',
-           'TrainedMixture', 'FlowPrior', 'VAE', 'doubly_reparametrized', 'marginal_kl', 'vae_loss',
+           'TrainedMixture', 'FlowPrior', 'VAE', 'doubly_reparametrized', 'marginal_kl', 'fresh_noise', 'vae_loss',
            'PrincipalCoordinates', 'StretchedCoordinates', 'principal_coordinates', 'stretch_suits',
            'preconditioned_vae']
 
@@ -467,12 +467,32 @@ def marginal_kl(model: VAE, x: Tensor, weight: Tensor | None = None) -> Tensor:
         raise ValueError("free_bits needs a standard normal prior and a normal posterior: only then has each latent a divergence of its own")
     return kl_diagonal(q.mean, q.variance.log()).mean(0)
 
+# %% ../nbs/31_vae.ipynb #e88095e5
+def fresh_noise(normal: Tensor, sigma: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Noise for clean curves, as large as each value is going to carry.
+
+    Parameters
+    ----------
+    normal : Tensor, shape (N, R)
+        Standard normal numbers.
+    sigma : Tensor, shape () or (R,)
+        Standard deviation of the noise that the model is made for.
+    weight : Tensor, shape (N, R), optional
+        See `gaps.value_weights`; all are one if None.
+
+    Returns
+    -------
+    Tensor, shape (N, R)
+        In the unit of sigma; zero where the weight is zero.
+    """
+    noise = sigma * normal
+    return noise if weight is None else noise * torch.where(weight > 0, weight, torch.inf).rsqrt()
+
 # %% ../nbs/31_vae.ipynb #9fdcce8a
 def _draws(model: VAE, x: Tensor, weight: Tensor | None, clean_input: bool, n_draws: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Curves (n, R), with fresh noise if they are clean, and standard normal numbers (n, d) or (n_draws, n, d) for their codes."""
     if clean_input:
-        noise = model.decoder.sigma.detach() * batch_normal(generator, x.shape, 0, x)
-        x = x + (noise if weight is None else noise * (weight > 0))
+        x = x + fresh_noise(batch_normal(generator, x.shape, 0, x), model.decoder.sigma.detach(), weight)
     shape = (len(x), model.n_latent) if n_draws == 1 else (n_draws, len(x), model.n_latent)
     return x, batch_normal(generator, shape, len(shape) - 2, x)
 
@@ -499,7 +519,7 @@ def vae_loss(clean_input: bool, objective: str = "elbo", n_draws: int = 1, free_
     Parameters
     ----------
     clean_input : bool
-        Whether the curves are noise-free, so that fresh noise of the decoder's size is added to each at every step.
+        Whether the curves are noise-free, so that fresh noise is added to each at every step, see `fresh_noise`.
     objective : {"elbo", "iwae"}
         The evidence lower bound, averaged over `n_draws` draws, or the importance-weighted bound of as many, with doubly
         reparametrised gradients.
@@ -513,7 +533,7 @@ def vae_loss(clean_input: bool, objective: str = "elbo", n_draws: int = 1, free_
     -------
     callable
         Of the model, a batch, the weight of the KL term and a generator. A batch is the curves (n, R) in the unit of the model and, if some values
-        are missing or have errors of their own, their weights (n, R); see `gaps.value_weights`.
+        are missing or have errors of their own (which clean curves are yet to get), their weights (n, R); see `gaps.value_weights`.
     """
     if free_bits and objective != "elbo":
         raise ValueError(f"free_bits is {free_bits}; it belongs to the objective 'elbo', not to {objective!r}")
@@ -719,7 +739,7 @@ def _start_linear(vae: VAE, seed: int, shrink: float = 0.1) -> None:
 # %% ../nbs/31_vae.ipynb #61eca982
 def preconditioned_vae(
     y: Tensor, config: NetworkConfig = NetworkConfig(), *, noise_in_data: bool, learn_sigma: bool | str = False, sigma_floor: float = 0.0,
-    zero: Tensor | None = None, weight: Tensor | None = None, seed: int = 0,
+    zero: Tensor | None = None, weight: Tensor | None = None, sees_weights: bool | None = None, seed: int = 0,
 ) -> VAE:  # fmt: skip
     """A VAE in noise-whitened principal coordinates that starts from the linear answer.
 
@@ -738,7 +758,9 @@ def preconditioned_vae(
     zero : Tensor, shape (R,), optional
         What a curve of zeros is in the unit of y; if it is given, the coordinates are `StretchedCoordinates`, for clean curves only.
     weight : Tensor, shape (N, R), optional
-        If values are missing or have errors of their own; see `gaps.value_weights`. Then the encoder sees the weights too.
+        If values are missing or have errors of their own; see `gaps.value_weights`.
+    sees_weights : bool, optional
+        Whether the encoder is going to see weights; if None, only if `weight` is given.
     seed : int
         Seed of the initial weights.
 
@@ -748,12 +770,13 @@ def preconditioned_vae(
         If a number of the configuration is out of range, or the curves cannot be stretched.
     """
     checked(config)
+    sees_weights = weight is not None if sees_weights is None else sees_weights
     hidden = (config.width,) * config.depth
     coordinates = principal_coordinates(y, noise_in_data, min_components=config.n_latent, zero=zero, weight=weight)
     flow = {"flow_transforms": config.flow_transforms, "flow_width": config.flow_width, "flow_bins": config.flow_bins}
     with torch.random.fork_rng(devices=[]):  # some layers of zuko draw from the global generator
         torch.manual_seed(seed)
-        encoder = Encoder(y.shape[1], config.n_latent, hidden, config.activation, config.posterior_family, coordinates, **flow, sees_weights=weight is not None)
+        encoder = Encoder(y.shape[1], config.n_latent, hidden, config.activation, config.posterior_family, coordinates, **flow, sees_weights=sees_weights)
         decoder = Decoder(config.n_latent, y.shape[1], hidden, config.activation, 1.0, learn_sigma, coordinates, sigma_floor)
         vae = VAE(encoder, decoder, config.n_latent)
         if config.prior == "mixture":

@@ -25,7 +25,7 @@ $(READY): constraints.txt settings.ini setup.py pyproject.toml
 	@echo "installing into .venv; the first time takes some minutes" >&2
 	$(PYTHON) -m venv .venv
 	$(PIP) "$$(grep '^torch==' constraints.txt)" setuptools wheel
-	$(PIP) --no-build-isolation -e '.[files,report,dev,docs]'
+	$(PIP) --no-build-isolation -e '.[files,report,arviz,dev,docs]'
 	$(PIP) --no-deps vcdisk
 	@touch $@
 

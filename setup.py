@@ -25,7 +25,7 @@ setup(
     include_package_data=True,
     package_data={"vae_nbdev": ["data/*"]},
     install_requires=cfg["requirements"].split(),
-    extras_require={name: cfg[f"{name}_requirements"].split() for name in ("files", "report", "dev", "docs")},
+    extras_require={name: cfg[f"{name}_requirements"].split() for name in ("files", "report", "arviz", "dev", "docs")},
     entry_points={"console_scripts": cfg["console_scripts"].split(), "nbdev": [f"{cfg['lib_name']}={cfg['lib_path']}._modidx:d"]},
     classifiers=[
         "Development Status :: 3 - Alpha",

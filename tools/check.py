@@ -222,7 +222,7 @@ def layers(project: Project) -> Iterator[str]:
 def requirements(project: Project) -> Iterator[str]:
     settings = ConfigParser(delimiters=["="])
     settings.read(project.root / "settings.ini", encoding="utf-8")
-    wanted = " ".join(settings["DEFAULT"].get(name, "") for name in ("requirements", "files_requirements", "report_requirements"))
+    wanted = " ".join(settings["DEFAULT"].get(name, "") for name in ("requirements", "files_requirements", "report_requirements", "arviz_requirements"))
     required = {re.split(r"[<>=!~\[]", item)[0].lower() for item in wanted.split()}
     providers = importlib.metadata.packages_distributions()
     for module, tree in project.modules.items():

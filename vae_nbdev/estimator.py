@@ -26,7 +26,7 @@ from .gaps import value_weights
 from .inference import Evidence, _rows_at_once, vae_evidence
 from .latent import active_units, decode, flow_prior, kl_per_latent, mixture_prior, posterior_moments
 from .parallel import world_size
-from .points import NO_DEPARTURE, Departure, PointPosterior, point_posterior, turned_points
+from .points import NO_DEPARTURE, CurvePosterior, Departure, PointPosterior, point_posterior, turned_points
 from .preparation import SMALLEST_GUESS, Prepared, as_errors, check_precision, check_radius, of_user, prepared, settle_noise
 from .runs import Run, _plain, read_run, write_run
 from .store import CurveStore
@@ -601,7 +601,7 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         found = self._evidence(m, n_posterior=n_posterior, seed=seed)
         return replace(found, log_evidence=found.log_evidence + m.log_jacobian(self.units_))
 
-    def infer(self, radius, value, error, departure: Departure | None = None, n_draws: int = 400, seed: int = 0) -> PointPosterior:
+    def infer(self, radius, value, error, departure: Departure | None = None, n_draws: int = 400, seed: int = 0) -> CurvePosterior | PointPosterior:
         """What a few points at radii of their own say of the whole curve.
 
         Parameters
@@ -616,8 +616,8 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
         Returns
         -------
-        PointPosterior
-            With draws `z` (N, n_draws, n_latent), `curve(i, radius)` and `predict(i, radius, error)` of curve i, and `evidence`.
+        CurvePosterior, or for lists a PointPosterior, of which `[i]` is the CurvePosterior of curve i
+            With draws `z` (n_draws, n_latent), `curve(radius, n)`, `predict(radius, error)`, `band(radius, level)` and `log_evidence`.
 
         Raises
         ------
@@ -625,14 +625,18 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             If a radius is outside of those of the model, a value is not finite or an error not positive; the message names curve and position.
         """
         check_is_fitted(self)
-        if not (isinstance(radius, (list, tuple)) and len(radius) and np.ndim(radius[0])):
+        several = isinstance(radius, (list, tuple)) and len(radius) > 0 and np.ndim(radius[0]) > 0
+        if not several:
             radius, value, error = [radius], [value], [error]
-        if np.ndim(error) == 0 or not len(radius) == len(value) == len(error):
+        if not all(isinstance(a, (list, tuple, np.ndarray)) and len(a) == len(radius) for a in (value, error)):
             raise InputError(f"radius holds {len(radius)} curves; value and error must be lists of as many")
         points = turned_points(list(zip(radius, value, error)), self.radius_, NO_DEPARTURE if departure is None else departure)
-        center, scale = torch.from_numpy(self.units_.center), torch.from_numpy(self.units_.scale)
-        f = lambda z: self.vae_.decoder.mean(z) * scale + center
-        return point_posterior(f, self.radius_, points, self.n_latent_, prior=self.vae_.prior, n_posterior=_count(n_draws, "n_draws"), seed=seed)
+        found = point_posterior(self._curves, self.radius_, points, self.n_latent_, prior=self.vae_.prior, n_posterior=_count(n_draws, "n_draws"), seed=seed)
+        return found if several else found[0]
+
+    def _curves(self, z: torch.Tensor) -> torch.Tensor:
+        """Noise-free curves (..., R) of codes (..., n_latent), in the unit of the data."""
+        return self.vae_.decoder.mean(z) * torch.from_numpy(self.units_.scale) + torch.from_numpy(self.units_.center)
 
     def score_samples(self, X, errors=None) -> np.ndarray:
         """Log probability log p(x) of measured curves (N, R), by importance sampling: (N,) nats, in the unit of the data.

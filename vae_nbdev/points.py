@@ -468,7 +468,7 @@ def to_arviz(posterior: CurvePosterior):
             warnings.simplefilter("ignore", FutureWarning)  # it announces its own next version
             import arviz
     except ImportError:
-        raise InputError("InferenceData needs arviz, which is not installed; pip install 'arviz<1'") from None
+        raise InputError("InferenceData needs arviz, which is not installed; pip install 'vae_nbdev[arviz]'") from None
     whole, i = posterior.of_all, posterior.i
     draws = {"z": posterior.z, "departure_size": posterior.departure_size, "error_factor": posterior.error_factor, "curve": posterior.curve(whole.grid)}
     points = {"radius": whole.points.radius[i], "error": whole.points.error[i]}

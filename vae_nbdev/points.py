@@ -59,8 +59,9 @@ class Departure:
     """How much points may differ from the model beyond their errors."""
 
     length: float = 2.0  # correlation length in ln r; 0 makes the departure independent from point to point
-    size: float = 0.2  # median of its standard deviation, in units of the median absolute value of a curve's points
+    size: float = 0.2  # median of its standard deviation
     spread: float = 0.7  # standard deviation of the logarithm of that standard deviation
+    relative: bool = True  # size is in units of the root mean square of the model's curve at the points; False: in the unit of the values
     error_factor: float = 0.3  # median of the factor by which the errors are multiplied
     error_spread: float = 0.8  # standard deviation of the logarithm of that factor; 0 fixes it
 
@@ -107,17 +108,18 @@ class Points:
     operator: Tensor  # (N, P, R) T times the spline
     variance: Tensor  # (N, P) λ
     there: Tensor  # (N, P) whether there is a point
+    back: Tensor  # (N, P, P) from turned values to plain ones, over √P
     log_det: Tensor  # (N,) minus the sum of the log errors
     departure: Departure
 
     def __len__(self) -> int:
         return len(self.radius)
 
-    @property
-    def size(self) -> Tensor:
-        """Median size of the departure of each curve (N,), in the unit of the values."""
-        typical = [np.median(np.abs(v)) for v in self.value]
-        return self.departure.size * torch.tensor([t if t > 0 else np.median(e) for t, e in zip(typical, self.error)], dtype=torch.float64)
+    def size(self, rows: Tensor, turned: Tensor) -> Tensor:
+        """Median size of the departure (..., n) of some curves (n,), in the unit of the values, where the model's turned values are (..., n, P)."""
+        if not self.departure.relative:
+            return torch.full(turned.shape[:-1], self.departure.size, dtype=torch.float64)
+        return self.departure.size * torch.einsum("npq,...nq->...np", self.back[rows], turned).square().sum(-1).sqrt()
 
 # %% ../nbs/43_points.ipynb #0c99586c
 def turned_points(curves: Sequence[tuple[ArrayLike, ArrayLike, ArrayLike]], grid: ArrayLike, departure: Departure = Departure()) -> Points:
@@ -140,14 +142,16 @@ def turned_points(curves: Sequence[tuple[ArrayLike, ArrayLike, ArrayLike]], grid
     if not checked:
         raise InputError("there are no curves; at least one is needed")
     n, p, grid = len(checked), max(len(c[0]) for c in checked), as_radius(grid)
-    turned, variance, there, operator, turn = np.zeros((n, p)), np.zeros((n, p)), np.zeros((n, p), bool), np.zeros((n, p, len(grid))), []
+    turned, variance, there, turn = np.zeros((n, p)), np.zeros((n, p)), np.zeros((n, p), bool), []
+    operator, back = np.zeros((n, p, len(grid))), np.zeros((n, p, p))
     for i, (r, v, e) in enumerate(checked):
         lam, Q = np.linalg.eigh(departure.correlation(r, r) / e[:, None] / e)
         T, k = Q.T / e, len(r)
         turned[i, :k], variance[i, :k], there[i, :k], operator[i, :k] = T @ v, np.clip(lam, 0, None), True, T @ spline_operator(grid, r)
+        back[i, :k, :k] = e[:, None] * Q / math.sqrt(k)
         turn.append(T)
     log_det = torch.tensor([-np.log(e).sum() for _, _, e in checked], dtype=torch.float64)
-    return Points(*(tuple(c) for c in zip(*checked)), tuple(turn), *map(torch.from_numpy, (turned, operator, variance, there)), log_det, departure)
+    return Points(*(tuple(c) for c in zip(*checked)), tuple(turn), *map(torch.from_numpy, (turned, operator, variance, there, back)), log_det, departure)
 
 # %% ../nbs/43_points.ipynb #172529c4
 @dataclass(frozen=True, eq=False)
@@ -204,9 +208,9 @@ class PointPrediction:
         return self.quantile(0.5 * (1 - level)), self.quantile(0.5 * (1 + level))
 
 # %% ../nbs/43_points.ipynb #22891593
-def _noise(points: Points, rows: Tensor, u: Tensor) -> Tensor:
-    """Standard deviation (..., n, P) of the turned points of some curves (n,) for nuisance codes u (..., n, 2)."""
-    s = points.size[rows] * torch.exp(points.departure.spread * u[..., 0])
+def _noise(points: Points, rows: Tensor, u: Tensor, size: Tensor) -> Tensor:
+    """Standard deviation (..., n, P) of the turned points of some curves (n,) for nuisance codes u (..., n, 2) and median sizes of the departure (..., n)."""
+    s = size * torch.exp(points.departure.spread * u[..., 0])
     kappa = points.departure.error_factor * torch.exp(points.departure.error_spread * u[..., 1])
     return torch.sqrt(kappa[..., None] ** 2 + s[..., None] ** 2 * points.variance[rows])
 
@@ -217,8 +221,9 @@ _NODES = (-1.5, 0.0, 1.5)  # sizes of the departure, as codes, at which the sear
 def _first_proposal(f: Callable, points: Points, prior: Prior, codes: Tensor, curves: Tensor, n_starts: int) -> StudentMixture:
     """Most probable codes at some sizes of the departure, as components in (z, u, w) for each curve."""
     n, d, every, parts = len(points), codes.shape[1], torch.arange(len(points)), []
+    size = points.size(every, points.turned)  # of the measured values, good enough for a start
     for u in _NODES:
-        sigma = _noise(points, every, torch.tensor([u, 0.0], dtype=torch.float64).expand(n, 2))
+        sigma = _noise(points, every, torch.tensor([u, 0.0], dtype=torch.float64).expand(n, 2), size)
         inverse_variance = points.there / sigma**2
         start = [_starting_points(codes, curves @ W.T, x[None], w[None], n_starts) for W, x, w in zip(points.operator, points.turned, inverse_variance)]
         rows = every.repeat_interleave(n_starts)
@@ -267,7 +272,7 @@ def point_posterior(
     def log_joint(zu: Tensor, rows: Tensor) -> Tensor:
         z, u = zu.split([n_latent, 2], -1)
         mean = torch.einsum("npr,snr->snp", points.operator[rows], f(z))
-        log_likelihood = gaussian_log_likelihood(points.turned[rows], mean, _noise(points, rows, u), points.there[rows])
+        log_likelihood = gaussian_log_likelihood(points.turned[rows], mean, _noise(points, rows, u, points.size(rows, mean)), points.there[rows])
         return log_likelihood + points.log_det[rows] + p_z.log_prob(z) - 0.5 * u.square().sum(-1) - math.log(2 * math.pi)
 
     evidence = importance_evidence(log_joint, first.mean, first.scale_tril, first.weights, n_draws=n_draws, rounds=rounds, min_ess=min_ess, n_posterior=n_posterior, seed=seed, **options)
@@ -299,7 +304,7 @@ class PointPosterior:
     @property
     def departure_size(self) -> np.ndarray:
         """Draws of the standard deviation of the departure (N, n), in the unit of the values."""
-        return self.points.size.numpy()[:, None] * np.exp(self.points.departure.spread * self.evidence.z[..., -2])
+        return np.stack([posterior.departure_size for posterior in self])
 
     @property
     def error_factor(self) -> np.ndarray:
@@ -322,7 +327,9 @@ class CurvePosterior:
     @property
     def departure_size(self) -> np.ndarray:
         """Draws of the standard deviation of the departure (n,), in the unit of the values."""
-        return self.of_all.departure_size[self.i]
+        p, rows = self.of_all.points, torch.tensor([self.i])
+        turned = self.of_all.f(torch.from_numpy(self.z)) @ p.operator[self.i].T
+        return p.size(rows, turned[:, None]).numpy()[:, 0] * np.exp(p.departure.spread * self.of_all.evidence.z[self.i, :, -2])
 
     @property
     def error_factor(self) -> np.ndarray:
@@ -404,7 +411,6 @@ def points_of_the_model(f: Callable, grid: ArrayLike, prior: torch.nn.Module, ra
     radius, error : array-like, shape (P,)
         Where, and with which standard deviations before the factor of the departure.
     departure : Departure
-        Its size is in units of the median absolute value of each curve drawn.
     n, seed : int
         Number of curves.
 
@@ -415,7 +421,7 @@ def points_of_the_model(f: Callable, grid: ArrayLike, prior: torch.nn.Module, ra
     curve = (f(prior.sample(n, torch_generator(seed, "codes of simulated points"))) @ torch.from_numpy(spline_operator(grid, radius)).T).numpy()
     draw = stream(seed, "simulated points")
     u, shape, scatter = draw.standard_normal((n, 2)), draw.standard_normal(curve.shape), draw.standard_normal(curve.shape)
-    s = departure.size * np.median(np.abs(curve), axis=1) * np.exp(departure.spread * u[:, 0])
+    s = departure.size * np.exp(departure.spread * u[:, 0]) * (np.sqrt(np.mean(curve**2, axis=1)) if departure.relative else 1)
     kappa = departure.error_factor * np.exp(departure.error_spread * u[:, 1])
     value, axes = np.linalg.eigh(departure.correlation(np.asarray(radius), np.asarray(radius)))
     return curve + s[:, None] * (np.sqrt(np.clip(value, 0, None)) * shape) @ axes.T + kappa[:, None] * np.asarray(error) * scatter

@@ -4,16 +4,18 @@
 
 # %% auto #0
 __all__ = ['MIN_POINTS', 'hidden_fifth', 'outer_third', 'PlainGP', 'PopulationGP', 'SmoothingSpline', 'HiddenScores',
-           'score_predictions', 'comparison_table']
+           'score_predictions', 'comparison_table', 'calibrate_points']
 
 # %% ../nbs/47_comparison.ipynb #1eaee9c8
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
+from scipy import stats
 from scipy.interpolate import make_smoothing_spline
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import chdtri, logsumexp, ndtr, ndtri
@@ -22,8 +24,9 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteKernel
 
 from .core import InputError, _as_numbers, stream
+from .evaluation import Calibration
 from .galaxies import OBSERVED_GALAXIES
-from .points import Departure, PointPrediction, spline_operator
+from .points import Departure, PointPrediction, point_posterior, points_of_the_model, spline_operator, turned_points
 from .simulate import Family
 
 # %% ../nbs/47_comparison.ipynb #e312f1a1
@@ -409,3 +412,46 @@ def comparison_table(scores: Mapping[str, HiddenScores], reference: str | None =
         less = "" if name == reference else "{:+.2f} ± {:.2f}".format(*score.minus(scores[reference]))
         lines.append("| {} | {:.2f} ± {:.2f} | {} | {:.1%} | {:.1%} | {:.1%} | {:.1%} |".format(name, *score.mean(), less, points68, points95, by68, by95))
     return "\n".join(lines)
+
+# %% ../nbs/47_comparison.ipynb #198c91ae
+def calibrate_points(
+    f: Callable, grid: ArrayLike, prior: torch.nn.Module, measured_as: Sequence[tuple[ArrayLike, ArrayLike]], departure: Departure, *, believed: Departure | None = None,
+    parameters: Callable | None = None, names: Sequence[str] | None = None, n_draws: int = 99, n_bins: int = 20, block: int = 200, seed: int = 0, **options,
+) -> Calibration:  # fmt: skip
+    """Simulation-based calibration of the posterior from points.
+
+    Parameters
+    ----------
+    f, grid, prior
+        As for `point_posterior`; here the prior is always given.
+    measured_as : sequence of (radius, error)
+        How each of N curves is measured.
+    departure, believed : Departure
+        What the curves are drawn with, and what the posterior takes for true; the same if `believed` is None.
+    parameters : callable, optional
+        From codes (..., n_latent) to quantities (..., k), which are then ranked instead of the codes.
+    names : sequence of str, optional
+        Of what is ranked.
+    n_draws, n_bins : int
+        Posterior draws for each curve, and bins of the chi-squared test; n_draws + 1 is a multiple of n_bins.
+    block : int
+        Curves at a time.
+    seed, **options
+        For `point_posterior`.
+
+    References
+    ----------
+    Talts et al. 2018, arXiv:1804.06788.
+    """
+    if (n_draws + 1) % n_bins:
+        raise InputError(f"n_draws is {n_draws} and n_bins {n_bins}; n_draws + 1 must be a multiple of n_bins")
+    true, curves = points_of_the_model(f, grid, prior, measured_as, departure, seed)
+    draws, pick = [], stream(seed, "picked draws")  # the sampler uses the same random numbers for all curves, ranks must not
+    for start in range(0, len(curves), block):
+        points = turned_points(curves[start : start + block], grid, believed or departure)
+        many = point_posterior(f, grid, points, true.shape[1], prior=prior, n_posterior=16 * n_draws, seed=seed + start, **options).z
+        draws.append(np.stack([z[pick.choice(len(z), n_draws, replace=False)] for z in many]))
+    draws, quantity = np.concatenate(draws), parameters or (lambda z: z)
+    ranks = (quantity(draws) < quantity(true)[:, None]).sum(1)
+    counts = np.stack([np.bincount(r * n_bins // (n_draws + 1), minlength=n_bins) for r in ranks.T], 1)
+    return Calibration(tuple(names or (f"z[{i}]" for i in range(ranks.shape[1]))), ranks, n_draws, stats.chisquare(counts).pvalue)

@@ -61,9 +61,9 @@ class Departure:
     length: float = 2.0  # correlation length in ln r; 0 makes the departure independent from point to point
     size: float = 0.2  # median of its standard deviation
     spread: float = 0.7  # standard deviation of the logarithm of that standard deviation
-    relative: bool = True  # size is in units of the root mean square of the model's curve at the points; False: in the unit of the values
     error_factor: float = 0.3  # median of the factor by which the errors are multiplied
     error_spread: float = 0.8  # standard deviation of the logarithm of that factor; 0 fixes it
+    relative: bool = True  # size is in units of the root mean square of the model's curve at the points; False: in the unit of the values
 
     def __post_init__(self):
         for name in ("length", "size", "spread", "error_factor", "error_spread"):
@@ -401,30 +401,35 @@ class CurvePosterior:
 
 # %% ../nbs/43_points.ipynb #8d3edba9
 @torch.no_grad()
-def points_of_the_model(f: Callable, grid: ArrayLike, prior: torch.nn.Module, radius: ArrayLike, error: ArrayLike, departure: Departure, n: int, seed: int = 0) -> np.ndarray:
+def points_of_the_model(
+    f: Callable, grid: ArrayLike, prior: torch.nn.Module, measured_as: Sequence[tuple[ArrayLike, ArrayLike]], departure: Departure, seed: int = 0,
+) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray, np.ndarray]]]:  # fmt: skip
     """Draw curves from a model, and measure them.
 
     Parameters
     ----------
     f, grid, prior
         As for `point_posterior`; here the prior is always given.
-    radius, error : array-like, shape (P,)
-        Where, and with which standard deviations before the factor of the departure.
+    measured_as : sequence of (radius, error)
+        For each of N curves its radii (P,), and the standard deviations (P,) before the factor of the departure.
     departure : Departure
-    n, seed : int
-        Number of curves.
+    seed : int
 
     Returns
     -------
-    ndarray, shape (n, P)
+    codes : ndarray, shape (N, n_latent)
+    curves : list of (radius, value, error)
+        What `turned_points` takes.
     """
-    curve = (f(prior.sample(n, torch_generator(seed, "codes of simulated points"))) @ torch.from_numpy(spline_operator(grid, radius)).T).numpy()
-    draw = stream(seed, "simulated points")
-    u, shape, scatter = draw.standard_normal((n, 2)), draw.standard_normal(curve.shape), draw.standard_normal(curve.shape)
-    s = departure.size * np.exp(departure.spread * u[:, 0]) * (np.sqrt(np.mean(curve**2, axis=1)) if departure.relative else 1)
-    kappa = departure.error_factor * np.exp(departure.error_spread * u[:, 1])
-    value, axes = np.linalg.eigh(departure.correlation(np.asarray(radius), np.asarray(radius)))
-    return curve + s[:, None] * (np.sqrt(np.clip(value, 0, None)) * shape) @ axes.T + kappa[:, None] * np.asarray(error) * scatter
+    z = prior.sample(len(measured_as), torch_generator(seed, "codes of simulated points"))
+    draw, curves = stream(seed, "simulated points"), []
+    for on_grid, (r, e) in zip(f(z).numpy(), measured_as):
+        curve, (u, w), shape, scatter = spline_operator(grid, r) @ on_grid, draw.standard_normal(2), *draw.standard_normal((2, len(r)))
+        s = departure.size * np.exp(departure.spread * u) * (np.sqrt(np.mean(curve**2)) if departure.relative else 1)
+        value, axes = np.linalg.eigh(departure.correlation(r, r))
+        kappa = departure.error_factor * np.exp(departure.error_spread * w)
+        curves.append((r, curve + s * axes @ (np.sqrt(np.clip(value, 0, None)) * shape) + kappa * e * scatter, e))
+    return z.numpy(), curves
 
 # %% ../nbs/43_points.ipynb #67744248
 @dataclass(frozen=True)
@@ -449,8 +454,8 @@ def surprise(posterior: CurvePosterior, n: int = 200, seed: int = 0, n_draws: in
     """Compare the evidence of a curve with that of n curves from the model at the same radii and with the same errors."""
     whole, i = posterior.of_all, posterior.i
     radius, error, departure = whole.points.radius[i], whole.points.error[i], whole.points.departure
-    values = points_of_the_model(whole.f, whole.grid, whole.prior, radius, error, departure, n, seed)
-    points = turned_points([(radius, v, error) for v in values], whole.grid, departure)
+    curves = points_of_the_model(whole.f, whole.grid, whole.prior, [(radius, error)] * n, departure, seed)[1]
+    points = turned_points(curves, whole.grid, departure)
     simulated = point_posterior(whole.f, whole.grid, points, whole.n_latent, prior=whole.prior, n_draws=n_draws, n_posterior=1, min_ess=50, seed=seed)
     return Surprise(posterior.log_evidence, simulated.evidence.log_evidence)
 

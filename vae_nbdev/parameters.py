@@ -96,7 +96,7 @@ class ParameterPairs:
         for key, value in {"z": z, "parameters": parameters, "names": tuple(self.names)}.items():
             object.__setattr__(self, key, value)
 
-# %% ../nbs/44_parameters.ipynb #b93eb468
+# %% ../nbs/44_parameters.ipynb #410d675b
 def parameter_pairs(vae: VAE, units: Units, family: Family, n: int = 30_000, seed: int = 0, sharpness: float = 5.0) -> ParameterPairs:
     """Draw parameters from the prior of a family, and find the codes of their curves.
 
@@ -120,15 +120,16 @@ def parameter_pairs(vae: VAE, units: Units, family: Family, n: int = 30_000, see
     """
     normal = None if family.from_normal is None else stream(seed, "pairs").standard_normal((_count(n), family.n_normal))
     parameters = family.draw(n, int(stream(seed, "pairs").integers(2**31))) if normal is None else family.parameters(normal)
+    n_radii = vae.decoder.mean(torch.zeros(1, vae.n_latent, dtype=vae.decoder.log_sigma.dtype)).shape[1]
+    if n_radii != len(family.radius):
+        raise InputError(f"{family.name} has {len(family.radius)} radii; the model makes curves at {n_radii}, and the family needs the same ones")
     y = units.to_model(family.evaluate(parameters), torch.float64)
-    if (n_radii := vae.decoder.mean(torch.zeros(1, vae.n_latent).to(y)).shape[1]) != y.shape[1]:
-        raise InputError(f"{family.name} has {y.shape[1]} radii; the model makes curves at {n_radii}, and the family needs the same ones")
     z = codes_of_curves(vae, y, sharpness, seed)
     return ParameterPairs(z, parameters, family.parameter_names, normal, None if normal is None else family)
 
 # %% ../nbs/44_parameters.ipynb #2640c733
 class BoundedCodes(nn.Module):
-    """Codes (..., d) → whitened, squashed and bounded features (..., d)."""
+    """Codes (..., d) → whitened features (..., d) within the range that was seen."""
 
     def __init__(self, n_latent: int):
         super().__init__()
@@ -143,15 +144,13 @@ class BoundedCodes(nn.Module):
         self.center.copy_(z.mean(0))
         variance, axes = torch.linalg.eigh(torch.cov(z.T).reshape(z.shape[1], -1))
         self.whiten.copy_(axes / variance.clamp_min(1e-6 * variance.max() + 1e-12).sqrt())
-        squashed = self._squash(z)
-        self.low.copy_(squashed.min(0).values)
-        self.high.copy_(squashed.max(0).values)
-
-    def _squash(self, z: Tensor) -> Tensor:
-        return 3 * torch.asinh((z.clamp(-1e30, 1e30) - self.center) @ self.whiten / 3)
+        white = (z - self.center) @ self.whiten
+        self.low.copy_(white.min(0).values)
+        self.high.copy_(white.max(0).values)
 
     def forward(self, z: Tensor) -> Tensor:
-        return torch.minimum(torch.maximum(self._squash(z), self.low), self.high)
+        white = (z.clamp(-1e30, 1e30) - self.center) @ self.whiten
+        return torch.minimum(torch.maximum(white, self.low), self.high)
 
 # %% ../nbs/44_parameters.ipynb #c7fc5558
 class ConditionalFlow(nn.Module):
@@ -183,6 +182,7 @@ class ConditionalFlow(nn.Module):
         )
         self.bends = nn.ModuleList(make(up if i % 2 == 0 else up.flip(0)) for i in range(n_transforms))
         self.register_buffer("first_tril", torch.eye(k))
+        self.register_buffer("range", torch.tensor([[-6.0], [6.0]]).repeat(1, k))
 
     @torch.no_grad()
     def adapt(self, z: Tensor, u: Tensor) -> None:
@@ -192,6 +192,7 @@ class ConditionalFlow(nn.Module):
         solution = torch.linalg.lstsq(h, u).solution
         self.short_cut.weight.copy_(solution[:-1].T)
         self.short_cut.bias.copy_(solution[-1])
+        self.range.copy_(torch.stack([u.min(0).values, u.max(0).values]))
         left = torch.cov((u - h @ solution).T).reshape(self.n_variables, -1)
         self.first_tril.copy_(torch.linalg.cholesky(left + 1e-6 * torch.eye(self.n_variables).to(left)))
         for p in [*self.head.parameters(), *(p for bend in self.bends for p in list(bend.hyper.parameters())[-2:])]:
@@ -200,11 +201,11 @@ class ConditionalFlow(nn.Module):
     def forward(self, z: Tensor) -> NormalizingFlow:
         """Codes (..., d) → distribution with batch shape (...,) and event shape (m,)."""
         k, c = self.n_variables, self.codes(z)
-        h = self.body(c)
+        h = self.body(3 * torch.asinh(c / 3))
         mean, log_scale, below = self.head(h).split([k, k, k * (k - 1) // 2], -1)
-        mu = 6 * torch.tanh((self.short_cut(c) + mean) / 6)
+        mu = torch.minimum(torch.maximum(self.short_cut(c) + mean, self.range[0]), self.range[1])
         log_scale = log_scale + torch.diagonal(self.first_tril).log()
-        scale_tril = torch.diag_embed(torch.exp(math.log(2) - nn.functional.softplus(math.log(2) - log_scale)) + 1e-5)
+        scale_tril = torch.diag_embed(torch.exp(math.log(2) - nn.functional.softplus(math.log(2) - log_scale, beta=4)) + 1e-5)
         i, j = torch.tril_indices(k, k, -1, device=z.device)
         scale_tril[..., i, j] = self.first_tril[i, j] + below
         to_normal = ComposedTransform(_Affine(mu, scale_tril).inv, *(bend(h) for bend in self.bends))
@@ -267,15 +268,15 @@ class ParameterFlow:
         variables = self.sample_variables(z, seed)
         return variables if self.family is None else self.family.parameters(variables)
 
-# %% ../nbs/44_parameters.ipynb #35282ba3
-def fit_parameter_flow(pairs: ParameterPairs, *, max_steps: int = 3000, batch_size: int = 512, learning_rate: float = 1e-3, optimiser: str = "muon",
+# %% ../nbs/44_parameters.ipynb #723df0f0
+def fit_parameter_flow(pairs: ParameterPairs, *, max_steps: int = 3000, batch_size: int = 512, learning_rate: float = 1e-3, optimiser: str = "muon", average: float = 0.99,
                        validation_fraction: float = 0.1, seed: int = 0, verbose: bool = False, **sizes: int) -> ParameterFlow:
     """Learn q(parameters | z) from pairs.
 
     Parameters
     ----------
     pairs : ParameterPairs
-    max_steps, batch_size, learning_rate, optimiser
+    max_steps, batch_size, learning_rate, optimiser, average
         As in `TrainConfig`; 3000 steps take about a minute on one core.
     validation_fraction : float
         Share of the pairs that is held out to choose the best weights.
@@ -301,7 +302,7 @@ def fit_parameter_flow(pairs: ParameterPairs, *, max_steps: int = 3000, batch_si
     z, u = torch.from_numpy(pairs.z).float(), torch.from_numpy((values - center) / scale).float()
     network = _network(seed, z.shape[1], u.shape[1], sizes)
     network.adapt(z[rest], u[rest])
-    budget = TrainConfig(max_steps=max_steps, batch_size=batch_size, learning_rate=learning_rate, optimiser=optimiser, grad_clip=10.0,
+    budget = TrainConfig(max_steps=max_steps, batch_size=batch_size, learning_rate=learning_rate, optimiser=optimiser, average=average, grad_clip=10.0,
                          kl_warmup=0.0, eval_every=max(1, max_steps // 15), seed=seed)  # fmt: skip
     loss = lambda model, batch, kl_weight, generator: -model(batch[0]).log_prob(batch[1]).mean()
     history = fit(network, loss, (z[rest], u[rest]), (z[aside], u[aside]), budget, verbose=verbose)

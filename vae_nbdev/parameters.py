@@ -93,6 +93,8 @@ class ParameterPairs:
             raise InputError("z or parameters hold values that are not finite; all must be numbers")
         if (self.normal is None) != (self.family is None):
             raise InputError("one of normal and family is missing; give both, or neither for parameters without such variables")
+        if self.family is not None and np.shape(self.normal) != (len(z), self.family.n_normal):
+            raise InputError(f"normal has shape {np.shape(self.normal)}; it must be ({len(z)}, {self.family.n_normal}), one column for each normal variable of the family")
         for key, value in {"z": z, "parameters": parameters, "names": tuple(self.names)}.items():
             object.__setattr__(self, key, value)
 
@@ -129,7 +131,7 @@ def parameter_pairs(vae: VAE, units: Units, family: Family, n: int = 30_000, see
 
 # %% ../nbs/44_parameters.ipynb #2640c733
 class BoundedCodes(nn.Module):
-    """Codes (..., d) → whitened features (..., d) within the range that was seen."""
+    """Codes (..., d) → whitened, squashed and bounded features (..., d)."""
 
     def __init__(self, n_latent: int):
         super().__init__()
@@ -144,13 +146,15 @@ class BoundedCodes(nn.Module):
         self.center.copy_(z.mean(0))
         variance, axes = torch.linalg.eigh(torch.cov(z.T).reshape(z.shape[1], -1))
         self.whiten.copy_(axes / variance.clamp_min(1e-6 * variance.max() + 1e-12).sqrt())
-        white = (z - self.center) @ self.whiten
-        self.low.copy_(white.min(0).values)
-        self.high.copy_(white.max(0).values)
+        squashed = self._squash(z)
+        self.low.copy_(squashed.min(0).values)
+        self.high.copy_(squashed.max(0).values)
+
+    def _squash(self, z: Tensor) -> Tensor:
+        return 3 * torch.asinh((z.clamp(-1e30, 1e30) - self.center) @ self.whiten / 3)
 
     def forward(self, z: Tensor) -> Tensor:
-        white = (z.clamp(-1e30, 1e30) - self.center) @ self.whiten
-        return torch.minimum(torch.maximum(white, self.low), self.high)
+        return torch.minimum(torch.maximum(self._squash(z), self.low), self.high)
 
 # %% ../nbs/44_parameters.ipynb #c7fc5558
 class ConditionalFlow(nn.Module):
@@ -172,6 +176,7 @@ class ConditionalFlow(nn.Module):
     def __init__(self, n_latent: int, n_variables: int, width: int = 128, depth: int = 3, n_transforms: int = 2, flow_width: int = 64, n_bins: int = 8):
         super().__init__()
         k = self.n_variables = n_variables
+        self.sizes = {"width": width, "depth": depth, "n_transforms": n_transforms, "flow_width": flow_width, "n_bins": n_bins}
         self.codes = BoundedCodes(n_latent)
         self.body = mlp([n_latent, *[width] * depth], "silu", last=True)
         self.head = nn.Linear(width, 2 * k + k * (k - 1) // 2)  # mean, log scale, entries of L below the diagonal
@@ -182,7 +187,6 @@ class ConditionalFlow(nn.Module):
         )
         self.bends = nn.ModuleList(make(up if i % 2 == 0 else up.flip(0)) for i in range(n_transforms))
         self.register_buffer("first_tril", torch.eye(k))
-        self.register_buffer("range", torch.tensor([[-6.0], [6.0]]).repeat(1, k))
 
     @torch.no_grad()
     def adapt(self, z: Tensor, u: Tensor) -> None:
@@ -192,7 +196,6 @@ class ConditionalFlow(nn.Module):
         solution = torch.linalg.lstsq(h, u).solution
         self.short_cut.weight.copy_(solution[:-1].T)
         self.short_cut.bias.copy_(solution[-1])
-        self.range.copy_(torch.stack([u.min(0).values, u.max(0).values]))
         left = torch.cov((u - h @ solution).T).reshape(self.n_variables, -1)
         self.first_tril.copy_(torch.linalg.cholesky(left + 1e-6 * torch.eye(self.n_variables).to(left)))
         for p in [*self.head.parameters(), *(p for bend in self.bends for p in list(bend.hyper.parameters())[-2:])]:
@@ -201,15 +204,24 @@ class ConditionalFlow(nn.Module):
     def forward(self, z: Tensor) -> NormalizingFlow:
         """Codes (..., d) → distribution with batch shape (...,) and event shape (m,)."""
         k, c = self.n_variables, self.codes(z)
-        h = self.body(3 * torch.asinh(c / 3))
+        h = self.body(c)
         mean, log_scale, below = self.head(h).split([k, k, k * (k - 1) // 2], -1)
-        mu = torch.minimum(torch.maximum(self.short_cut(c) + mean, self.range[0]), self.range[1])
+        mu = 6 * torch.tanh((self.short_cut(c) + mean) / 6)
         log_scale = log_scale + torch.diagonal(self.first_tril).log()
-        scale_tril = torch.diag_embed(torch.exp(math.log(2) - nn.functional.softplus(math.log(2) - log_scale, beta=4)) + 1e-5)
+        scale_tril = torch.diag_embed(torch.exp(math.log(2) - nn.functional.softplus(math.log(2) - log_scale)) + 1e-5)
         i, j = torch.tril_indices(k, k, -1, device=z.device)
         scale_tril[..., i, j] = self.first_tril[i, j] + below
         to_normal = ComposedTransform(_Affine(mu, scale_tril).inv, *(bend(h) for bend in self.bends))
         return NormalizingFlow(to_normal, DiagNormal(torch.zeros_like(mu), torch.ones_like(mu)))
+
+# %% ../nbs/44_parameters.ipynb #eaf58191
+def _network(seed: int, n_latent: int, n_variables: int, sizes: dict[str, int]) -> ConditionalFlow:
+    """A network with weights from a seed."""
+    with torch.random.fork_rng(devices=[]):  # some layers of zuko draw from the global generator
+        torch.manual_seed(seed)
+        network = ConditionalFlow(n_latent, n_variables, **sizes)
+    init_weights(network, seed)
+    return network
 
 # %% ../nbs/44_parameters.ipynb #9f17c9e5
 @dataclass(frozen=True, eq=False)
@@ -309,16 +321,6 @@ def fit_parameter_flow(pairs: ParameterPairs, *, max_steps: int = 3000, batch_si
     network.double().eval().requires_grad_(False)
     return ParameterFlow(network, pairs.names, center, scale, pairs.family, -history.best_validation - float(np.log(scale).sum()))
 
-# %% ../nbs/44_parameters.ipynb #eaf58191
-def _network(seed: int, n_latent: int, n_variables: int, sizes: dict[str, int]) -> ConditionalFlow:
-    """A network with weights from a seed."""
-    with torch.random.fork_rng(devices=[]):  # some layers of zuko draw from the global generator
-        torch.manual_seed(seed)
-        network = ConditionalFlow(n_latent, n_variables, **sizes)
-    network.sizes = dict(sizes)
-    init_weights(network, seed)
-    return network
-
 # %% ../nbs/44_parameters.ipynb #9b262466
 _FORMAT = "vae_nbdev parameter flow"
 
@@ -335,8 +337,11 @@ def save_parameter_flow(flow: ParameterFlow, path: str | Path) -> None:
     tensors = {f"network.{k}": v.contiguous() for k, v in flow.network.state_dict().items()}
     tensors |= {k: torch.from_numpy(np.array(v)) for k, v in {"center": flow.center, "scale": flow.scale, "probe": _probe(flow.family)}.items()}
     text = json.dumps(about)
-    with atomic_path(path) as part:
-        part.write_bytes(safetensors_bytes(tensors, metadata={"vae_nbdev": text, "digest": _digest(text, tensors)}))
+    try:
+        with atomic_path(path) as part:
+            part.write_bytes(safetensors_bytes(tensors, metadata={"vae_nbdev": text, "digest": _digest(text, tensors)}))
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
 
 # %% ../nbs/44_parameters.ipynb #655368f9
 def _read_flow(path: Path) -> tuple[dict, dict[str, Tensor]]:
@@ -354,6 +359,24 @@ def _read_flow(path: Path) -> tuple[dict, dict[str, Tensor]]:
         raise InputError(f"{path} is not the parameter flow that was written; its bytes have changed")
     return about, tensors
 
+# %% ../nbs/44_parameters.ipynb #81b948df
+def _rebuilt(path: Path) -> tuple[dict, ConditionalFlow, dict[str, np.ndarray]]:
+    """What a file says of itself, its network, and the arrays beside it."""
+    about, tensors = _read_flow(path)
+    try:
+        other = {name: tensors.pop(name).numpy() for name in ("center", "scale", "probe")}
+        m, own = about["n_variables"], {k.removeprefix("network."): v for k, v in tensors.items()}
+        if not all(torch.isfinite(v).all() for v in own.values()) or own["body.0.weight"].shape != (about["sizes"]["width"], about["n_latent"]):
+            raise ValueError
+        network = _network(0, about["n_latent"], m, about["sizes"]).double()
+        network.load_state_dict(own)
+        float(about["validation"]), tuple(about["names"]), about["family"]
+        if not (np.shape(other["center"]) == np.shape(other["scale"]) == (m,) and (other["scale"] > 0).all()):
+            raise ValueError
+    except (KeyError, TypeError, ValueError, RuntimeError):
+        raise InputError(f"{path} is not a parameter flow of vae_nbdev; its arrays do not fit to what it says of itself") from None
+    return about, network.eval().requires_grad_(False), other
+
 # %% ../nbs/44_parameters.ipynb #137afad8
 def load_parameter_flow(path: str | Path, family: Family | None = None) -> ParameterFlow:
     """Read a flow.
@@ -370,16 +393,11 @@ def load_parameter_flow(path: str | Path, family: Family | None = None) -> Param
     InputError
         If the file is no such file or is damaged, or the family is missing or another.
     """
-    about, tensors = _read_flow(Path(path))
-    probe = tensors.pop("probe").numpy()
+    about, network, other = _rebuilt(Path(path))
     if about["family"] is None:
         family = None
     elif family is None:
         raise InputError(f"{path} was learned from the family {about['family']!r}; give it as family")
-    elif family.from_normal is None or family.parameter_names != tuple(about["names"]) or not np.allclose(_probe(family), probe):
+    elif family.from_normal is None or family.parameter_names != tuple(about["names"]) or not np.allclose(_probe(family), other["probe"]):
         raise InputError(f"{path} was learned from the family {about['family']!r}; {family.name!r} has other parameters or another prior")
-    center, scale = tensors.pop("center").numpy(), tensors.pop("scale").numpy()
-    network = _network(0, about["n_latent"], about["n_variables"], about["sizes"]).double()
-    network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items()})
-    network.eval().requires_grad_(False)
-    return ParameterFlow(network, tuple(about["names"]), center, scale, family, float(about["validation"]))
+    return ParameterFlow(network, tuple(about["names"]), other["center"], other["scale"], family, float(about["validation"]))

@@ -93,6 +93,8 @@ class ParameterPairs:
             raise InputError("z or parameters hold values that are not finite; all must be numbers")
         if (self.normal is None) != (self.family is None):
             raise InputError("one of normal and family is missing; give both, or neither for parameters without such variables")
+        if self.family is not None and np.shape(self.normal) != (len(z), self.family.n_normal):
+            raise InputError(f"normal has shape {np.shape(self.normal)}; it must be ({len(z)}, {self.family.n_normal}), one column for each normal variable of the family")
         for key, value in {"z": z, "parameters": parameters, "names": tuple(self.names)}.items():
             object.__setattr__(self, key, value)
 
@@ -174,6 +176,7 @@ class ConditionalFlow(nn.Module):
     def __init__(self, n_latent: int, n_variables: int, width: int = 128, depth: int = 3, n_transforms: int = 2, flow_width: int = 64, n_bins: int = 8):
         super().__init__()
         k = self.n_variables = n_variables
+        self.sizes = {"width": width, "depth": depth, "n_transforms": n_transforms, "flow_width": flow_width, "n_bins": n_bins}
         self.codes = BoundedCodes(n_latent)
         self.body = mlp([n_latent, *[width] * depth], "silu", last=True)
         self.head = nn.Linear(width, 2 * k + k * (k - 1) // 2)  # mean, log scale, entries of L below the diagonal
@@ -210,6 +213,15 @@ class ConditionalFlow(nn.Module):
         scale_tril[..., i, j] = self.first_tril[i, j] + below
         to_normal = ComposedTransform(_Affine(mu, scale_tril).inv, *(bend(h) for bend in self.bends))
         return NormalizingFlow(to_normal, DiagNormal(torch.zeros_like(mu), torch.ones_like(mu)))
+
+# %% ../nbs/44_parameters.ipynb #eaf58191
+def _network(seed: int, n_latent: int, n_variables: int, sizes: dict[str, int]) -> ConditionalFlow:
+    """A network with weights from a seed."""
+    with torch.random.fork_rng(devices=[]):  # some layers of zuko draw from the global generator
+        torch.manual_seed(seed)
+        network = ConditionalFlow(n_latent, n_variables, **sizes)
+    init_weights(network, seed)
+    return network
 
 # %% ../nbs/44_parameters.ipynb #9f17c9e5
 @dataclass(frozen=True, eq=False)
@@ -309,16 +321,6 @@ def fit_parameter_flow(pairs: ParameterPairs, *, max_steps: int = 3000, batch_si
     network.double().eval().requires_grad_(False)
     return ParameterFlow(network, pairs.names, center, scale, pairs.family, -history.best_validation - float(np.log(scale).sum()))
 
-# %% ../nbs/44_parameters.ipynb #eaf58191
-def _network(seed: int, n_latent: int, n_variables: int, sizes: dict[str, int]) -> ConditionalFlow:
-    """A network with weights from a seed."""
-    with torch.random.fork_rng(devices=[]):  # some layers of zuko draw from the global generator
-        torch.manual_seed(seed)
-        network = ConditionalFlow(n_latent, n_variables, **sizes)
-    network.sizes = dict(sizes)
-    init_weights(network, seed)
-    return network
-
 # %% ../nbs/44_parameters.ipynb #9b262466
 _FORMAT = "vae_nbdev parameter flow"
 
@@ -335,8 +337,11 @@ def save_parameter_flow(flow: ParameterFlow, path: str | Path) -> None:
     tensors = {f"network.{k}": v.contiguous() for k, v in flow.network.state_dict().items()}
     tensors |= {k: torch.from_numpy(np.array(v)) for k, v in {"center": flow.center, "scale": flow.scale, "probe": _probe(flow.family)}.items()}
     text = json.dumps(about)
-    with atomic_path(path) as part:
-        part.write_bytes(safetensors_bytes(tensors, metadata={"vae_nbdev": text, "digest": _digest(text, tensors)}))
+    try:
+        with atomic_path(path) as part:
+            part.write_bytes(safetensors_bytes(tensors, metadata={"vae_nbdev": text, "digest": _digest(text, tensors)}))
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
 
 # %% ../nbs/44_parameters.ipynb #655368f9
 def _read_flow(path: Path) -> tuple[dict, dict[str, Tensor]]:
@@ -354,6 +359,24 @@ def _read_flow(path: Path) -> tuple[dict, dict[str, Tensor]]:
         raise InputError(f"{path} is not the parameter flow that was written; its bytes have changed")
     return about, tensors
 
+# %% ../nbs/44_parameters.ipynb #81b948df
+def _rebuilt(path: Path) -> tuple[dict, ConditionalFlow, dict[str, np.ndarray]]:
+    """What a file says of itself, its network, and the arrays beside it."""
+    about, tensors = _read_flow(path)
+    try:
+        other = {name: tensors.pop(name).numpy() for name in ("center", "scale", "probe")}
+        m, own = about["n_variables"], {k.removeprefix("network."): v for k, v in tensors.items()}
+        if not all(torch.isfinite(v).all() for v in own.values()) or own["body.0.weight"].shape != (about["sizes"]["width"], about["n_latent"]):
+            raise ValueError
+        network = _network(0, about["n_latent"], m, about["sizes"]).double()
+        network.load_state_dict(own)
+        float(about["validation"]), tuple(about["names"]), about["family"]
+        if not (np.shape(other["center"]) == np.shape(other["scale"]) == (m,) and (other["scale"] > 0).all()):
+            raise ValueError
+    except (KeyError, TypeError, ValueError, RuntimeError):
+        raise InputError(f"{path} is not a parameter flow of vae_nbdev; its arrays do not fit to what it says of itself") from None
+    return about, network.eval().requires_grad_(False), other
+
 # %% ../nbs/44_parameters.ipynb #137afad8
 def load_parameter_flow(path: str | Path, family: Family | None = None) -> ParameterFlow:
     """Read a flow.
@@ -370,16 +393,11 @@ def load_parameter_flow(path: str | Path, family: Family | None = None) -> Param
     InputError
         If the file is no such file or is damaged, or the family is missing or another.
     """
-    about, tensors = _read_flow(Path(path))
-    probe = tensors.pop("probe").numpy()
+    about, network, other = _rebuilt(Path(path))
     if about["family"] is None:
         family = None
     elif family is None:
         raise InputError(f"{path} was learned from the family {about['family']!r}; give it as family")
-    elif family.from_normal is None or family.parameter_names != tuple(about["names"]) or not np.allclose(_probe(family), probe):
+    elif family.from_normal is None or family.parameter_names != tuple(about["names"]) or not np.allclose(_probe(family), other["probe"]):
         raise InputError(f"{path} was learned from the family {about['family']!r}; {family.name!r} has other parameters or another prior")
-    center, scale = tensors.pop("center").numpy(), tensors.pop("scale").numpy()
-    network = _network(0, about["n_latent"], about["n_variables"], about["sizes"]).double()
-    network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items()})
-    network.eval().requires_grad_(False)
-    return ParameterFlow(network, tuple(about["names"]), center, scale, family, float(about["validation"]))
+    return ParameterFlow(network, tuple(about["names"]), other["center"], other["scale"], family, float(about["validation"]))

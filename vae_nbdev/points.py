@@ -64,7 +64,7 @@ class Departure:
     """How much points may differ from the model beyond their errors."""
 
     length: float = 2.0  # correlation length in ln r, or see `log`; 0 makes the departure independent from point to point
-    size: float = 0.2  # median of its standard deviation
+    size: float = 0.3  # median of its standard deviation
     spread: float = 0.7  # standard deviation of the logarithm of that standard deviation
     error_factor: float = 0.3  # median of the factor by which the errors are multiplied
     error_spread: float = 0.8  # standard deviation of the logarithm of that factor; 0 fixes it

@@ -153,6 +153,7 @@ class BoundedCodes(nn.Module):
         self.radius.copy_(white.norm(dim=1).max())
 
     def forward(self, z: Tensor) -> Tensor:
+        """Codes (..., d) → features (..., d)."""
         white = (z.clamp(-1e30, 1e30) - self.center) @ self.whiten
         inside = torch.minimum(torch.maximum(white, self.low), self.high)
         return inside * (self.radius / inside.norm(dim=-1, keepdim=True).clamp_min(1e-30)).clamp_max(1.0)

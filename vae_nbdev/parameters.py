@@ -131,7 +131,7 @@ def parameter_pairs(vae: VAE, units: Units, family: Family, n: int = 30_000, see
 
 # %% ../nbs/44_parameters.ipynb #2640c733
 class BoundedCodes(nn.Module):
-    """Codes (..., d) → whitened, squashed and bounded features (..., d)."""
+    """Codes (..., d) → whitened features (..., d), within the box and the radius that were seen."""
 
     def __init__(self, n_latent: int):
         super().__init__()
@@ -139,6 +139,7 @@ class BoundedCodes(nn.Module):
         self.register_buffer("whiten", torch.eye(n_latent))
         self.register_buffer("low", torch.full((n_latent,), -10.0))
         self.register_buffer("high", torch.full((n_latent,), 10.0))
+        self.register_buffer("radius", torch.tensor(10.0))
 
     @torch.no_grad()
     def adapt(self, z: Tensor) -> None:
@@ -146,15 +147,16 @@ class BoundedCodes(nn.Module):
         self.center.copy_(z.mean(0))
         variance, axes = torch.linalg.eigh(torch.cov(z.T).reshape(z.shape[1], -1))
         self.whiten.copy_(axes / variance.clamp_min(1e-6 * variance.max() + 1e-12).sqrt())
-        squashed = self._squash(z)
-        self.low.copy_(squashed.min(0).values)
-        self.high.copy_(squashed.max(0).values)
-
-    def _squash(self, z: Tensor) -> Tensor:
-        return 3 * torch.asinh((z.clamp(-1e30, 1e30) - self.center) @ self.whiten / 3)
+        white = (z - self.center) @ self.whiten
+        self.low.copy_(white.min(0).values)
+        self.high.copy_(white.max(0).values)
+        self.radius.copy_(white.norm(dim=1).max())
 
     def forward(self, z: Tensor) -> Tensor:
-        return torch.minimum(torch.maximum(self._squash(z), self.low), self.high)
+        """Codes (..., d) → features (..., d)."""
+        white = (z.clamp(-1e30, 1e30) - self.center) @ self.whiten
+        inside = torch.minimum(torch.maximum(white, self.low), self.high)
+        return inside * (self.radius / inside.norm(dim=-1, keepdim=True).clamp_min(1e-30)).clamp_max(1.0)
 
 # %% ../nbs/44_parameters.ipynb #c7fc5558
 class ConditionalFlow(nn.Module):
@@ -187,6 +189,7 @@ class ConditionalFlow(nn.Module):
         )
         self.bends = nn.ModuleList(make(up if i % 2 == 0 else up.flip(0)) for i in range(n_transforms))
         self.register_buffer("first_tril", torch.eye(k))
+        self.register_buffer("range", torch.tensor([[-6.0], [6.0]]).repeat(1, k))
 
     @torch.no_grad()
     def adapt(self, z: Tensor, u: Tensor) -> None:
@@ -196,6 +199,7 @@ class ConditionalFlow(nn.Module):
         solution = torch.linalg.lstsq(h, u).solution
         self.short_cut.weight.copy_(solution[:-1].T)
         self.short_cut.bias.copy_(solution[-1])
+        self.range.copy_(torch.stack([u.min(0).values, u.max(0).values]))
         left = torch.cov((u - h @ solution).T).reshape(self.n_variables, -1)
         self.first_tril.copy_(torch.linalg.cholesky(left + 1e-6 * torch.eye(self.n_variables).to(left)))
         for p in [*self.head.parameters(), *(p for bend in self.bends for p in list(bend.hyper.parameters())[-2:])]:
@@ -204,13 +208,14 @@ class ConditionalFlow(nn.Module):
     def forward(self, z: Tensor) -> NormalizingFlow:
         """Codes (..., d) → distribution with batch shape (...,) and event shape (m,)."""
         k, c = self.n_variables, self.codes(z)
-        h = self.body(c)
+        h = self.body(3 * torch.asinh(c / 3))
         mean, log_scale, below = self.head(h).split([k, k, k * (k - 1) // 2], -1)
-        mu = 6 * torch.tanh((self.short_cut(c) + mean) / 6)
+        mu = torch.minimum(torch.maximum(self.short_cut(c) + mean, self.range[0]), self.range[1])
         log_scale = log_scale + torch.diagonal(self.first_tril).log()
-        scale_tril = torch.diag_embed(torch.exp(math.log(2) - nn.functional.softplus(math.log(2) - log_scale)) + 1e-5)
+        scale_tril = torch.diag_embed(torch.exp(math.log(1.5) - nn.functional.softplus(math.log(1.5) - log_scale, beta=4)) + 1e-5)
         i, j = torch.tril_indices(k, k, -1, device=z.device)
         scale_tril[..., i, j] = self.first_tril[i, j] + below
+        scale_tril = scale_tril * (1.5 / scale_tril.norm(dim=-1, keepdim=True)).clamp_max(1.0)
         to_normal = ComposedTransform(_Affine(mu, scale_tril).inv, *(bend(h) for bend in self.bends))
         return NormalizingFlow(to_normal, DiagNormal(torch.zeros_like(mu), torch.ones_like(mu)))
 

@@ -741,7 +741,7 @@ class Infer:
     files: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE [FILE ...]")]]  # points, one curve a file
     out: Path = Path("-")  # CSV file, or - for standard output
     radii: tuple[float, ...] = ()  # where the curve is wanted; the radii of the run if none are given
-    departure: float | None = None  # typical size of what the model leaves out, as a share of the curve; 0.2 suits real galaxies
+    departure: float | None = None  # typical size of what the model leaves out, as a share of the curve; 0.3 suits real galaxies
     min_error: float = 0.0  # smaller errors count as this
     surprise: int = 0  # curves of the model that the evidence is compared with; 0: none
     seed: int = 0  # seed of the draws

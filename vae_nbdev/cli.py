@@ -486,8 +486,9 @@ def _finish(job: _Job, vae, curves, testing, tested_on: str, data: dict, command
     clean, observed = None, not job.config.clean_input
     if not observed:
         clean = testing.values
-        noisy = clean + vae.noise_ * stream(job.config.random_state, "test noise").standard_normal(clean.shape)
-        testing = replace(testing, values=noisy, errors=vae.noise_)
+        noise = testing.errors if np.ndim(testing.errors) == 2 else vae.noise_  # NaN: will not be measured
+        noisy = clean + noise * stream(job.config.random_state, "test noise").standard_normal(clean.shape)
+        testing = replace(testing, values=noisy, errors=noise, mask=~np.isnan(noisy))
     metrics = {"command": "train", "tested_on": tested_on} | summarise(vae, testing, clean)
     new = vae.sample(500, observed=observed)
     figures = draw_figures(vae, curves if isinstance(curves, CurveSet) else testing, testing, new, observed)

@@ -743,6 +743,7 @@ class Infer:
     out: Path = Path("-")  # CSV file, or - for standard output
     radii: tuple[float, ...] = ()  # where the curve is wanted; the radii of the run if none are given
     departure: float | None = None  # typical size of what the model leaves out, as a share of the curve; 0.3 suits real galaxies
+    error_factor: float | None = None  # the errors are inferred too, around so many times what is given; 0.3 suits real galaxies
     min_error: float = 0.0  # smaller errors count as this
     surprise: int = 0  # curves of the model that the evidence is compared with; 0: none
     seed: int = 0  # seed of the draws
@@ -755,8 +756,11 @@ def _points_of(command: Infer, grid, departure) -> list:
     import numpy as np
 
     from vae_nbdev.core import InputError
-    from vae_nbdev.points import read_points, turned_points
+    from vae_nbdev.points import read_points, spline_operator, turned_points
 
+    if not 0 <= command.min_error < np.inf:
+        raise InputError(f"--min-error is {command.min_error:g}; it must be a number, zero or larger")
+    spline_operator(grid, command.radii or grid)  # refuses what lies outside
     curves = []
     for file in command.files:
         radius, value, error = read_points(file)
@@ -770,35 +774,44 @@ def _points_of(command: Infer, grid, departure) -> list:
 # %% ../nbs/51_cli.ipynb #9a1580ae
 def infer(command: Infer) -> None:
     """Run `vae_nbdev infer`."""
+    import csv
+    import io
+
     import numpy as np
 
     from vae_nbdev.core import InputError
 
     if not command.files:
         raise InputError("no file is named; give at least one with the points of a curve")
+    if command.surprise < 0:
+        raise InputError(f"--surprise is {command.surprise}; it must be a number of curves, or 0 for none")
     if command.json and str(command.out) == "-":
         raise InputError("--json takes standard output; name a file for the table with --out")
     _refuse_existing(command.out, command.overwrite)
     from vae_nbdev.estimator import CurveVAE
-    from vae_nbdev.points import NO_DEPARTURE, Departure, surprise
+    from vae_nbdev.points import GALAXY_DEPARTURE, NO_DEPARTURE, Departure, surprise
 
     vae = CurveVAE.load(command.run)
     departure = NO_DEPARTURE if command.departure is None else Departure(size=command.departure)
+    if command.error_factor is not None:
+        departure = replace(departure, error_factor=command.error_factor, error_spread=GALAXY_DEPARTURE.error_spread)
     curves = _points_of(command, vae.radius_, departure)
     found = vae.infer(*map(list, zip(*curves)), departure, seed=command.seed)
-    radii, lines, told = np.array(command.radii or vae.radius_), ["file,radius,median,low68,high68,low95,high95"], {}
+    radii, table, told = np.array(command.radii or vae.radius_), io.StringIO(), []
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow("file,radius,median,low68,high68,low95,high95".split(","))
     for file, posterior in zip(command.files, found):
         prediction = posterior.predict(radii, 0.0)
         columns = [radii, prediction.quantile(0.5), *prediction.interval(0.68), *prediction.interval(0.95)]
-        lines += [f"{file.name}," + ",".join(map(repr, map(float, row))) for row in zip(*columns)]
-        told[str(file)] = {"log_evidence": posterior.log_evidence, "log_evidence_error": posterior.log_evidence_error, "ess": posterior.ess}
+        rows.writerows([str(file), *map(float, row)] for row in zip(*columns))
+        told.append({"file": str(file), "log_evidence": posterior.log_evidence, "log_evidence_error": posterior.log_evidence_error, "ess": posterior.ess})
         if command.surprise:
-            told[str(file)]["surprise"] = surprise(posterior, command.surprise, command.seed).probability
-    _write_text(command.out, "\n".join(lines) + "\n")
+            told[-1]["surprise"] = surprise(posterior, command.surprise, command.seed).probability
+    _write_text(command.out, table.getvalue())
     if command.json:
-        return _answer(told, "", True)
+        return _answer({"curves": told}, "", True)
     less = lambda a: f"; of the curves of the model {100 * a['surprise']:.2g} % are as improbable" if "surprise" in a else ""
-    _say(_table([(file.name, f"log evidence {a['log_evidence']:.2f} ± {a['log_evidence_error']:.2f} nats{less(a)}") for file, a in zip(command.files, told.values())]))
+    _say(_table([(a["file"], f"log evidence {a['log_evidence']:.2f} ± {a['log_evidence_error']:.2f} nats{less(a)}") for a in told]))
 
 # %% ../nbs/51_cli.ipynb #dd894a5c
 @dataclass(frozen=True)

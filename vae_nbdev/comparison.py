@@ -26,7 +26,7 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteK
 from .core import InputError, _as_numbers, stream
 from .evaluation import Calibration
 from .galaxies import OBSERVED_GALAXIES
-from .points import Departure, PointPrediction, point_posterior, points_of_the_model, spline_operator, turned_points
+from .points import GALAXY_DEPARTURE, Departure, PointPrediction, point_posterior, points_of_the_model, spline_operator, turned_points
 from .simulate import Family
 
 # %% ../nbs/47_comparison.ipynb #e312f1a1
@@ -76,7 +76,7 @@ def _strata(n: int) -> tuple[np.ndarray, np.ndarray]:
 # %% ../nbs/47_comparison.ipynb #1fcba6cb
 def _error_factors(unsure: bool) -> np.ndarray:
     """Factors of the errors of equal prior probability; 1 alone if the errors are believed."""
-    prior = Departure()
+    prior = GALAXY_DEPARTURE
     return prior.error_factor * np.exp(prior.error_spread * _strata(7)[0]) if unsure else np.ones(1)
 
 # %% ../nbs/47_comparison.ipynb #82fe3f35
@@ -262,7 +262,7 @@ def _spline_residuals(x: np.ndarray, v: np.ndarray, variance: np.ndarray, penalt
     contrasts = np.linalg.qr(np.column_stack([np.ones_like(x), x]), mode="complete")[0][:, 2:]
     M = _spline_covariance(x, x) + np.diag(penalty * variance)
     B = contrasts @ np.linalg.solve(contrasts.T @ M @ contrasts, contrasts.T)
-    return penalty * variance * (B @ v), float(penalty * variance @ np.diag(B)), float(v @ B @ v / (len(x) - 2))
+    return penalty * variance * (B @ v), float(penalty * variance @ np.diag(B)), float(max(v @ B @ v, 0.0) / (len(x) - 2))
 
 # %% ../nbs/47_comparison.ipynb #40a30949
 _PENALTIES = np.geomspace(1e-8, 1e4, 61)

@@ -607,11 +607,13 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Parameters
         ----------
         radius, value, error : array-like of shape (P,), or lists of N such arrays
-            Points of one curve or of several, in the units of `radius_` and of the curves; an error may be one number.
+            Points of one curve or of several, in the units of `radius_` and of the curves. An error may be one number, and radii of shape (P,)
+            belong to all curves.
         departure : Departure, optional
-            How much points may differ from the model beyond their errors, see `points.Departure`; not at all if None.
+            How much curves may differ from the model, and errors from the truth, see `points.Departure`; not at all if None. `points.GALAXY_DEPARTURE`
+            is for real galaxies, and takes their errors to be too large.
         n_draws : int
-            Draws from the posterior of each curve.
+            Draws from the posterior of each curve, resampled from weighted ones; a draw may appear more than once.
         seed : int
 
         Returns
@@ -625,13 +627,18 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             If a radius is outside of those of the model, a value is not finite or an error not positive; the message names curve and position.
         """
         check_is_fitted(self)
-        several = isinstance(radius, (list, tuple)) and len(radius) > 0 and np.ndim(radius[0]) > 0
-        if not several:
+        several = isinstance(value, (list, tuple, np.ndarray)) and len(value) > 0 and np.ndim(value[0]) > 0
+        if several:
+            if not (isinstance(radius, (list, tuple, np.ndarray)) and len(radius) and np.ndim(radius[0])):
+                radius = [radius] * len(value)
+            if isinstance(error, (int, float, np.number)):
+                error = [error] * len(value)
+        else:
             radius, value, error = [radius], [value], [error]
-        if not all(isinstance(a, (list, tuple, np.ndarray)) and len(a) == len(radius) for a in (value, error)):
-            raise InputError(f"radius holds {len(radius)} curves; value and error must be lists of as many")
+        if not all(isinstance(a, (list, tuple, np.ndarray)) and len(a) == len(value) for a in (radius, error)):
+            raise InputError(f"value holds {len(value)} curves; radius and error must be lists of as many, or the same for all")
         points = turned_points(list(zip(radius, value, error)), self.radius_, NO_DEPARTURE if departure is None else departure)
-        found = point_posterior(self._curves, self.radius_, points, self.n_latent_, prior=self.vae_.prior, n_posterior=_count(n_draws, "n_draws"), seed=seed)
+        found = point_posterior(self._curves, self.radius_, points, self.n_latent_, prior=self.vae_.prior, n_posterior=_count(n_draws, "n_draws"), min_ess=max(400, n_draws), seed=seed)
         return found if several else found[0]
 
     def _curves(self, z: torch.Tensor) -> torch.Tensor:

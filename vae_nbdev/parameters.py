@@ -119,6 +119,11 @@ def parameter_pairs(vae: VAE, units: Units, family: Family, n: int = 30_000, see
     -------
     ParameterPairs
         With normal variables if the family has them.
+
+    Raises
+    ------
+    InputError
+        If the model cannot make the curves of the family.
     """
     normal = None if family.from_normal is None else stream(seed, "pairs").standard_normal((_count(n), family.n_normal))
     parameters = family.draw(n, int(stream(seed, "pairs").integers(2**31))) if normal is None else family.parameters(normal)
@@ -127,6 +132,10 @@ def parameter_pairs(vae: VAE, units: Units, family: Family, n: int = 30_000, see
         raise InputError(f"{family.name} has {len(family.radius)} radii; the model makes curves at {n_radii}, and the family needs the same ones")
     y = units.to_model(family.evaluate(parameters), torch.float64)
     z = codes_of_curves(vae, y, sharpness, seed)
+    with torch.no_grad():
+        off = ((vae.decoder.mean(torch.from_numpy(z[:500])) - y[:500]) / vae.decoder.sigma).square().mean(1).sqrt().median()
+    if off > 10:
+        raise InputError(f"the model's curves differ from those of {family.name} by {float(off):.3g} times its noise; it must have learned this family, on its radii and in its unit")
     return ParameterPairs(z, parameters, family.parameter_names, normal, None if normal is None else family)
 
 # %% ../nbs/44_parameters.ipynb #2640c733

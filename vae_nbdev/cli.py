@@ -743,7 +743,7 @@ class Infer:
     out: Path = Path("-")  # CSV file, or - for standard output
     radii: tuple[float, ...] = ()  # where the curve is wanted; the radii of the run if none are given
     departure: float | None = None  # typical size of what the model leaves out, as a share of the curve; 0.3 suits real galaxies
-    error_factor: float | None = None  # the errors are inferred too, around so many times what is given; 0.3 suits real galaxies
+    error_factor: float | None = None  # the errors are inferred too, around so many times what is given; 0.3 suits SPARC's; only if errors are known to be too large
     min_error: float = 0.0  # smaller errors count as this
     surprise: int = 0  # curves of the model that the evidence is compared with; 0: none
     seed: int = 0  # seed of the draws
@@ -781,6 +781,8 @@ def infer(command: Infer) -> None:
 
     from vae_nbdev.core import InputError
 
+    if command.out.suffix.lower() not in ("", ".csv", ".txt", ".tsv", ".dat"):
+        raise InputError(f"{command.out}: infer writes a table of text; name a .csv file")
     if not command.files:
         raise InputError("no file is named; give at least one with the points of a curve")
     if command.surprise < 0:
@@ -803,15 +805,39 @@ def infer(command: Infer) -> None:
     for file, posterior in zip(command.files, found):
         prediction = posterior.predict(radii, 0.0)
         columns = [radii, prediction.quantile(0.5), *prediction.interval(0.68), *prediction.interval(0.95)]
-        rows.writerows([str(file), *map(float, row)] for row in zip(*columns))
-        told.append({"file": str(file), "log_evidence": posterior.log_evidence, "log_evidence_error": posterior.log_evidence_error, "ess": posterior.ess})
+        rows.writerows([str(file), *(f"{number:.7g}" for number in row)] for row in zip(*columns))
+        told.append({"file": str(file), **_of_points(posterior), "log_evidence": posterior.log_evidence, "log_evidence_error": posterior.log_evidence_error, "ess": posterior.ess})
         if command.surprise:
             told[-1]["surprise"] = surprise(posterior, command.surprise, command.seed).probability
     _write_text(command.out, table.getvalue())
     if command.json:
         return _answer({"curves": told}, "", True)
-    less = lambda a: f"; of the curves of the model {100 * a['surprise']:.2g} % are as improbable" if "surprise" in a else ""
-    _say(_table([(a["file"], f"log evidence {a['log_evidence']:.2f} ± {a['log_evidence_error']:.2f} nats{less(a)}") for a in told]))
+    _say(_table([(a["file"], _in_words(a, command)) for a in told]))
+
+# %% ../nbs/51_cli.ipynb #be5c3f9e
+def _of_points(posterior) -> dict:
+    """What is to be said of the points of one curve, and how far the model is from them."""
+    import numpy as np
+
+    radius = posterior.of_all.points.radius[posterior.i]
+    return {
+        "n_points": len(radius), "radius_range": [float(radius.min()), float(radius.max())], "chi_squared_per_point": posterior.chi_squared,
+        "departure_size": float(np.median(posterior.departure_size)), "error_factor": float(np.median(posterior.error_factor)),
+    }  # fmt: skip
+
+# %% ../nbs/51_cli.ipynb #b9b49ab5
+def _in_words(a: dict, command: Infer) -> str:
+    """One line about one curve."""
+    low, high = a["radius_range"]
+    text = f"{a['n_points']} points from {low:g} to {high:g}; log evidence {a['log_evidence']:.2f} ± {a['log_evidence_error']:.2f} nats, χ² per point {a['chi_squared_per_point']:.2g}"
+    if command.departure is not None:
+        text += f", departure {a['departure_size']:.3g}"
+    if command.error_factor is not None:
+        text += f", errors × {a['error_factor']:.2g}"
+    if command.surprise:
+        n = round(a["surprise"] * (command.surprise + 1)) - 1
+        text += f"; of {command.surprise} curves of the model {n or 'none'} {'are' if n != 1 else 'is'} as improbable"
+    return text + ("; the model does not describe these points, try --departure 0.3" if command.departure is None and a["chi_squared_per_point"] > 3 else "")
 
 # %% ../nbs/51_cli.ipynb #dd894a5c
 @dataclass(frozen=True)

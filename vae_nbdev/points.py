@@ -198,15 +198,17 @@ def read_points(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, np.nda
         lines = _text(path.read_bytes()).split("\n")
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); a text file is wanted") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     for number, line in enumerate(lines, 1):
         cells = line.replace(",", " ").split()[:3]
         if not cells or cells[0].startswith("#"):
             continue
-        if not rows and not named and all(map(_complaint, cells)):  # the names of the columns
+        if not rows and not named and all(map(_complaint, cells)) and not any(cell[0] in "+-.0123456789" for cell in cells):  # names of the columns
             named = True
             continue
         if len(cells) < 3:
-            raise InputError(f"{path}, line {number}, has {len(cells)} column{'s' * (len(cells) > 1)}; radius, value and error are wanted")
+            raise InputError(f"{path}, line {number}, has {len(cells)} column{'s' * (len(cells) > 1)}; radius, value and error are wanted, with blanks or commas between them")
         for column, cell in enumerate(cells, 1):
             if why := _complaint(cell):
                 raise InputError(f"{path}, line {number}, column {column}, holds {_shown(cell)}; {why}")
@@ -423,6 +425,14 @@ class CurvePosterior:
         """Effective sample size behind `log_evidence`."""
         return float(self.of_all.evidence.ess[self.i])
 
+    @property
+    def chi_squared(self) -> float:
+        """Mean over the points of the squared distance from the model's curve, without departure, in units of the errors as given; averaged over the draws. About 1 if model and errors are right."""
+        p, i = self.of_all.points, self.i
+        on_grid = self.of_all.f(torch.from_numpy(self.z)).numpy()
+        left = p.value[i] - on_grid @ spline_operator(self.of_all.grid, p.radius[i]).T
+        return float(np.mean((left / p.error[i]) ** 2))
+
     @torch.no_grad()
     def _mean_and_gain(self, radius: ArrayLike, which: np.ndarray | slice = slice(None)) -> tuple[np.ndarray, ...]:
         """Radii (Q,), and for some draws the mean (n, Q), the turned correlation B (Q, P) with the points, the gain (n, P) and s² (n,)."""
@@ -461,7 +471,7 @@ class CurvePosterior:
             mean[j] += axes @ (np.sqrt(np.clip(value, 0, None)) * normal[j])
         return mean
 
-    def predict(self, radius: ArrayLike, error: ArrayLike) -> PointPrediction:
+    def predict(self, radius: ArrayLike, error: ArrayLike = 0.0) -> PointPrediction:
         """Distribution of points that would be measured at radii (Q,) with errors () or (Q,), 0 for the curve itself; errors are multiplied by the factor that was inferred."""
         _, mean, B, gain, s2 = self._mean_and_gain(radius)
         error = _as_numbers(error, "error").astype(np.float64)

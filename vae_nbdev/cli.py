@@ -829,8 +829,10 @@ def _of_points(posterior) -> dict:
 def _in_words(a: dict, command: Infer) -> str:
     """One line about one curve."""
     low, high = a["radius_range"]
-    text = f"{a['n_points']} points from {low:g} to {high:g}; log evidence {a['log_evidence']:.2f} ± {a['log_evidence_error']:.2f} nats, χ² per point {a['chi_squared_per_point']:.2g}"
-    if command.departure is not None:
+    text = f"{a['n_points']} points from {low:g} to {high:g}; log evidence {a['log_evidence']:.2f} ± {a['log_evidence_error']:.2f} nats"
+    if command.departure is None:
+        text += f", χ² per point {a['chi_squared_per_point']:.2g}"
+    else:
         text += f", departure {a['departure_size']:.3g}"
     if command.error_factor is not None:
         text += f", errors × {a['error_factor']:.2g}"

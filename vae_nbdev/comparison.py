@@ -15,7 +15,6 @@ from functools import cached_property
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from scipy import stats
 from scipy.interpolate import make_smoothing_spline
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import chdtri, logsumexp, ndtr, ndtri
@@ -453,5 +452,4 @@ def calibrate_points(
         draws.append(np.stack([z[pick.choice(len(z), n_draws, replace=False)] for z in many]))
     draws, quantity = np.concatenate(draws), parameters or (lambda z: z)
     ranks = (quantity(draws) < quantity(true)[:, None]).sum(1)
-    counts = np.stack([np.bincount(r * n_bins // (n_draws + 1), minlength=n_bins) for r in ranks.T], 1)
-    return Calibration(tuple(names or (f"z[{i}]" for i in range(ranks.shape[1]))), ranks, n_draws, stats.chisquare(counts).pvalue)
+    return Calibration.of_ranks(names or [f"z[{i}]" for i in range(ranks.shape[1])], ranks, n_draws, n_bins)

@@ -13,7 +13,7 @@ __all__ = ['model_evidence', 'exact_evidence', 'BetterThanTruth', 'GapSummary', 
 import json
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -797,6 +797,12 @@ class Calibration:
         """The smallest, corrected for their number (Bonferroni)."""
         return float(min(1.0, len(self.p_values) * self.p_values.min()))
 
+    @classmethod
+    def of_ranks(cls, names: Sequence[str], ranks: np.ndarray, n_draws: int, n_bins: int) -> "Calibration":
+        """Test ranks (N, k) among n_draws in n_bins bins."""
+        counts = np.stack([np.bincount(r * n_bins // (n_draws + 1), minlength=n_bins) for r in ranks.T], 1)
+        return cls(tuple(names), ranks, n_draws, stats.chisquare(counts).pvalue)
+
 # %% ../nbs/42_evaluation.ipynb #65a3c3ff
 @torch.no_grad()
 def simulation_based_calibration(model, n: int = 1000, n_draws: int = 99, *, posterior: str = "encoder", n_bins: int = 20, seed: int = 0) -> Calibration:
@@ -830,8 +836,7 @@ def simulation_based_calibration(model, n: int = 1000, n_draws: int = 99, *, pos
     fits = torch.stack([gaussian_log_likelihood(y, vae.decoder.mean(d), vae.decoder.sigma) for d in draws])
     fit_true = gaussian_log_likelihood(y, clean, vae.decoder.sigma)
     ranks = torch.cat([(draws < z).sum(0), (fits < fit_true).sum(0)[:, None]], 1).numpy()
-    counts = np.stack([np.bincount(r * n_bins // (n_draws + 1), minlength=n_bins) for r in ranks.T], 1)
-    return Calibration((*(f"z[{i}]" for i in range(vae.n_latent)), "log p(x|z)"), ranks, n_draws, stats.chisquare(counts).pvalue)
+    return Calibration.of_ranks([*(f"z[{i}]" for i in range(vae.n_latent)), "log p(x|z)"], ranks, n_draws, n_bins)
 
 # %% ../nbs/42_evaluation.ipynb #1e3a289a
 def _draw_calibration(ax, found: Calibration, legend: bool = True) -> None:

@@ -382,6 +382,12 @@ class PointPosterior:
         """Draws of the factor of the errors (N, n)."""
         return self.points.departure.error_factor * np.exp(self.points.departure.error_spread * self.evidence.z[..., -1])
 
+# %% ../nbs/43_points.ipynb #7325a777
+def _correlated(covariance: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    """Normal numbers (Q,) of a covariance (Q, Q), which may be singular, from independent ones (Q,)."""
+    value, axes = np.linalg.eigh(covariance)
+    return axes @ (np.sqrt(np.clip(value, 0, None)) * normal)
+
 # %% ../nbs/43_points.ipynb #2d910a7a
 @dataclass(frozen=True, eq=False, repr=False)
 class CurvePosterior:
@@ -401,9 +407,12 @@ class CurvePosterior:
     @property
     def departure_size(self) -> np.ndarray:
         """Draws of the standard deviation of the departure (n,), in the unit of the values."""
-        p, rows = self.of_all.points, torch.tensor([self.i])
-        turned = self.of_all.f(torch.from_numpy(self.z)) @ p.operator[self.i].T
-        return p.size(rows, turned[:, None]).numpy()[:, 0] * np.exp(p.departure.spread * self.of_all.evidence.z[self.i, :, -2])
+        return self._size_beside(self.of_all.f(torch.from_numpy(self.z)))
+
+    def _size_beside(self, on_grid: Tensor, which: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Size of the departure (n,) of some draws, whose curves on the grid are (n, R)."""
+        p, turned = self.of_all.points, on_grid @ self.of_all.points.operator[self.i].T
+        return p.size(torch.tensor([self.i]), turned[:, None]).numpy()[:, 0] * np.exp(p.departure.spread * self.of_all.evidence.z[self.i, which, -2])
 
     @property
     def error_factor(self) -> np.ndarray:
@@ -439,8 +448,9 @@ class CurvePosterior:
         radius, p, i = np.atleast_1d(_as_numbers(radius, "radius").astype(np.float64)), self.of_all.points, self.i
         if radius.ndim != 1 or not len(radius):
             raise InputError(f"radius has shape {radius.shape}; it must be one number or a list of at least one")
-        W, on_grid = spline_operator(self.of_all.grid, radius), self.of_all.f(torch.from_numpy(self.z[which])).numpy()
-        k, s2, kappa2 = len(p.radius[i]), self.departure_size[which] ** 2, self.error_factor[which] ** 2
+        W, on_grid = spline_operator(self.of_all.grid, radius), self.of_all.f(torch.from_numpy(self.z[which]))
+        k, s2, kappa2 = len(p.radius[i]), self._size_beside(on_grid, which) ** 2, self.error_factor[which] ** 2
+        on_grid = on_grid.numpy()
         left = p.turned[i, :k].numpy() - on_grid @ p.operator[i, :k].numpy().T
         gain = s2[:, None] / (kappa2[:, None] + s2[:, None] * p.variance[i, :k].numpy())
         B = p.departure.correlation(radius, p.radius[i]) @ p.turn[i].T
@@ -467,8 +477,7 @@ class CurvePosterior:
         radius, mean, B, gain, s2 = self._mean_and_gain(radius, which)
         correlation, normal = self.of_all.points.departure.correlation(radius, radius), draw.standard_normal(mean.shape)
         for j, (g, s) in enumerate(zip(gain, s2)):
-            value, axes = np.linalg.eigh(s * (correlation - (B * g) @ B.T))
-            mean[j] += axes @ (np.sqrt(np.clip(value, 0, None)) * normal[j])
+            mean[j] += _correlated(s * (correlation - (B * g) @ B.T), normal[j])
         return mean
 
     def predict(self, radius: ArrayLike, error: ArrayLike = 0.0) -> PointPrediction:
@@ -513,9 +522,8 @@ def points_of_the_model(
     for on_grid, (r, e) in zip(f(z).numpy(), measured_as):
         curve, (u, w), shape, scatter = spline_operator(grid, r) @ on_grid, draw.standard_normal(2), *draw.standard_normal((2, len(r)))
         s = departure.size * np.exp(departure.spread * u) * (np.sqrt(np.mean(curve**2)) if departure.relative else 1)
-        value, axes = np.linalg.eigh(departure.correlation(r, r))
         kappa = departure.error_factor * np.exp(departure.error_spread * w)
-        curves.append((r, curve + s * axes @ (np.sqrt(np.clip(value, 0, None)) * shape) + kappa * e * scatter, e))
+        curves.append((r, curve + s * _correlated(departure.correlation(r, r), shape) + kappa * e * scatter, e))
     return z.numpy(), curves
 
 # %% ../nbs/43_points.ipynb #67744248

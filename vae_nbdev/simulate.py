@@ -9,15 +9,17 @@ __all__ = ['ROTATION_CURVES', 'Family', 'simulate']
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import csr_array
 from scipy.special import ndtr
 
 from .config import GridConfig
 from .core import InputError, _as_numbers, as_noise, as_radius, stream
 from .curves import CurveSet
-from .rotation_curve import G, disc_function, halo_velocity
+from .rotation_curve import G, disc_function, halo_velocity, nfw_mass, virial_radius
 
 # %% ../nbs/11_simulate.ipynb #62eb525e
 def _check_signature(name: str, function: Callable, parameter_names: tuple[str, ...]) -> None:
@@ -38,7 +40,7 @@ def _check_signature(name: str, function: Callable, parameter_names: tuple[str, 
 def _call(name: str, function: Callable, parameter_names: tuple[str, ...], radius: np.ndarray, parameters: np.ndarray) -> np.ndarray:
     """Return the curves (N, R) of parameters (N, k), checked."""
     columns = dict(zip(parameter_names, np.ascontiguousarray(parameters.T)))
-    curves = _as_numbers(function(radius, **columns), f"{name}: the result of function").astype(np.float64)
+    curves = _as_numbers(function(radius, **columns), f"{name}: the result of function").astype(np.float64, copy=False)
     shape = (len(parameters), len(radius))
     if curves.shape != shape:
         raise InputError(f"{name}: function returned shape {curves.shape} for {shape[0]} curves at {shape[1]} radii; "
@@ -166,10 +168,13 @@ class Family:
         parameters = _last_axis(parameters, len(self.parameter_names), f"{self.name}: parameters")
         radius = self.radius if radius is None else as_radius(radius)
         rows = parameters.reshape(-1, parameters.shape[-1])
-        curves = np.empty((len(rows), len(radius)))
+        block = lambda part: _call(self.name, self.function, self.parameter_names, radius, part)
         step = max(1, _BLOCK // len(radius))
+        if len(rows) <= step:
+            return block(rows).reshape(*parameters.shape[:-1], len(radius))
+        curves = np.empty((len(rows), len(radius)))
         for i in range(0, len(rows), step):
-            curves[i : i + step] = _call(self.name, self.function, self.parameter_names, radius, rows[i : i + step])
+            curves[i : i + step] = block(rows[i : i + step])
         return curves.reshape(*parameters.shape[:-1], len(radius))
 
     def curve(self, u: ArrayLike, radius: ArrayLike | None = None) -> np.ndarray:
@@ -181,7 +186,7 @@ class Family:
         return f"Family({self.name}: {', '.join(self.parameter_names)}; prior {prior}; {len(self.radius)} radii)"
 
 # %% ../nbs/11_simulate.ipynb #12bf4b15
-_BLOCK = 40_000  # values that are computed in one call of a family's function
+_BLOCK = 100_000  # values that are computed in one call of a family's function
 
 # %% ../nbs/11_simulate.ipynb #67e29e09
 def _count(n: int) -> int:
@@ -233,13 +238,58 @@ def _disc_function(ln_y: np.ndarray) -> np.ndarray:
     return f
 
 # %% ../nbs/11_simulate.ipynb #74ff811c
-def _rotation_curve(radius, log_disc_mass, log_scale_length, log_halo_mass, log_concentration) -> np.ndarray:
+def _curve_by_curve(radius, log_disc_mass, log_scale_length, log_halo_mass, log_concentration) -> np.ndarray:
     """Circular velocities (N, R) [km/s] at radii (R,) [kpc] from decimal logarithms (N,) of the four parameters."""
     halo = halo_velocity(radius, 10**log_halo_mass, 10**log_concentration)
     with np.errstate(divide="ignore"):  # the centre: ln 0
         ln_y = np.log(radius / 2) - np.log(10) * log_scale_length[:, None]
     disc_squared = (2 * G * 10 ** (log_disc_mass - log_scale_length))[:, None] * _disc_function(ln_y)
     return np.sqrt(disc_squared + halo**2)
+
+# %% ../nbs/11_simulate.ipynb #2bc6228e
+_LN_LENGTH = (-8.0, 9.0)  # range of the logarithms of 2 Rd and of the halo's scale radius [kpc] that the table covers
+_ROW_PIECES, _ROW_DEGREE = 85, 8
+_MOST_RADII = 200  # a longer grid gets no table
+
+# %% ../nbs/11_simulate.ipynb #ce018fe4
+@lru_cache(maxsize=16)
+def _row_table(radius: bytes) -> np.ndarray:
+    """Coefficients (2 · pieces · (degree + 1), R), highest power first, of f(R / length) and of m(x) / x at x = R / length; radii as bytes of float64."""
+    n = _ROW_DEGREE + 1
+    edges = np.linspace(*_LN_LENGTH, _ROW_PIECES + 1)
+    node = np.cos(np.pi * (np.arange(n) + 0.5) / n)
+    ln_length = 0.5 * (edges[:-1, None] + edges[1:, None]) + 0.5 * np.diff(edges)[:, None] * node
+    x = np.exp(-ln_length)[..., None] * np.frombuffer(radius)
+    m_over_x = np.divide(nfw_mass(x), x, out=np.zeros_like(x), where=x > 0)
+    return np.linalg.solve(np.vander(node), np.stack([disc_function(x), m_over_x])).reshape(2 * _ROW_PIECES * n, -1)
+
+# %% ../nbs/11_simulate.ipynb #500609c0
+def _from_table(table: np.ndarray, ln_length: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """Sum of factor (2, N) times the rows of the table for the logarithms of lengths (2, N), the disc's and the halo's: (N, R)."""
+    low, high, n = *_LN_LENGTH, _ROW_DEGREE + 1
+    place = (ln_length.T - low) * (_ROW_PIECES / (high - low))
+    piece = np.clip(place.astype(np.int32), 0, _ROW_PIECES - 1)
+    weight = factor.T[..., None] * np.vander((2 * (place - piece) - 1).ravel(), n).reshape(*place.shape, n)
+    column = (piece + np.array([0, _ROW_PIECES], np.int32))[..., None] * np.int32(n) + np.arange(n, dtype=np.int32)
+    starts = np.arange(0, weight.size + 1, 2 * n, dtype=np.int32)
+    return csr_array((weight.ravel(), column.ravel(), starts), shape=(len(place), len(table))) @ table
+
+# %% ../nbs/11_simulate.ipynb #bf42b3c2
+def _rotation_curve(radius, log_disc_mass, log_scale_length, log_halo_mass, log_concentration) -> np.ndarray:
+    """Circular velocities (N, R) [km/s] at radii (R,) [kpc] from decimal logarithms (N,) of the four parameters."""
+    logs = np.stack([log_disc_mass, log_scale_length, log_halo_mass, log_concentration])
+    if len(radius) > _MOST_RADII:
+        return _curve_by_curve(radius, *logs)
+    disc_mass, scale_length, halo_mass, concentration = np.exp(np.log(10) * logs)
+    r_vir = virial_radius(halo_mass)
+    ln_length = np.log([2 * scale_length, r_vir / concentration])
+    factor = np.stack([2 * G * disc_mass / scale_length, G * halo_mass / r_vir * concentration / nfw_mass(concentration)])
+    squared = _from_table(_row_table(np.asarray(radius, np.float64).tobytes()), ln_length, factor)
+    outside = ((ln_length < _LN_LENGTH[0]) | (ln_length > _LN_LENGTH[1])).any(0)
+    squared[outside] = 0.0
+    curves = np.sqrt(squared, out=squared)
+    curves[outside] = _curve_by_curve(radius, *logs[:, outside])
+    return curves
 
 # %% ../nbs/11_simulate.ipynb #548f0631
 _DISC_MASS = (9.0, 12.0)  # smallest and largest log10 disc mass [Msun]
@@ -339,6 +389,6 @@ def simulate(n: int, noise: ArrayLike = 0.0, seed: int = 0, *, family: Family = 
     parameters = family.draw(n, seed)
     values = family.evaluate(parameters, radius)
     if sd is not None:
-        values += sd * stream(seed, "noise").standard_normal(shape)
+        values = values + sd * stream(seed, "noise").standard_normal(shape)
     return CurveSet(values, radius, errors=sd, mask=mask, parameters=parameters, parameter_names=family.parameter_names,
                     xlabel=family.xlabel, ylabel=family.ylabel)

@@ -10,6 +10,7 @@ import math
 import sys
 import warnings
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
@@ -191,6 +192,7 @@ def _prior_to_train(last: Prior | FlowPrior, recipe: Recipe, seed: int) -> Prior
 
 # %% ../nbs/50_estimator.ipynb #bc427702
 _DEFAULT = EstimatorConfig()
+_MANY_SAMPLES = 20_000  # new curves, from which on single precision has to do
 
 # %% ../nbs/50_estimator.ipynb #e4ac7fc5
 class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -541,6 +543,7 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Parameters
         ----------
         n_samples : int
+            From 20 000 on they are made in single precision.
         observed : bool
             Whether to add the noise.
         seed : int, optional
@@ -553,9 +556,14 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """
         check_is_fitted(self)
         n_samples, seed = _count(n_samples, "n_samples"), self.seed_ if seed is None else seed
-        curves = self.units_.to_data(self.vae_.sample(n_samples, torch_generator(seed, "sample")))
-        noise = self.noise_ * stream(seed, "sample noise").standard_normal(curves.shape) if observed else 0.0
-        return curves + noise
+        vae = self.vae_ if n_samples < _MANY_SAMPLES else deepcopy(self.vae_).float()
+        codes, noise = vae.prior.sample(n_samples, torch_generator(seed, "sample")), stream(seed, "sample noise")
+        out = np.empty((n_samples, self.n_features_in_))
+        for z, part in zip(codes.split(4096), np.split(out, range(4096, n_samples, 4096))):
+            part[:] = self.units_.to_data(decode(vae, z))
+            if observed:
+                part += self.noise_ * noise.standard_normal(part.shape)
+        return out
 
     def posterior(self, X, n_draws: int = 100, errors=None, seed: int = 0) -> np.ndarray:
         """Draws of the codes of measured curves (N, R) from their posterior, by importance sampling: (N, n_draws, n_latent)."""

@@ -155,7 +155,7 @@ def mixture_sampler(codes: np.ndarray, seed: int = 0):
 
 # %% ../nbs/40_latent.ipynb #40b5411b
 @torch.no_grad()
-def decode(vae: VAE, z: np.ndarray, chunk: int = 65536) -> Tensor:
+def decode(vae: VAE, z: np.ndarray, chunk: int = 4096) -> Tensor:
     """Noise-free curves (N, R) of the codes z (N, d), in the unit of the model."""
     like = vae.decoder.log_sigma
     z = torch.as_tensor(np.asarray(z), dtype=like.dtype, device=like.device)

@@ -20,13 +20,14 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 from zuko.distributions import DiagNormal, NormalizingFlow
 from zuko.flows.autoregressive import MaskedAutoregressiveTransform
-from zuko.transforms import ComposedTransform, MonotonicRQSTransform
+from zuko.transforms import ComposedTransform
 
 from .autoencoder import Units, init_weights, mlp
 from .config import TrainConfig
 from .core import InputError, atomic_path, stream, torch_generator
 from .inference import _search_prior, laplace_start
 from .simulate import Family, _count, _last_axis
+from .splines import RationalQuadraticSpline
 from .training import _digest, fit
 from .vae import VAE, _Affine, reparametrize
 
@@ -192,9 +193,9 @@ class ConditionalFlow(nn.Module):
         self.body = mlp([n_latent, *[width] * depth], "silu", last=True)
         self.head = nn.Linear(width, 2 * k + k * (k - 1) // 2)  # mean, log scale, entries of L below the diagonal
         self.short_cut = nn.Linear(n_latent, k)
-        up, shapes = torch.arange(k), [(n_bins,), (n_bins,), (n_bins - 1,)]
+        up, shapes = torch.arange(k), [(3 * n_bins - 1,)]
         make = lambda order: MaskedAutoregressiveTransform(
-            k, width, order=order, univariate=MonotonicRQSTransform, shapes=shapes, hidden_features=(flow_width,), activation=nn.SiLU
+            k, width, order=order, univariate=RationalQuadraticSpline, shapes=shapes, hidden_features=(flow_width,), activation=nn.SiLU
         )
         self.bends = nn.ModuleList(make(up if i % 2 == 0 else up.flip(0)) for i in range(n_transforms))
         self.register_buffer("first_tril", torch.eye(k))

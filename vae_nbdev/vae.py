@@ -18,7 +18,7 @@ from torch.distributions import Categorical, Distribution, Independent, MixtureS
 from zuko.distributions import DiagNormal, NormalizingFlow
 from zuko.flows import NSF
 from zuko.flows.autoregressive import MaskedAutoregressiveTransform
-from zuko.transforms import ComposedTransform, MonotonicRQSTransform
+from zuko.transforms import ComposedTransform
 
 from .autoencoder import init_weights, mlp
 from .config import NetworkConfig, checked
@@ -26,6 +26,7 @@ from .core import InputError, torch_generator
 from .gaps import factor_analysis, linear_codes
 from .losses import elbo, free_bits_penalty, gaussian_log_likelihood, importance_weighted_bound, kl_diagonal, kl_to_standard_normal, loss_from_bound
 from .parallel import batch_normal
+from .splines import RationalQuadraticSpline, inverse_flow, with_fast_splines
 
 # %% ../nbs/31_vae.ipynb #ab3e3dd0
 def diagonal_posterior(mu: Tensor, logvar: Tensor) -> Independent:
@@ -117,9 +118,9 @@ class PosteriorFlow(nn.Module):
     def __init__(self, n_latent: int, n_features: int, n_transforms: int = 2, width: int = 64, n_bins: int = 8):
         super().__init__()
         up = torch.arange(n_latent)
-        shapes = [(n_bins,), (n_bins,), (n_bins - 1,)]
+        shapes = [(3 * n_bins - 1,)]
         make = lambda order: MaskedAutoregressiveTransform(
-            n_latent, n_features, order=order, univariate=MonotonicRQSTransform, shapes=shapes, hidden_features=(width,), activation=nn.SiLU
+            n_latent, n_features, order=order, univariate=RationalQuadraticSpline, shapes=shapes, hidden_features=(width,), activation=nn.SiLU
         )
         self.transforms = nn.ModuleList(make(up if i % 2 == 0 else up.flip(0)) for i in range(n_transforms))
 
@@ -345,7 +346,7 @@ class FlowPrior(nn.Module):
     def __init__(self, n_latent: int, n_transforms: int = 3, width: int = 64, n_bins: int = 8):
         super().__init__()
         self.n_latent = n_latent
-        self.flow = NSF(n_latent, transforms=n_transforms, bins=n_bins, hidden_features=(width, width), activation=nn.SiLU)
+        self.flow = with_fast_splines(NSF(n_latent, transforms=n_transforms, bins=n_bins, hidden_features=(width, width), activation=nn.SiLU))
         for p in self.flow.parameters():
             if p.ndim == 2 and n_latent == 1:  # zuko draws these from PyTorch's global generator
                 nn.init.zeros_(p)
@@ -355,9 +356,10 @@ class FlowPrior(nn.Module):
         bend = self.flow()
         return NormalizingFlow(ComposedTransform(_Asinh(), bend.transform), bend.base)
 
+    @torch.no_grad()
     def push(self, u: Tensor) -> Tensor:
-        """Standard normal numbers (..., d) → codes (..., d)."""
-        return self().transform.inv(u)
+        """Standard normal numbers (..., d) → codes (..., d), without a gradient."""
+        return torch.sinh(inverse_flow(self.flow, u.reshape(-1, self.n_latent))).view(u.shape)
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
@@ -418,7 +420,7 @@ class VAE(nn.Module):
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n new noise-free curves (n, R): a code from the prior, decoded."""
-        return self.decoder.mean(self.prior.sample(n, generator))
+        return torch.cat([self.decoder.mean(z) for z in self.prior.sample(n, generator).split(4096)])
 
     @classmethod
     def published(cls, n_grid: int, n_latent: int = 4, sigma: float = 1.0, seed: int = 0) -> "VAE":
@@ -631,7 +633,7 @@ class StretchedCoordinates(PrincipalCoordinates):
     def inverse(self, c: Tensor) -> Tensor:
         """Coordinates of noise-free curves (..., K) in units of their spread → curves (..., R)."""
         w = (super().inverse(c) + self.center) / (_GAIN * self.softening)
-        return self.softening * torch.sinh(torch.minimum(torch.maximum(w, -self.limit), self.limit)) + self.zero
+        return self.softening * torch.sinh(torch.clamp(w, -self.limit, self.limit)) + self.zero
 
 # %% ../nbs/31_vae.ipynb #3ec02148
 _MOST_FACTORS = 24  # components that are looked for in curves with gaps

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RationalQuadraticSpline', 'with_fast_splines', 'inverse_flow']
 
-# %% ../nbs/25_splines.ipynb #a61339b6
+# %% ../nbs/25_splines.ipynb #833b5de3
 import math
 
 import torch
@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.distributions import Transform, constraints
 
-# %% ../nbs/25_splines.ipynb #5986e643
+# %% ../nbs/25_splines.ipynb #ee830183
 _BOUND = 5.0  # B: splines live on [-B, B], and are the identity outside
 _LOG_SLOPE = math.log(1e3)  # L: minus the logarithm of the smallest slope
 
-# %% ../nbs/25_splines.ipynb #fa5fe3cf
+# %% ../nbs/25_splines.ipynb #c114a527
 def _knots(phi: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Fractions (2, K, M) of widths and heights, logarithms (K − 1, M) of slopes, and what φ (3K − 1, M) was divided by, (3K − 1, M)."""
     n_bins = (len(phi) + 1) // 3
@@ -28,7 +28,7 @@ def _knots(phi: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     size = a[: 2 * n_bins].exp().view(2, n_bins, -1)
     return size / size.sum(1, keepdim=True), a[2 * n_bins :], squash
 
-# %% ../nbs/25_splines.ipynb #0eb6d946
+# %% ../nbs/25_splines.ipynb #d294f67a
 def _piece(size: Tensor, log_slope: Tensor, value: Tensor, axis: int) -> tuple[Tensor, ...]:
     """The piece (1, M) that a value (M,) on an axis (0 or 1) falls into, whether it is inside, and of the piece: width and height, left edges, slopes, (2, M)."""
     total = size.cumsum(1)
@@ -40,7 +40,7 @@ def _piece(size: Tensor, log_slope: Tensor, value: Tensor, axis: int) -> tuple[T
     slope = torch.cat([one, log_slope.exp(), one]).expand(-1, len(value)).gather(0, torch.cat([k, k + 1]))
     return k, inside, part * (2 * _BOUND), (left - part) * (2 * _BOUND) - _BOUND, slope
 
-# %% ../nbs/25_splines.ipynb #589c604c
+# %% ../nbs/25_splines.ipynb #148f5754
 def _to_sizes(size: Tensor, k: Tensor, part: Tensor, left: Tensor, on_part: Tensor, on_left: Tensor) -> Tensor:
     """Gradient (2, K, M) with respect to the arguments of the softmax, from gradients with respect to widths and heights of the pieces k and their left edges."""
     index = torch.arange(size.shape[1], device=size.device).view(1, -1, 1)
@@ -48,7 +48,7 @@ def _to_sizes(size: Tensor, k: Tensor, part: Tensor, left: Tensor, on_part: Tens
     mean = (on_part * part + on_left * (left + _BOUND)) / (2 * _BOUND)
     return out.sub_(mean[:, None]).mul_(size).mul_(2 * _BOUND)
 
-# %% ../nbs/25_splines.ipynb #86c5627c
+# %% ../nbs/25_splines.ipynb #63371317
 class _Spline(torch.autograd.Function):
     """φ (M, 3K − 1) and x (M,) → y and ln dy/dx, both (M,)."""
 
@@ -90,7 +90,7 @@ class _Spline(torch.autograd.Function):
         on_phi[2 * n :] = on_slope[1:-1]
         return on_phi.div_(squash).div_(squash).t(), torch.where(inside, on_x, outside_g)
 
-# %% ../nbs/25_splines.ipynb #6e8233c5
+# %% ../nbs/25_splines.ipynb #d1f5e436
 def _unbend(phi: Tensor, y: Tensor) -> Tensor:
     """The x (M,) that splines with φ (3K − 1, M), or (3K − 1, 1) for all of them, take to y (M,)."""
     size, log_slope, _ = _knots(phi)
@@ -101,7 +101,7 @@ def _unbend(phi: Tensor, y: Tensor) -> Tensor:
     z = 2 * c / (-b - (b * b - 4 * a * c).sqrt())
     return torch.where(inside, left + z * X, y)
 
-# %% ../nbs/25_splines.ipynb #322a834f
+# %% ../nbs/25_splines.ipynb #ee00c514
 class RationalQuadraticSpline(Transform):
     """Monotonic rational quadratic spline on [−5, 5], the identity outside, with the parameters of zuko's `MonotonicRQSTransform` in one block.
 
@@ -145,7 +145,7 @@ class RationalQuadraticSpline(Transform):
         phi, y = self._flat(y)
         return _unbend(phi.t(), y).view(shape)
 
-# %% ../nbs/25_splines.ipynb #fd3c3652
+# %% ../nbs/25_splines.ipynb #4efe1b60
 def with_fast_splines(flow: torch.nn.Module) -> torch.nn.Module:
     """Let the transforms of a neural spline flow of zuko's (in place) use `RationalQuadraticSpline`; returns the flow."""
     for module in flow.modules():
@@ -155,7 +155,7 @@ def with_fast_splines(flow: torch.nn.Module) -> torch.nn.Module:
             module.shapes = [(sum(math.prod(shape) for shape in module.shapes),)]
     return flow
 
-# %% ../nbs/25_splines.ipynb #ed7c7f47
+# %% ../nbs/25_splines.ipynb #5612ebc1
 def _levels(transform: torch.nn.Module) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
     """For each linear layer of a transform's network: weights and biases sorted by the levels of inputs and outputs, how many inputs have a level of at most
     0, 1, …, and how many outputs have."""
@@ -173,7 +173,7 @@ def _levels(transform: torch.nn.Module) -> list[tuple[Tensor, Tensor, Tensor, Te
         order = rows
     return out
 
-# %% ../nbs/25_splines.ipynb #2c92759d
+# %% ../nbs/25_splines.ipynb #3905d74d
 @torch.no_grad()
 def _unbend_axes(transform: torch.nn.Module, levels: list, y: Tensor) -> Tensor:
     """The x (d, N) that an autoregressive transform takes to y (d, N), both with the axes in the order of the transform."""
@@ -191,7 +191,7 @@ def _unbend_axes(transform: torch.nn.Module, levels: list, y: Tensor) -> Tensor:
             values[0][k] = _unbend(one, y[k])
     return values[0]
 
-# %% ../nbs/25_splines.ipynb #5d82da7d
+# %% ../nbs/25_splines.ipynb #837899a3
 @torch.no_grad()
 def inverse_flow(flow: torch.nn.Module, u: Tensor, chunk: int = 4096) -> Tensor:
     """Take numbers backwards through a neural spline flow without context, as `flow().transform.inv` does.

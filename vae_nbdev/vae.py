@@ -26,7 +26,7 @@ from .core import InputError, torch_generator
 from .gaps import factor_analysis, linear_codes
 from .losses import elbo, free_bits_penalty, gaussian_log_likelihood, importance_weighted_bound, kl_diagonal, kl_to_standard_normal, loss_from_bound
 from .parallel import batch_normal
-from .splines import RationalQuadraticSpline, inverse_flow, with_fast_splines
+from .splines import RationalQuadraticSpline, fast_transforms, inverse_flow, with_fast_splines
 
 # %% ../nbs/31_vae.ipynb #ab3e3dd0
 def diagonal_posterior(mu: Tensor, logvar: Tensor) -> Independent:
@@ -353,8 +353,7 @@ class FlowPrior(nn.Module):
 
     def forward(self) -> NormalizingFlow:
         """The distribution, with event shape (d,)."""
-        bend = self.flow()
-        return NormalizingFlow(ComposedTransform(_Asinh(), bend.transform), bend.base)
+        return NormalizingFlow(ComposedTransform(_Asinh(), *fast_transforms(self.flow)), self.flow.base())
 
     @torch.no_grad()
     def push(self, u: Tensor) -> Tensor:

@@ -171,7 +171,8 @@ def batch_normal(generator: torch.Generator | None, shape: Sequence[int], axis: 
     Parameters
     ----------
     generator : torch.Generator or RowGenerator
-        A plain one, when we hold the whole batch, gives what `torch.randn` gives.
+        A plain one, when we hold the whole batch, gives what `torch.randn` gives. Anything else with a method `normal(shape, like)` is
+        asked for the numbers; `fit_together` hands out numbers in this way that it drew before.
     shape : sequence of int
         Of the result; `shape[axis]` is the number of our rows.
     axis : int
@@ -179,6 +180,8 @@ def batch_normal(generator: torch.Generator | None, shape: Sequence[int], axis: 
     like : Tensor
         Sets type and device.
     """
+    if hasattr(generator, "normal"):
+        return generator.normal(tuple(shape), like)
     draw = lambda size: torch.randn(size, generator=generator, dtype=like.dtype, device=like.device)
     if not isinstance(generator, RowGenerator):
         return draw(tuple(shape))

@@ -589,12 +589,7 @@ def _checked_path(checkpoint: str | Path | None) -> Path | None:
 
 # %% ../nbs/21_training.ipynb #1e412c61
 def _look(state: _State, loss: Callable, running: Tensor, validation: tuple | Source | None, config: TrainConfig) -> None:
-    """Record the losses, keep the weights if they are the best so far, and notice when patience runs out."""
-    h = state.history
-    since = state.step - (h.step[-1] if h.step else 0)
-    h.step.append(state.step)
-    h.training.append(float(running) / since)
-    h.kl_weight.append(kl_weight(state.step - 1, config))
+    """Validate, record the losses, and keep the weights if they are the best so far."""
     now = math.nan
     with _averaged(state):
         if validation is not None:
@@ -602,10 +597,19 @@ def _look(state: _State, loss: Callable, running: Tensor, validation: tuple | So
             now = from_main(lambda: validation_loss(state.model, loss, validation, config))
             _check_finite_loss(torch.tensor(now), "validation loss", state.step, config)
             state.model.train()
-        if not now >= h.best_validation:  # better, or there is no validation set
-            h.best_step, state.best = state.step, {k: v.detach().clone() for k, v in state.model.state_dict().items()}
-            h.best_validation = now if validation is not None else math.inf
+        if _record(state.history, state.step, float(running), now, config):
+            state.best = {k: v.detach().clone() for k, v in state.model.state_dict().items()}
+
+# %% ../nbs/21_training.ipynb #fd04b8c7
+def _record(h: History, step: int, total: float, now: float, config: TrainConfig) -> bool:
+    """Add a look to the history, from the training losses since the last one and the validation loss or NaN; return whether it is the best so far."""
+    h.training.append(total / (step - (h.step[-1] if h.step else 0)))
+    h.step.append(step)
+    h.kl_weight.append(kl_weight(step - 1, config))
     h.validation.append(now)
+    better = not now >= h.best_validation  # or there is no validation set
+    if better:
+        h.best_step, h.best_validation = step, math.inf if math.isnan(now) else now
     warm = math.ceil(config.kl_warmup * config.max_steps)  # patience starts when the KL weight has arrived
-    looks = sum(s > max(h.best_step, warm) for s in h.step)
-    h.stopped_early = validation is not None and 0 < config.patience <= looks
+    h.stopped_early = not math.isnan(now) and 0 < config.patience <= sum(s > max(h.best_step, warm) for s in h.step)
+    return better

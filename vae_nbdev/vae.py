@@ -46,7 +46,7 @@ def full_posterior(mu: Tensor, logvar: Tensor, below: Tensor) -> MultivariateNor
     """
     d = mu.shape[-1]
     row, column = torch.tril_indices(d, d, -1, device=mu.device)
-    unit = torch.eye(d, dtype=mu.dtype, device=mu.device).expand(*mu.shape[:-1], d, d).clone()
+    unit = torch.diag_embed(torch.ones_like(mu))
     unit[..., row, column] = below
     return MultivariateNormal(mu, scale_tril=torch.exp(0.5 * logvar)[..., None] * unit, validate_args=False)
 

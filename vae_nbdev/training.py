@@ -87,7 +87,7 @@ def batch_schedule(n: int, config: TrainConfig, order: type = Batches) -> Callab
 
 # %% ../nbs/21_training.ipynb #20f7cecf
 class Source(Protocol):
-    """What `fit` needs of curves that are not in memory."""
+    """What `fit` needs of curves that are not in memory. An attribute `order` may say in which order they are read, `Batches` or WindowBatches, as by default."""
 
     fingerprint: str  # changes when the curves do; a checkpoint remembers it
 
@@ -161,7 +161,7 @@ def _result(value, error: BaseException | None):
 @contextlib.contextmanager
 def _batches(data: tuple | Source, config: TrainConfig, first: int, device: torch.device) -> Iterator[Callable[[int], tuple]]:
     """Yields a function from the step, counted up from `first`, to our part of its batch and (first row, rows of the whole batch)."""
-    schedule = batch_schedule(_n_rows(data), config, Batches if _in_memory(data) else WindowBatches)
+    schedule = batch_schedule(_n_rows(data), config, Batches if _in_memory(data) else getattr(data, "order", WindowBatches))
 
     def ours(step: int) -> tuple[Tensor, tuple[int, int]]:
         rows = schedule(step)

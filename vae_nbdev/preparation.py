@@ -152,8 +152,8 @@ def settle_noise(vae: VAE, train: tuple, held_out: tuple | None, seed: int, n_dr
     vae.decoder.log_sigma.copy_(torch.maximum(rms - vae.decoder.sigma_floor, 1e-6 * rms).log())
 
 # %% ../nbs/48_preparation.ipynb #3dc0b34d
-_SAMPLE, _MOST_HELD_OUT = 50_000, 10_000  # curves that are looked at, and held out, where there are more than need be
-_LARGE = 2**24  # values
+_SAMPLE, _MOST_HELD_OUT = 50_000, 10_000  # curves of a store that are looked at, and that are held out
+_LARGE, _SAMPLE_IN_MEMORY = 2**24, 20_000  # values in an array from which on less than all of it is copied, and curves that are
 
 
 def _is_large(X: np.ndarray) -> bool:
@@ -163,7 +163,7 @@ def _is_large(X: np.ndarray) -> bool:
 # %% ../nbs/48_preparation.ipynb #4da10787
 def warn_of_placeholders(X: np.ndarray, name: str = "X") -> None:
     """Warn if a number far from all others comes several times in curves X (N, R): it may stand for a missing value."""
-    some = X[:: len(X) // _SAMPLE] if _is_large(X) else X
+    some = X[:: len(X) // _SAMPLE_IN_MEMORY] if _is_large(X) else X
     middle = np.nanmedian(some)
     typical = np.nanmedian(np.abs(some - middle))
     far = np.concatenate([block[np.abs(block - middle) > 100 * typical] for _, block in _blocks(X)])
@@ -245,7 +245,7 @@ class Prepared:
 
     def for_components(self, units: Units, clean_input: bool) -> tuple[Tensor, ...]:
         """Training curves in the unit of the model, and weights, from which components are found: of clean curves all that is known counts alike."""
-        enough = self.train[::2] if isinstance(self.store, _Large) else self.train  # the decompositions need several times the memory of the curves
+        enough = self.train[::4] if isinstance(self.store, _Large) else self.train  # the decompositions need many times the memory of the curves
         return (replace(self, errors=None) if clean_input else self).to_model(units, enough)
 
     @property
@@ -368,11 +368,11 @@ def describe_store(store: CurveStore, errors: ArrayLike | None = None) -> dict:
     }  # fmt: skip
 
 # %% ../nbs/48_preparation.ipynb #98e00c50
-def _sampled(store: "CurveStore | _Large", validation_fraction: float, seed: int) -> tuple[np.ndarray, ...]:
-    """A sample of the training curves and all that are held out; their row numbers in that; and the rows of the store that are held out."""
+def _sampled(store: CurveStore | _Large, most: int, validation_fraction: float, seed: int) -> tuple[np.ndarray, ...]:
+    """A sample of at most so many training curves and all that are held out; their row numbers in that; and the rows of the store that are held out."""
     n_held = min(round(validation_fraction * len(store)), _MOST_HELD_OUT) if len(store) >= 20 else 0
     held_out = held_out_rows(len(store), n_held, seed) if n_held else np.zeros(0, np.int64)
-    n_train = min(len(store) - n_held, _SAMPLE)
+    n_train = min(len(store) - n_held, most)
     sample = training_rows(np.arange(n_train) * (len(store) - n_held) // n_train, held_out)
     X = np.concatenate([store.rows(sample), store.rows(held_out)])
     return X, *np.split(np.arange(len(X)), [n_train]), held_out
@@ -386,7 +386,7 @@ def _prepared_store(store: CurveStore, radius, noise, errors, validation_fractio
         check_radius(store.radius, as_radius(radius, store.shape[1]))
     if (empty := store.summary.empty_row) is not None:
         raise InputError(f"{store.path} holds nothing but missing values in row {empty}; leave that curve out")
-    X, train, validation, held_out = _sampled(store, validation_fraction, seed)
+    X, train, validation, held_out = _sampled(store, _SAMPLE, validation_fraction, seed)
     X = as_curves(X.astype(np.float64), name=str(store.path), min_curves=2, missing=True)
     known = _checked(X, noise, as_errors(errors, X))
     return Prepared(X, None, store.radius, known, train, validation, len(store), describe_store(store, errors), store, held_out)
@@ -398,5 +398,5 @@ def _prepared_large(X: np.ndarray, radius, noise, errors, clean_input: bool, val
     known, radius = _checked(X, noise, errors, clean_input), as_radius(radius, X.shape[1])
     description = describe_data(X, radius, errors)
     store = _Large(X, description["fingerprint"])
-    values, train, validation, held_out = _sampled(store, validation_fraction, seed)
+    values, train, validation, held_out = _sampled(store, _SAMPLE_IN_MEMORY, validation_fraction, seed)
     return Prepared(values, None, radius, known, train, validation, len(X), description, store, held_out)

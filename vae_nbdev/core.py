@@ -10,13 +10,13 @@ __all__ = ['stream', 'torch_generator', 'resolve_device', 'one_thread', 'InputEr
 import contextlib
 import os
 import shutil
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.sparse import issparse
 from threadpoolctl import threadpool_limits
 
 # %% ../nbs/01_core.ipynb #bd6ec90d
@@ -90,7 +90,8 @@ def _as_numbers(values, name: str) -> np.ndarray:
     """Return `values` as a float array; masked entries become NaN, text and ragged rows raise an InputError that names the place."""
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu().numpy()
-    if issparse(values):
+    scipy_sparse = sys.modules.get("scipy.sparse")  # whoever has a sparse matrix has imported it
+    if scipy_sparse is not None and scipy_sparse.issparse(values):
         raise InputTypeError(f"{name} is a sparse matrix; sparse input is not supported: give {name}.toarray()")
     try:
         array = np.ma.filled(values.astype(np.float64), np.nan) if np.ma.is_masked(values) else np.asarray(values)
@@ -163,8 +164,8 @@ def as_curves(X, *, name: str = "X", n_radii: int | None = None, min_radii: int 
     return X
 
 # %% ../nbs/01_core.ipynb #86fc1184
-def _blocks(X: np.ndarray, values: int = 2**18) -> Iterator[tuple[int, np.ndarray]]:
-    """Go through an array two megabytes at a time; yields (number of the first row, rows)."""
+def _blocks(X: np.ndarray, values: int = 2**16) -> Iterator[tuple[int, np.ndarray]]:
+    """Go through an array some rows at a time; yields (number of the first row, rows)."""
     rows = max(1, values // max(1, X[:1].size))
     for start in range(0, len(X), rows):
         yield start, X[start : start + rows]

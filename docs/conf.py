@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy.typing
+import sklearn.base  # noqa: F401  before the package: then CurveVAE is an estimator from the beginning
 from docutils import nodes
 from PIL import Image, ImageChops
 from sphinx.search.en import SearchEnglish

@@ -10,13 +10,13 @@ __all__ = ['stream', 'torch_generator', 'resolve_device', 'one_thread', 'InputEr
 import contextlib
 import os
 import shutil
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.sparse import issparse
 from threadpoolctl import threadpool_limits
 
 # %% ../nbs/01_core.ipynb #bd6ec90d
@@ -90,7 +90,8 @@ def _as_numbers(values, name: str) -> np.ndarray:
     """Return `values` as a float array; masked entries become NaN, text and ragged rows raise an InputError that names the place."""
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu().numpy()
-    if issparse(values):
+    scipy_sparse = sys.modules.get("scipy.sparse")  # whoever has a sparse matrix has imported it
+    if scipy_sparse is not None and scipy_sparse.issparse(values):
         raise InputTypeError(f"{name} is a sparse matrix; sparse input is not supported: give {name}.toarray()")
     try:
         array = np.ma.filled(values.astype(np.float64), np.nan) if np.ma.is_masked(values) else np.asarray(values)
@@ -162,14 +163,24 @@ def as_curves(X, *, name: str = "X", n_radii: int | None = None, min_radii: int 
     _check_finite(X, name, missing)
     return X
 
+# %% ../nbs/01_core.ipynb #86fc1184
+def _blocks(X: np.ndarray, values: int = 2**16) -> Iterator[tuple[int, np.ndarray]]:
+    """Go through an array some rows at a time; yields (number of the first row, rows)."""
+    rows = max(1, values // max(1, X[:1].size))
+    for start in range(0, len(X), rows):
+        yield start, X[start : start + rows]
+
 # %% ../nbs/01_core.ipynb #93b831dd
 def _check_finite(X: np.ndarray, name: str, missing: bool = False) -> None:
     """Raise an InputError that names the first entry of X that is infinite, or, unless `missing`, NaN."""
-    good = ~np.isinf(X) if missing else np.isfinite(X)
-    if good.all():
+    for start, block in _blocks(X):
+        good = ~np.isinf(block) if missing else np.isfinite(block)
+        if not good.all():
+            break
+    else:
         return
-    place = np.unravel_index(np.argmin(good), X.shape)
-    value = X[place]
+    place = np.unravel_index(np.argmin(good), block.shape)
+    value, place = block[place], (start + place[0], *place[1:])
     where = f"row {place[0]}, column {place[1]}" if X.ndim == 2 else f"position {place[0]}"
     kind = "NaN stands for a missing value, and none may be missing here" if np.isnan(value) else "infinity is not a measurement"
     raise InputError(f"{name} holds {value} in {where}; {kind}")
@@ -238,17 +249,20 @@ def as_noise(noise, shape: tuple[int, int], *, name: str = "noise") -> np.ndarra
 # %% ../nbs/01_core.ipynb #934f372a
 def check_variation(X: np.ndarray, *, name: str = "X") -> None:
     """Warn about constant columns; raise an InputError when nothing varies at all, or a row or a column holds no value (NaN is missing)."""
-    seen = ~np.isnan(X)
-    for axis, what, remedy in ((1, "row", "leave that curve out"), (0, "column", "leave that radius out")):
-        if not (some := seen.any(axis)).all():
-            raise InputError(f"{name} holds nothing but missing values in {what} {int(np.argmin(some))}; {remedy}")
-    constant = np.nanmax(X, axis=0) == np.nanmin(X, axis=0)
+    lowest, highest = np.full((2, X.shape[1]), np.nan)
+    for start, block in _blocks(X):
+        if not (some := ~np.isnan(block).all(1)).all():
+            raise InputError(f"{name} holds nothing but missing values in row {start + int(np.argmin(some))}; leave that curve out")
+        lowest, highest = np.fmin(lowest, np.fmin.reduce(block)), np.fmax(highest, np.fmax.reduce(block))  # these pass over NaN
+    if np.isnan(lowest).any():
+        raise InputError(f"{name} holds nothing but missing values in column {int(np.argmax(np.isnan(lowest)))}; leave that radius out")
+    constant = lowest == highest
     if constant.all():
         raise InputError(f"{name} holds {len(X)} identical curves; there is nothing to learn from them")
     if constant.any():
         j = int(np.argmax(constant))
         more = f" (and {constant.sum() - 1} more)" if constant.sum() > 1 else ""
-        warnings.warn(f"{name} has the same value {np.nanmax(X[:, j]):g} in all rows of column {j}{more}", stacklevel=3)
+        warnings.warn(f"{name} has the same value {highest[j]:g} in all rows of column {j}{more}", stacklevel=3)
 
 # %% ../nbs/01_core.ipynb #df23a8f3
 @contextlib.contextmanager

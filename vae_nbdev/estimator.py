@@ -15,8 +15,6 @@ from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .autoencoder import Units, init_weights
 from .config import EstimatorConfig, NetworkConfig, Recipe, TrainConfig, checked, recipe
@@ -116,6 +114,8 @@ def _count(n, name: str) -> int:
 # %% ../nbs/50_estimator.ipynb #bdd7ba96
 def _remember_columns(estimator, X) -> None:
     """Let scikit-learn store how many columns X (N, R) has, and their names if it is a DataFrame."""
+    from sklearn.utils.validation import validate_data
+
     if not isinstance(X, (CurveSet, CurveStore)):
         validate_data(estimator, X, reset=True, skip_check_array=True)
 
@@ -194,8 +194,46 @@ def _prior_to_train(last: Prior | FlowPrior, recipe: Recipe, seed: int) -> Prior
 _DEFAULT = EstimatorConfig()
 _MANY_SAMPLES = 20_000  # new curves, from which on single precision has to do
 
+# %% ../nbs/50_estimator.ipynb #4e56f842
+class _Nothing:
+    """What an estimator inherits from at first; in the place of `object` Python can put nothing else."""
+
+
+class _Estimator(_Nothing):
+    """Scikit-learn's estimator and transformer, from the moment on when the first one is made."""
+
+    def __new__(cls, *args, **kwargs):
+        _join_sklearn()
+        return super().__new__(cls)
+
+    def __init_subclass__(cls, **kwargs):
+        if _Estimator not in cls.__bases__:  # somebody derives a class from ours
+            _join_sklearn()
+        super().__init_subclass__(**kwargs)
+
+# %% ../nbs/50_estimator.ipynb #10f18f5c
+def _join_sklearn() -> None:
+    """Let estimators inherit from scikit-learn's classes, if they do not yet."""
+    from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+
+    if not issubclass(_Estimator, BaseEstimator):
+        _Estimator.__bases__ = ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+        for cls in _Estimator.__subclasses__():
+            super(_Estimator, cls).__init_subclass__()
+
+
+if "sklearn.base" in sys.modules:
+    _join_sklearn()
+
+# %% ../nbs/50_estimator.ipynb #5e3bfd83
+def _check_is_fitted(estimator: _Estimator) -> None:
+    """Raise scikit-learn's NotFittedError if an estimator is not fitted."""
+    from sklearn.utils.validation import check_is_fitted
+
+    check_is_fitted(estimator)
+
 # %% ../nbs/50_estimator.ipynb #e4ac7fc5
-class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class CurveVAE(_Estimator):
     """A variational autoencoder for curves, as a scikit-learn estimator.
 
     Parameters
@@ -372,10 +410,11 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             eval_every=max(1, min(100, r.max_steps // 10)), seed=seed,
         )  # fmt: skip
         loss = vae_loss(config.clean_input, config.objective, config.n_importance, config.free_bits, torch.from_numpy(np.log(units.scale)))
-        train, held_out = data.to_model(units, data.train), data.to_model(units, data.validation) if len(data.validation) else None
+        held_out = data.to_model(units, data.validation) if len(data.validation) else None
         there = lambda part: None if part is None else tuple(t.to(device) for t in part)
-        history = fit(model.to(device), loss, data.source(units, device) or there(train), there(held_out), budget, verbose=bool(config.verbose), **files)
-        model = model.cpu()
+        source = data.source(units, device) or there(data.to_model(units, data.train))
+        history = fit(model.to(device), loss, source, there(held_out), budget, verbose=bool(config.verbose), **files)
+        model, train = model.cpu(), data.to_model(units, data.train)
         if data.noise is None:
             settle_noise(model, train, held_out, seed)
         self._finish_prior(model, data.to_model(units), seed)
@@ -475,7 +514,9 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     def _measured(self, X, errors=None) -> _Measured:
         """Check measured curves and their errors, and bring them to the unit of the model."""
-        check_is_fitted(self)
+        from sklearn.utils.validation import validate_data
+
+        _check_is_fitted(self)
         if isinstance(X, CurveStore):
             raise InputError(f"X is a CurveStore of {len(X)} curves, more than are answered at once here; give a part of them, as CurveSet(store.rows(...), store.radius)")
         given = X
@@ -531,7 +572,7 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     def inverse_transform(self, Z) -> np.ndarray:
         """Noise-free curves (N, R), in the unit of the data, of codes (N, n_latent)."""
-        check_is_fitted(self)
+        _check_is_fitted(self)
         Z = as_curves(Z, name="Z", min_radii=1)
         if Z.shape[1] != self.vae_.n_latent:
             raise InputError(f"Z has shape {Z.shape}; it must have {self.vae_.n_latent} columns, one per latent")
@@ -554,7 +595,7 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         ndarray, shape (n_samples, R)
             In the unit of the data.
         """
-        check_is_fitted(self)
+        _check_is_fitted(self)
         n_samples, seed = _count(n_samples, "n_samples"), self.seed_ if seed is None else seed
         vae = self.vae_ if n_samples < _MANY_SAMPLES else deepcopy(self.vae_).float()
         codes, noise = vae.prior.sample(n_samples, torch_generator(seed, "sample")), stream(seed, "sample noise")
@@ -634,7 +675,7 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         InputError
             If a radius is outside of those of the model, a value is not finite or an error not positive; the message names curve and position.
         """
-        check_is_fitted(self)
+        _check_is_fitted(self)
         several = isinstance(value, (list, tuple, np.ndarray)) and len(value) > 0 and np.ndim(value[0]) > 0
         if several:
             if not (isinstance(radius, (list, tuple, np.ndarray)) and len(radius) and np.ndim(radius[0])):
@@ -685,7 +726,7 @@ class CurveVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     def save(self, path, overwrite: bool = False) -> None:
         """Write the model to a folder; see `save_run`."""
-        check_is_fitted(self)
+        _check_is_fitted(self)
         save_run(self, path, overwrite=overwrite)
 
     @classmethod
@@ -715,6 +756,8 @@ def choose_n_latent(estimator: CurveVAE, data: Prepared, seed: int) -> tuple[dic
     n_latent : int
     reason : str
     """
+    from sklearn.base import clone
+
     if len(data.validation) < 10:
         raise InputError(f"n_latent='auto' needs held-out curves, and of {data.n_curves} there are {len(data.validation)}; give a number, or at least 100 curves")
     pick = lambda rows, most: rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int)]

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from scipy.special import chdtri, ndtri
-from scipy.stats import qmc
 from torch import Tensor
 
 from .core import InputError, as_noise, stream, torch_generator
@@ -37,6 +36,8 @@ def _rows_at_once(n_draws: int, n_radii: int) -> int:
 # %% ../nbs/41_inference.ipynb #b7a7aa10
 def _sobol(n: int, dimension: int, seed: int, purpose: str | int) -> np.ndarray:
     """Scrambled Sobol points (n, dimension) strictly between 0 and 1."""
+    from scipy.stats import qmc  # which imports all of scipy.stats
+
     sobol = qmc.Sobol(dimension, scramble=True, rng=stream(seed, "sobol", purpose))
     return np.clip(sobol.random_base2(math.ceil(math.log2(n)))[:n], 1e-12, 1 - 1e-12)
 

@@ -11,8 +11,6 @@ import warnings
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 from torch import Tensor
 from zuko.distributions import NormalizingFlow
 
@@ -111,7 +109,7 @@ def normal_sampler(codes: np.ndarray):
     return lambda n, seed=0: center + stream(seed, "new codes").standard_normal((n, codes.shape[1])) @ scale_tril.T
 
 # %% ../nbs/40_latent.ipynb #ae82e033
-def fit_mixture(codes: np.ndarray, curve: np.ndarray | None = None, max_components: int = 32, seed: int = 0) -> GaussianMixture:
+def fit_mixture(codes: np.ndarray, curve: np.ndarray | None = None, max_components: int = 32, seed: int = 0) -> "GaussianMixture":
     """Gaussian mixture of codes, its size chosen by the likelihood of the codes of curves that were set aside.
 
     Parameters
@@ -127,6 +125,9 @@ def fit_mixture(codes: np.ndarray, curve: np.ndarray | None = None, max_componen
     InputError
         With fewer than two codes per dimension.
     """
+    from sklearn.exceptions import ConvergenceWarning  # to import scikit-learn takes as long as PyTorch
+    from sklearn.mixture import GaussianMixture
+
     n, d = codes.shape
     if n < 2 * d:
         raise InputError(f"{n} codes are too few for a mixture in {d} dimensions; at least {2 * d} are needed")
@@ -197,6 +198,9 @@ def training_codes(vae: VAE, y: Tensor, clean_input: bool, n: int, seed: int = 0
 # %% ../nbs/40_latent.ipynb #8b3ecdb3
 def _averaged_mixture(codes: np.ndarray, size: int, n_starts: int, seed: int) -> Prior:
     """Average of mixtures of so many normals, each fitted to another part of the codes (N, d); a `Prior` in float64."""
+    from sklearn.exceptions import ConvergenceWarning  # to import scikit-learn takes as long as PyTorch
+    from sklearn.mixture import GaussianMixture
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a mixture that still improves a little is good enough
         parts = [GaussianMixture(size, reg_covar=1e-6, random_state=seed + i, max_iter=100).fit(c) for i, c in enumerate(np.array_split(codes, n_starts))]

@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from scipy.interpolate import CubicSpline
 from scipy.special import logsumexp, ndtr, ndtri
 from torch import Tensor
 
@@ -50,6 +49,8 @@ def spline_operator(grid: ArrayLike, radius: ArrayLike) -> np.ndarray:
     InputError
         If a radius lies outside the grid, or the grid has fewer than four radii.
     """
+    from scipy.interpolate import CubicSpline  # slow to import, and needed for points at radii of their own only
+
     grid, radius = as_radius(grid), np.atleast_1d(_as_numbers(radius, "radius").astype(np.float64))
     if len(grid) < 4:
         raise InputError(f"the grid has {len(grid)} radii; a cubic spline needs at least 4")

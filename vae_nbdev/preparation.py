@@ -17,11 +17,12 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from .autoencoder import Units
-from .core import InputError, _as_numbers, as_curves, as_noise, as_radius, check_variation, stream, torch_generator
+from .core import InputError, _as_numbers, _blocks, as_curves, as_noise, as_radius, check_variation, stream, torch_generator
 from .curves import CurveSet
 from .gaps import factor_analysis, value_weights
 from .runs import describe_data
 from .store import CurveStore, Rows, held_out_rows, training_rows
+from .training import Batches
 from .vae import VAE, reparametrize
 
 # %% ../nbs/48_preparation.ipynb #b3eef6a8
@@ -150,23 +151,49 @@ def settle_noise(vae: VAE, train: tuple, held_out: tuple | None, seed: int, n_dr
     rms = level.sqrt()
     vae.decoder.log_sigma.copy_(torch.maximum(rms - vae.decoder.sigma_floor, 1e-6 * rms).log())
 
+# %% ../nbs/48_preparation.ipynb #3dc0b34d
+_SAMPLE, _MOST_HELD_OUT = 50_000, 10_000  # curves of a store that are looked at, and that are held out
+_LARGE, _SAMPLE_IN_MEMORY = 2**24, 20_000  # values in an array from which on less than all of it is copied, and curves that are
+
+
+def _is_large(X: np.ndarray) -> bool:
+    """Whether curves X (N, R) are so many that copies of them all would be in the way; then a sample says what they are like."""
+    return X.size > _LARGE and len(X) > _SAMPLE + _MOST_HELD_OUT
+
 # %% ../nbs/48_preparation.ipynb #4da10787
 def warn_of_placeholders(X: np.ndarray, name: str = "X") -> None:
     """Warn if a number far from all others comes several times in curves X (N, R): it may stand for a missing value."""
-    middle = np.nanmedian(X)
-    away = np.abs(X - middle)
-    values, counts = np.unique(X[away > 100 * np.nanmedian(away)], return_counts=True)
+    some = X[:: len(X) // _SAMPLE_IN_MEMORY] if _is_large(X) else X
+    middle = np.nanmedian(some)
+    typical = np.nanmedian(np.abs(some - middle))
+    far = np.concatenate([block[np.abs(block - middle) > 100 * typical] for _, block in _blocks(X)])
+    values, counts = np.unique(far, return_counts=True)
     if len(values) and counts.max() >= 2:
         value = values[counts.argmax()]
         row, column = np.argwhere(X == value)[0]
         warnings.warn(f"{name} holds {value:g} {counts.max()} times, first in row {row}, column {column}, far from everything else; if it stands for a missing value, write NaN", stacklevel=3)
 
+# %% ../nbs/48_preparation.ipynb #30ce2983
+@dataclass(frozen=True, eq=False)
+class _Large:
+    """A large array in memory, with what `Rows` asks of a CurveStore."""
+
+    values: np.ndarray  # (N, R), in the type in which they came
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def rows(self, index: np.ndarray) -> np.ndarray:
+        """Return the curves (n, R) with these numbers (n,)."""
+        return self.values[index]
+
 # %% ../nbs/48_preparation.ipynb #05686545
 @dataclass(frozen=True)
 class Prepared:
-    """Curves that are checked and split, in the unit of the data, float64.
+    """Curves that are checked and split, in the unit of the data, float64; those of a large array in the type in which they came.
 
-    Of a store these are a sample that fits into memory, from which units and components are found; training reads the store itself.
+    Of a store, or of a large array, these are a sample from which units and components are found; training reads the store or the array itself.
     """
 
     values: np.ndarray  # (N, R), NaN where a value is missing
@@ -177,14 +204,14 @@ class Prepared:
     validation: np.ndarray  # row numbers of those that are held out; none if there are too few curves
     n_curves: int  # of which there are, in memory or on disk
     description: dict  # see `runs.describe_data`
-    store: CurveStore | None = None
+    store: CurveStore | _Large | None = None
     held_out: np.ndarray | None = None  # rows of the store that are not trained on
 
     @property
     def center(self) -> np.ndarray:
         """Mean of the training curves (R,), over what was observed; at a radius that only held-out curves have, of these."""
         train = self.values[self.train]
-        center = train.mean(0)
+        center = train.mean(0, dtype=np.float64)
         if np.isnan(center).any():
             seen = ~np.isnan(train)
             center = np.where(seen.any(0), train.sum(0, where=seen) / np.maximum(seen.sum(0), 1), self.values.mean(0, where=~np.isnan(self.values)))
@@ -209,25 +236,33 @@ class Prepared:
 
     def to_model(self, units: Units, rows: np.ndarray | None = None) -> tuple[Tensor, ...]:
         """Some or all curves in the unit of the model, and their weights if some are not one; float32."""
-        weight, pick = self.weights(units), slice(None) if rows is None else rows
-        return _in_units(units, self.values[pick], None if weight is None else weight[pick])
+        weight, rows = self.weights(units), np.arange(len(self.values)) if rows is None else rows
+        out = tuple(torch.empty(len(rows), len(self.radius)) for _ in range(1 if weight is None else 2))
+        for start, some in _blocks(rows, 4096):
+            for whole, part in zip(out, _in_units(units, self.values[some], None if weight is None else weight[some])):
+                whole[start : start + len(some)] = part
+        return out
 
     def for_components(self, units: Units, clean_input: bool) -> tuple[Tensor, ...]:
         """Training curves in the unit of the model, and weights, from which components are found: of clean curves all that is known counts alike."""
-        return (replace(self, errors=None) if clean_input else self).to_model(units, self.train)
+        enough = self.train[::4] if isinstance(self.store, _Large) else self.train  # the decompositions need many times the memory of the curves
+        return (replace(self, errors=None) if clean_input else self).to_model(units, enough)
 
     @property
     def gaps_in_store(self) -> bool:
         """Whether values are missing in a store, though perhaps not in the sample."""
-        return self.store is not None and self.store.summary.n_missing > 0
+        return self.store is not None and self.description["missing_fraction"] > 0
 
     def source(self, units: Units, device: torch.device) -> Rows | None:
-        """What training reads its batches from; None if the curves are in memory."""
+        """What training reads its batches from; None if all curves are in `values`."""
         if self.store is None:
             return None
         gaps = self.gaps_in_store
         prepare = lambda x: tuple(t.to(device) for t in _in_units(units, x, (~np.isnan(x)).astype(float) if gaps else None))
-        return Rows(self.store, self.held_out, prepare)
+        source = Rows(self.store, self.held_out, prepare)
+        if isinstance(self.store, _Large):
+            source.order = Batches
+        return source
 
 # %% ../nbs/48_preparation.ipynb #c08893a1
 def _in_units(units: Units, x: np.ndarray, weight: np.ndarray | None) -> tuple[Tensor, ...]:
@@ -272,7 +307,7 @@ def prepared(
     clean_input : bool
         Whether the curves are noise-free; see `errors_to_come`.
     validation_fraction : float
-        Share of the curves that is held out; of a store, 10 000 at most.
+        Share of the curves that is held out; of a store or of more than 2²⁴ values, 10 000 curves at most.
     seed : int
         Of the split.
 
@@ -286,7 +321,10 @@ def prepared(
     if isinstance(X, CurveStore):
         return _prepared_store(X, radius, noise, errors, validation_fraction, seed)
     X, radius, errors = of_user(X, radius, errors)
-    X = as_curves(X, min_curves=2, missing=True).astype(np.float64)
+    X = as_curves(X, min_curves=2, missing=True)
+    if _is_large(X) and np.ndim(errors) < 2:
+        return _prepared_large(X, radius, noise, errors, clean_input, validation_fraction, seed)
+    X = X.astype(np.float64)
     errors = errors_to_come(errors, X) if clean_input else as_errors(errors, X)
     known = _checked(X, noise, errors, clean_input)
     train, validation = split_rows(len(X), validation_fraction, seed)
@@ -299,16 +337,25 @@ def _checked(X: np.ndarray, noise, errors: np.ndarray | None, clean_input: bool 
     """Check that the curves vary, by an amount that can be computed with; return the known noise."""
     check_variation(X)
     warn_of_placeholders(X)
-    spread = float(np.nanmax(np.abs(X - np.nanmean(X, 0))))
+    spread, widest = _spreads(X)
     if not 1e-100 < spread < 1e100:
         raise InputError(f"X varies by {spread:.3g}; choose a unit in which that is between 1e-100 and 1e100")
-    known, widest = known_noise(noise, None if clean_input else errors, X), float(np.nanmax(np.nanstd(X, 0)))
+    known = known_noise(noise, None if clean_input else errors, X)
     for name, sd in (("errors", errors), ("noise", known)):
         if sd is not None:
             check_precision(sd, widest, name)
     if known is not None and float(np.median(known)) > widest:
         warnings.warn(f"the noise {float(np.median(known)):.3g} is larger than the spread of the curves, {widest:.3g}", stacklevel=2)
     return known
+
+# %% ../nbs/48_preparation.ipynb #13ee1b62
+def _spreads(X: np.ndarray) -> tuple[float, float]:
+    """Largest distance of any value from the mean curve, and largest standard deviation at any radius, of curves (N, R), NaN where missing."""
+    blocks = lambda: (block.astype(np.float64, copy=False) for _, block in _blocks(X))
+    count = sum(np.count_nonzero(~np.isnan(block), axis=0) for block in blocks())
+    mean = sum(np.nansum(block, 0) for block in blocks()) / count
+    variance = sum(np.nansum((block - mean) ** 2, 0) for block in blocks()) / count
+    return max(float(np.nanmax(np.abs(block - mean))) for block in blocks()), float(np.sqrt(variance.max()))
 
 # %% ../nbs/48_preparation.ipynb #059dfc61
 def describe_store(store: CurveStore, errors: ArrayLike | None = None) -> dict:
@@ -320,24 +367,36 @@ def describe_store(store: CurveStore, errors: ArrayLike | None = None) -> dict:
         "file": store.path.name, "xlabel": store.xlabel, "ylabel": store.ylabel,
     }  # fmt: skip
 
+# %% ../nbs/48_preparation.ipynb #98e00c50
+def _sampled(store: CurveStore | _Large, most: int, validation_fraction: float, seed: int) -> tuple[np.ndarray, ...]:
+    """A sample of at most so many training curves and all that are held out; their row numbers in that; and the rows of the store that are held out."""
+    n_held = min(round(validation_fraction * len(store)), _MOST_HELD_OUT) if len(store) >= 20 else 0
+    held_out = held_out_rows(len(store), n_held, seed) if n_held else np.zeros(0, np.int64)
+    n_train = min(len(store) - n_held, most)
+    sample = training_rows(np.arange(n_train) * (len(store) - n_held) // n_train, held_out)
+    X = np.concatenate([store.rows(sample), store.rows(held_out)])
+    return X, *np.split(np.arange(len(X)), [n_train]), held_out
+
 # %% ../nbs/48_preparation.ipynb #26e17090
-_SAMPLE, _MOST_HELD_OUT = 50_000, 10_000  # curves of a store that are kept in memory
-
-
 def _prepared_store(store: CurveStore, radius, noise, errors, validation_fraction: float, seed: int) -> Prepared:
     """The same for a store: a sample of the training curves, and the curves that are held out."""
     if errors is not None and np.ndim(errors) > 1:
         raise InputError("errors of each value cannot be given for a CurveStore; give one number or one per radius")
     if radius is not None:
         check_radius(store.radius, as_radius(radius, store.shape[1]))
-    found, n_held = store.summary, min(round(validation_fraction * len(store)), _MOST_HELD_OUT) if len(store) >= 20 else 0
-    if found.empty_row is not None:
-        raise InputError(f"{store.path} holds nothing but missing values in row {found.empty_row}; leave that curve out")
-    held_out = held_out_rows(len(store), n_held, seed) if n_held else np.zeros(0, np.int64)
-    n_train = min(len(store) - n_held, _SAMPLE)
-    sample = training_rows(np.arange(n_train) * (len(store) - n_held) // n_train, held_out)
-    X = np.concatenate([store.rows(sample), store.rows(held_out)]).astype(np.float64)
-    X = as_curves(X, name=str(store.path), min_curves=2, missing=True)
+    if (empty := store.summary.empty_row) is not None:
+        raise InputError(f"{store.path} holds nothing but missing values in row {empty}; leave that curve out")
+    X, train, validation, held_out = _sampled(store, _SAMPLE, validation_fraction, seed)
+    X = as_curves(X.astype(np.float64), name=str(store.path), min_curves=2, missing=True)
     known = _checked(X, noise, as_errors(errors, X))
-    train, validation = np.split(np.arange(len(X)), [n_train])
     return Prepared(X, None, store.radius, known, train, validation, len(store), describe_store(store, errors), store, held_out)
+
+# %% ../nbs/48_preparation.ipynb #ff0ecc58
+def _prepared_large(X: np.ndarray, radius, noise, errors, clean_input: bool, validation_fraction: float, seed: int) -> Prepared:
+    """The same for a large array: everything is checked, block by block, and only a sample is copied."""
+    errors = errors_to_come(errors, X) if clean_input else as_errors(errors, X)
+    known, radius = _checked(X, noise, errors, clean_input), as_radius(radius, X.shape[1])
+    description = describe_data(X, radius, errors)
+    store = _Large(X, description["fingerprint"])
+    values, train, validation, held_out = _sampled(store, _SAMPLE_IN_MEMORY, validation_fraction, seed)
+    return Prepared(values, None, radius, known, train, validation, len(X), description, store, held_out)

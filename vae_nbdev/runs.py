@@ -31,7 +31,7 @@ from torch import Tensor
 
 from . import __version__
 from .config import EstimatorConfig, Recipe, checked
-from .core import InputError, as_radius, atomic_directory, atomic_path
+from .core import InputError, _blocks, as_radius, atomic_directory, atomic_path
 from .training import History
 
 # %% ../nbs/45_runs.ipynb #c2cc0c9b
@@ -261,9 +261,8 @@ def fingerprint(values, radius=None, errors=None) -> str:
     for part in (values, radius, errors):
         digest.update(repr(None if part is None else np.shape(part)).encode())
         part = np.atleast_1d([] if part is None else part)
-        rows = max(1, 2**20 // max(1, part[:1].size))  # a few megabytes at a time
-        for start in range(0, len(part), rows):
-            block = np.array(part[start : start + rows], dtype="<f8") + 0.0  # no negative zeros
+        for _, block in _blocks(part):
+            block = np.array(block, dtype="<f8") + 0.0  # no negative zeros
             block[np.isnan(block)] = np.nan
             digest.update(block.tobytes())
     return digest.hexdigest()
@@ -284,11 +283,12 @@ def describe_data(values, radius, errors=None, *, file: str | os.PathLike | None
         Labels of axes, with units.
     """
     values, radius = np.asarray(values), np.asarray(radius, dtype=np.float64)
+    n_missing = sum(int(np.isnan(block).sum()) for _, block in _blocks(values))
     kinds = {0: "one number", 1: "one per radius", 2: "one per value"}
     name = None if file is None else "".join(c if c.isprintable() else "?" for c in Path(file).name)
     return {
         "fingerprint": fingerprint(values, radius, errors), "n_curves": len(values), "n_radii": values.shape[1], "radius_range": [float(radius[0]), float(radius[-1])],
-        "missing_fraction": float(np.isnan(values).mean()), "errors": None if errors is None else kinds[np.ndim(errors)],
+        "missing_fraction": n_missing / values.size, "errors": None if errors is None else kinds[np.ndim(errors)],
         "file": name, "xlabel": xlabel, "ylabel": ylabel,
     }  # fmt: skip
 

@@ -33,7 +33,6 @@ from tqdm.auto import tqdm
 from .config import TrainConfig, checked
 from .core import InputError, atomic_path, torch_generator
 from .parallel import RowGenerator, any_process, from_main, is_main, mean_over_processes, my_part, world_size
-from .plotting import plot_history
 from .store import WindowBatches
 
 # %% ../nbs/21_training.ipynb #a29e9a48
@@ -73,9 +72,9 @@ class Batches:
     def __call__(self, step: int) -> Tensor:
         epoch, k = divmod(step, self.per_epoch)
         if epoch != self._epoch:
-            self._epoch = epoch
-            self._order = torch.randperm(self.n, generator=torch_generator(self.seed, "order", epoch))
-        return self._order[k * self.size : (k + 1) * self.size]
+            self._epoch, self._order = epoch, None
+            self._order = torch.randperm(self.n, generator=torch_generator(self.seed, "order", epoch), dtype=torch.int32)
+        return self._order[k * self.size : (k + 1) * self.size].long()
 
 # %% ../nbs/21_training.ipynb #20808622
 def batch_schedule(n: int, config: TrainConfig, order: type = Batches) -> Callable[[int], Tensor]:
@@ -87,7 +86,7 @@ def batch_schedule(n: int, config: TrainConfig, order: type = Batches) -> Callab
 
 # %% ../nbs/21_training.ipynb #20f7cecf
 class Source(Protocol):
-    """What `fit` needs of curves that are not in memory."""
+    """What `fit` needs of curves that are not in memory. An attribute `order` may say in which order they are read, `Batches` or WindowBatches, as by default."""
 
     fingerprint: str  # changes when the curves do; a checkpoint remembers it
 
@@ -161,7 +160,7 @@ def _result(value, error: BaseException | None):
 @contextlib.contextmanager
 def _batches(data: tuple | Source, config: TrainConfig, first: int, device: torch.device) -> Iterator[Callable[[int], tuple]]:
     """Yields a function from the step, counted up from `first`, to our part of its batch and (first row, rows of the whole batch)."""
-    schedule = batch_schedule(_n_rows(data), config, Batches if _in_memory(data) else WindowBatches)
+    schedule = batch_schedule(_n_rows(data), config, Batches if _in_memory(data) else getattr(data, "order", WindowBatches))
 
     def ours(step: int) -> tuple[Tensor, tuple[int, int]]:
         rows = schedule(step)
@@ -198,6 +197,8 @@ class History:
 
     def plot(self, ax=None):
         """Draw the losses against the step; the training loss of the KL warm-up (shaded) is another one. Returns the axes."""
+        from vae_nbdev.plotting import plot_history  # Matplotlib takes its time, and only those who draw need it
+
         series = {"training": self.training, "validation": self.validation}
         keep = {k: v for k, v in series.items() if np.isfinite(v).any()}
         ax = plot_history(self.step, keep, ylabel="loss [nats per curve]", ax=ax)

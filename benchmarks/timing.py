@@ -83,7 +83,7 @@ def stored(path: Path = RESULTS) -> Iterator[dict]:
     yield results
     part = path.with_suffix(f".part{os.getpid()}")
     text = json.dumps(results, indent=1, sort_keys=True, ensure_ascii=False)
-    part.write_text(re.sub(r"\[\s+([^][{}]*?)\s+\]", lambda found: f"[{re.sub(r',\s+', ', ', found[1])}]", text) + "\n")  # a list on one line
+    part.write_text(re.sub(r"\[\s+([^][{}]*?)\s+\]", lambda found: "[" + re.sub(r",\s+", ", ", found[1]) + "]", text) + "\n")  # a list on one line
     os.replace(part, path)
 
 

@@ -22,9 +22,15 @@ def seconds(function: Callable, *arguments) -> float:
     return time.perf_counter() - start
 
 
-def in_turn(functions: list[Callable], repeats: int) -> np.ndarray:
-    """Wall times (repeats, K) of K functions that are called in turn, so that a machine that slows down slows all of them."""
-    return np.array([[seconds(f) for f in functions] for _ in range(repeats)])
+def in_turn(functions: list[Callable], repeats: int, enough: float = 60.0) -> np.ndarray:
+    """Wall times (repeats, K) of K functions that are called in turn, so that a machine that slows down slows all of them.
+
+    After so many seconds that are enough no further turn begins; there are two at least, if two are wanted.
+    """
+    times, start = [], time.perf_counter()
+    while len(times) < min(2, repeats) or (len(times) < repeats and time.perf_counter() - start < enough):
+        times.append([seconds(f) for f in functions])
+    return np.array(times)
 
 
 def spread(values) -> list[float]:

@@ -7,14 +7,12 @@ their names. The exit status is 1 if the two sides of a row disagree about the r
 """
 import argparse
 import contextlib
-import importlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -424,10 +422,12 @@ def pythae_gap(X: np.ndarray, x: np.ndarray, exact: np.ndarray, epochs: int) -> 
 
 
 def sampling(model, quick: bool) -> dict:
-    """`sample(1_000_000)` against writing as many numbers, with two threads each."""
+    """`sample(1_000_000)` against writing as many numbers, with two threads each; fewer if that takes more than a minute."""
     from concurrent.futures import ThreadPoolExecutor
 
-    n, R, threads = 1_000_000, model.n_features_in_, int(os.environ["OMP_NUM_THREADS"])
+    R, threads = model.n_features_in_, int(os.environ["OMP_NUM_THREADS"])
+    model.sample(1000)
+    n = 1_000_000 if 50 * seconds(model.sample, 20_000) < 60 else 100_000  # as many as there is patience for
 
     def fill() -> None:
         out = np.empty((n, R))
@@ -435,17 +435,17 @@ def sampling(model, quick: bool) -> dict:
             list(pool.map(lambda part: part.fill(1.0), np.array_split(out, threads)))
 
     made = {}
-    ours, theirs, alone = in_turn([lambda: made.update(x=model.sample(n)), fill, lambda: np.full((n, R), 1.0)], 3 if quick else 7).T
+    ours, theirs, alone = in_turn([lambda: made.update(x=model.sample(n)), fill, lambda: np.full((n, R), 1.0)], 3 if quick else 7, 40).T
     x = made["x"]
     with tempfile.TemporaryDirectory() as folder:
         save = np.median(in_turn([lambda: np.save(Path(folder) / "x.npy", x)], 2))
-    codes = model.vae_.prior.sample(20_000)
+    codes = model.vae_.prior.sample(5000)
     other = model.inverse_transform(codes.double().numpy())
     away = np.abs(x.mean(0) - other.mean(0)) / (other.std(0) / np.sqrt(len(other)))
     numbers = {"ratio to one thread of np.full": float(np.median(ours / alone)), "ratio to np.save": float(np.median(ours) / save), "microseconds per curve": float(np.median(ours)) / n * 1e6}
     agree = x.shape == (n, R) and np.isfinite(x).all() and away.max() < 6
     return compared(
-        f"CurveVAE.sample(1 000 000), {type(model.vae_.prior).__name__}", f"{threads} threads fill an array of that size", (5, "at most"), ours, theirs, agree=agree, numbers=numbers
+        f"CurveVAE.sample({n:_}), {type(model.vae_.prior).__name__}".replace("_", " "), f"{threads} threads fill an array of that size", (5, "at most"), ours, theirs, agree=agree, numbers=numbers
     )
 
 
@@ -458,7 +458,7 @@ def sampling_few(quick: bool) -> dict:
 @row(threads=2)
 def sampling_many(quick: bool) -> dict:
     """The same of the default for 20 000 clean curves (a flow as prior)."""
-    return sampling(trained(20_000, **ONE_NAT), True)
+    return sampling(trained(20_000, **ONE_NAT), quick)
 
 
 # ---------------------------------------------------------------------------------------------------------------------------- evidence
@@ -613,13 +613,38 @@ def help_text(quick: bool) -> dict:
     return compared("vae_nbdev --help, fresh process", "a bare start of Python", (0.5, "at most"), ours, theirs, agree=without_torch, quantity="ours", note="agreement: torch is not imported")
 
 
+# --------------------------------------------------------------------------------------------------- what other scripts here measure
+
+TOGETHER, MEMORY = (HERE / "together.py").exists(), (HERE / "memory.py").exists()
+
+
+def together(quick: bool) -> dict:
+    """Sixteen models trained at once against as many fits in a row."""
+    from together import disagreement, rows
+
+    worst, found = disagreement(), rows(2 if quick else 5, steps=200 if quick else 500)
+    theirs, ours = (found[next(k for k in found if k.startswith(start))] for start in ("fits in a row", "`fit_together`"))
+    numbers = {"largest difference of a weight after 50 steps": worst} | {k: float(np.median(v)) for k, v in found.items() if k == "ratio of processor times"}
+    return compared("fit_together, 16 published networks", "16 fits in a row", (3, "at least"), ours, theirs, agree=worst < 1e-9, numbers=numbers)
+
+
+def memory(quick: bool) -> dict:
+    """Memory of a training on a million curves, above that after the import, against the size of the curves."""
+    from memory import training_memory
+
+    found = training_memory(1_000_000, 20 if quick else 50)
+    return compared(
+        "memory of CurveVAE.fit, 1 000 000 curves", "the curves in float32", (2, "at most"), [found["peak"]], [found["curves"]], agree=True, unit="MB", numbers={"after the import [MB]": found["after_import"]}
+    )
+
+
+if TOGETHER:
+    row()(together)
+if MEMORY:
+    row()(memory)
+
+
 # --------------------------------------------------------------------------------------------------------------------------- the runner
-
-
-def elsewhere(name: str) -> None:
-    """Add the row of another script here, if it exists: `row(quick)` in NAME.py returns what `timing.compared` returns."""
-    if (HERE / f"{name}.py").exists():
-        ROWS[name] = (lambda quick: importlib.import_module(name).row(quick)), 1
 
 
 def growing() -> None:
@@ -630,8 +655,6 @@ def growing() -> None:
         ROWS[f"growth_{name}"] = function, 1
 
 
-for other in ("together", "memory"):
-    elsewhere(other)
 if (HERE / "growth.py").exists():
     growing()
 

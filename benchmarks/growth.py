@@ -20,7 +20,8 @@ def growth(function: Callable[[bool], dict]) -> Callable:
 def law(what: str, along: str, sizes: list[int], time_of: Callable[[int], float], repeats: int = 3) -> dict:
     """Shortest of some times at each size, and the exponent of the power law through the last two sizes: 1 where time grows as the size does."""
     time_of(sizes[0])  # the first call of anything is slower
-    return fitted(what, along, sizes, [min(time_of(n) for _ in range(repeats)) for n in sizes])
+    times = [[time_of(n) for n in sizes] for _ in range(repeats)]  # in turn, so that what another program does does not fall on one size
+    return fitted(what, along, sizes, [min(t) for t in zip(*times)])
 
 
 def fitted(what: str, along: str, sizes: list[int], times: list[float]) -> dict:
@@ -85,26 +86,26 @@ def fit_curves(quick: bool) -> dict[str, dict]:
 @growth
 def step_radii(quick: bool) -> dict:
     """A training step at more radii."""
-    return law("a training step, Adam", "radii", [10, 50, 200, 500, 2000], lambda R: step_time(2 if quick else 4, 5, radii=R), 1)
+    return law("a training step, Adam", "radii", [10, 50, 200, 500, 2000], lambda R: step_time(2, 5, radii=R), 2 if quick else 4)
 
 
 @growth
 def step_latents(quick: bool) -> dict:
     """A training step with more latents."""
-    return law("a training step, Adam", "latents", [1, 2, 4, 8, 16, 32], lambda d: step_time(2 if quick else 4, 5, n_latent=d), 1)
+    return law("a training step, Adam", "latents", [1, 2, 4, 8, 16, 32], lambda d: step_time(2, 5, n_latent=d), 2 if quick else 4)
 
 
 @growth
 def step_latents_flow(quick: bool) -> dict:
     """A training step with more latents, with a flow as prior."""
     options = {"prior": "flow", "prior_training": "joint", "optimiser": "muon"}
-    return law("a training step, flow and Muon", "latents", [2, 4, 8, 16, 32], lambda d: step_time(2 if quick else 4, 3, n_latent=d, **options), 1)
+    return law("a training step, flow and Muon", "latents", [2, 4, 8, 16, 32], lambda d: step_time(2, 3, n_latent=d, **options), 2 if quick else 4)
 
 
 @growth
 def step_width(quick: bool) -> dict:
     """A training step with wider layers."""
-    return law("a training step, Adam", "width", [16, 32, 64, 128, 256, 512], lambda w: step_time(2 if quick else 4, 5, width=w), 1)
+    return law("a training step, Adam", "width", [16, 32, 64, 128, 256, 512], lambda w: step_time(2, 5, width=w), 2 if quick else 4)
 
 
 def _model(**options):

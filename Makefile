@@ -10,6 +10,8 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constrain
 READY := .venv/installed
 SITE := docs/_build/html
 NB ?=
+ROWS ?=
+QUICK ?=
 
 .PHONY: help .venv demo test test-slow check notebooks readme export clean-notebooks lab docs docs-test bench fidelity explorer constraints clean
 
@@ -73,8 +75,8 @@ docs-test: docs ## does the build fail when it should? Then every page of the si
 	$(BIN)/python tools/test_docs.py
 	$(BIN)/python tools/test_site.py
 
-bench: $(READY) ## run the benchmarks
-	$(BIN)/python benchmarks/simulate.py
+bench: $(READY) ## time everything side by side, a quarter of an hour (ROWS="simulate one_nat": of these; QUICK=1: half of the repeats)
+	$(BIN)/python benchmarks/speed.py $(ROWS) $(if $(QUICK),--quick)
 
 fidelity: $(READY) ## train and score what is missing in the tables of "How good is it?"; all of it takes hours
 	$(BIN)/python benchmarks/fidelity.py

@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Protocol
@@ -269,13 +270,24 @@ def _check_finite_loss(value: Tensor, what: str, step: int, config: TrainConfig)
         raise FloatingPointError(f"the {what} became {float(value.detach())} in step {step}; {advice}")
 
 # %% ../nbs/21_training.ipynb #568898e7
+@lru_cache(maxsize=64)
+def _step_seeds(seed: int, block: int) -> list[int]:
+    """Return the seeds of 64 steps, from step 64 · block on; made together, because between two steps nothing of that is in the processor's cache."""
+    return [torch_generator(seed, "step", step).initial_seed() for step in range(64 * block, 64 * (block + 1))]
+
+# %% ../nbs/21_training.ipynb #83a06105
 def _step_generator(seed: int, step: int, device: torch.device, place: tuple[int, int] | None) -> torch.Generator:
     """Return the generator of one step; a RowGenerator when several processes share the batch."""
-    generator = torch_generator(seed, "step", step, device=device)
-    if world_size() == 1:
-        return generator
-    rows = RowGenerator(*place, device=device)
-    return rows.manual_seed(generator.initial_seed())
+    generator = torch.Generator(device=device) if world_size() == 1 else RowGenerator(*place, device=device)
+    return generator.manual_seed(_step_seeds(seed, step // 64)[step % 64])
+
+# %% ../nbs/21_training.ipynb #fd8909fa
+def _clip_gradient(gradients: list[Tensor], longest: float) -> Tensor:
+    """Scale gradients in place, so that all together they are no longer than that; return how long they were."""
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    if not norm <= longest:
+        torch._foreach_mul_(gradients, longest / (norm + 1e-6))
+    return norm
 
 # %% ../nbs/21_training.ipynb #59896bae
 def train_step(model: nn.Module, optimisers: list, loss: Callable, batch: tuple, step: int, config: TrainConfig, place: tuple | None = None) -> Tensor:
@@ -292,7 +304,7 @@ def train_step(model: nn.Module, optimisers: list, loss: Callable, batch: tuple,
     for optimiser in optimisers:
         optimiser.zero_grad(set_to_none=True)
     value.backward()
-    norm = nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip, foreach=True)
+    norm = _clip_gradient([p.grad for p in model.parameters() if p.grad is not None], config.grad_clip)
     _check_finite_loss(norm, "gradient", step, config)
     for optimiser in optimisers:
         optimiser.step()

@@ -180,6 +180,8 @@ class Products:
         import torch
         from torch import nn
 
+        from vae_nbdev.splines import AutoregressiveSpline
+
         self.calls, seen, hooks = [], [], []
 
         def note(layer, inputs, output):
@@ -193,7 +195,8 @@ class Products:
             if isinstance(layer, nn.Linear):
                 hooks.append(layer.register_forward_hook(note))
         model.zero_grad(set_to_none=True)
-        loss().backward()
+        with mock.patch.object(AutoregressiveSpline, "suits", lambda module: False):  # which would go round the layers of a flow
+            loss().backward()
         for hook in hooks:
             hook.remove()
         seen = [call for call in seen if "g" in call]
@@ -329,10 +332,10 @@ def training_loop(n: int, steps: int, quick: bool) -> dict:
     repeats = 1 if quick else 3
     ours, theirs = np.array([both(validation) for _ in range(repeats)]).T
     blind, theirs_too = np.array([both(None) for _ in range(repeats)]).T
-    numbers = {"overhead": float(np.median(ours / theirs) - 1), "overhead without a validation set": float(np.median(blind / theirs_too) - 1), "curves in the validation set": len(validation[0])}
+    numbers = {"overhead": float(np.median(blind / theirs_too) - 1), "overhead with a validation set": float(np.median(ours / theirs) - 1), "curves in the validation set": len(validation[0])}
     return compared(
-        f"training.fit, {steps} steps, {n} curves", "as many bare steps", (1.05, "at most"), ours, theirs, agree=abs(first - expected) <= 1e-5 * abs(expected), numbers=numbers,
-        note=f"bar, history, schedule, clipping, a checkpoint every 1000 steps and at the end, a look every {config.eval_every} steps",
+        f"training.fit, {steps} steps, {n} curves, none to validate", "as many bare steps", (1.05, "at most"), blind, theirs_too, agree=abs(first - expected) <= 1e-5 * abs(expected), numbers=numbers,
+        note=f"bar, history, schedule, clipping, a checkpoint every 1000 steps and at the end, an entry in the history every {config.eval_every} steps; the validation loss of that moment is a number beside",
     )  # fmt: skip
 
 
@@ -350,7 +353,7 @@ def training_loop_many(quick: bool) -> dict:
 
 # ------------------------------------------------------------------------------------------------------------------------------- one nat
 
-ONE_NAT = {"max_steps": 100, "batch_size": 256, "learning_rate": 5e-3}  # the smallest budget that gets there with three seeds; everything else is the default for many curves
+ONE_NAT = {"max_steps": 300}  # everything else is the default for many curves
 PYTHAE = "pip install pythae==0.1.2 --no-deps; pip install cloudpickle imageio pydantic"
 
 
@@ -627,7 +630,7 @@ def together(quick: bool) -> dict:
     worst, found = disagreement(), rows(2 if quick else 5, steps=200 if quick else 500)
     theirs, ours = (found[next(k for k in found if k.startswith(start))] for start in ("fits in a row", "`fit_together`"))
     numbers = {"largest difference of a weight after 50 steps": worst} | {k: float(np.median(v)) for k, v in found.items() if k == "ratio of processor times"}
-    return compared("fit_together, 16 published networks", "16 fits in a row", (3, "at least"), ours, theirs, agree=worst < 1e-9, numbers=numbers)
+    return compared("fit_together, 16 published networks", "16 fits in a row", (5, "at least"), ours, theirs, agree=worst < 1e-9, numbers=numbers)
 
 
 def memory(quick: bool) -> dict:

@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 from .config import TrainConfig, checked
 from .core import InputError, torch_generator
 from .parallel import world_size
+from .splines import plain_splines
 from .training import History, _check_finite_loss, _ctrl_c, _record, _step_generator, batch_schedule, kl_weight, learning_rate
 
 # %% ../nbs/32_together.ipynb #5da08571
@@ -363,7 +364,7 @@ def fit_together(
     validation = None if validation is None else _for_each(validation, len(models), "validation")
     kinds, histories, steps = _kinds(models, data, validation), [None] * len(models), configs[0].max_steps
     bar = tqdm(total=steps * len(kinds), disable=not verbose, desc="training", unit="step", mininterval=0.5)
-    with _ctrl_c() as ctrl_c, bar:
+    with _ctrl_c() as ctrl_c, bar, plain_splines():
         for numbers in kinds:
             of = lambda things: None if things is None else [things[i] for i in numbers]
             run = _Together(numbers, of(models), loss, of(data), of(validation), of(configs))

@@ -265,9 +265,9 @@ def make_optimisers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
 # %% ../nbs/21_training.ipynb #7f697523
 def _check_finite_loss(value: Tensor, what: str, step: int, config: TrainConfig) -> None:
     """Raise a FloatingPointError that names the step and what to change if the value is not finite."""
-    if not torch.isfinite(value):
+    if not math.isfinite(value := float(value.detach())):
         advice = f"a learning rate below {config.learning_rate:g} or a smaller grad_clip may help"
-        raise FloatingPointError(f"the {what} became {float(value.detach())} in step {step}; {advice}")
+        raise FloatingPointError(f"the {what} became {value} in step {step}; {advice}")
 
 # %% ../nbs/21_training.ipynb #568898e7
 @lru_cache(maxsize=64)
@@ -285,7 +285,7 @@ def _step_generator(seed: int, step: int, device: torch.device, place: tuple[int
 def _clip_gradient(gradients: list[Tensor], longest: float) -> Tensor:
     """Scale gradients in place, so that all together they are no longer than that; return how long they were."""
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    if not norm <= longest:
+    if not float(norm) <= longest:
         torch._foreach_mul_(gradients, longest / (norm + 1e-6))
     return norm
 

@@ -34,8 +34,8 @@ def gaussian_log_likelihood(x: Tensor, mean: Tensor, sigma: Tensor | float, mask
     sigma = torch.as_tensor(sigma, dtype=mean.dtype, device=mean.device)
     if mask is not None:
         x = torch.where(mask, x, mean.detach())
-    log_norm = (torch.log(sigma) + 0.5 * math.log(2 * math.pi)).expand(*sigma.shape[:-1], mean.shape[-1])
     squared = ((x - mean) / sigma).square()
+    log_norm = (torch.log(sigma) + 0.5 * math.log(2 * math.pi)).expand(*sigma.shape[:-1], squared.shape[-1])
     if mask is None:
         return -0.5 * squared.sum(-1) - log_norm.sum(-1)
     return -0.5 * (squared * mask).sum(-1) - (log_norm * mask).sum(-1)

@@ -214,7 +214,7 @@ class Prepared:
         center = train.mean(0, dtype=np.float64)
         if np.isnan(center).any():
             seen = ~np.isnan(train)
-            center = np.where(seen.any(0), train.sum(0, where=seen) / np.maximum(seen.sum(0), 1), self.values.mean(0, where=~np.isnan(self.values)))
+            center = np.where(seen.any(0), train.sum(0, dtype=np.float64, where=seen) / np.maximum(seen.sum(0), 1), self.values.mean(0, dtype=np.float64, where=~np.isnan(self.values)))
         return center
 
     @property
@@ -237,7 +237,7 @@ class Prepared:
     def to_model(self, units: Units, rows: np.ndarray | None = None) -> tuple[Tensor, ...]:
         """Some or all curves in the unit of the model, and their weights if some are not one; float32."""
         weight, rows = self.weights(units), np.arange(len(self.values)) if rows is None else rows
-        out = tuple(torch.empty(len(rows), len(self.radius)) for _ in range(1 if weight is None else 2))
+        out = tuple(torch.empty(len(rows), len(self.radius), dtype=torch.float32, device="cpu") for _ in range(1 if weight is None else 2))
         for start, some in _blocks(rows, 4096):
             for whole, part in zip(out, _in_units(units, self.values[some], None if weight is None else weight[some])):
                 whole[start : start + len(some)] = part
@@ -354,7 +354,8 @@ def _spreads(X: np.ndarray) -> tuple[float, float]:
     blocks = lambda: (block.astype(np.float64, copy=False) for _, block in _blocks(X))
     count = sum(np.count_nonzero(~np.isnan(block), axis=0) for block in blocks())
     mean = sum(np.nansum(block, 0) for block in blocks()) / count
-    variance = sum(np.nansum((block - mean) ** 2, 0) for block in blocks()) / count
+    with np.errstate(over="ignore"):  # a spread that is too large is refused by whoever called
+        variance = sum(np.nansum((block - mean) ** 2, 0) for block in blocks()) / count
     return max(float(np.nanmax(np.abs(block - mean))) for block in blocks()), float(np.sqrt(variance.max()))
 
 # %% ../nbs/48_preparation.ipynb #059dfc61

@@ -40,7 +40,8 @@ def _check_signature(name: str, function: Callable, parameter_names: tuple[str, 
 def _call(name: str, function: Callable, parameter_names: tuple[str, ...], radius: np.ndarray, parameters: np.ndarray) -> np.ndarray:
     """Return the curves (N, R) of parameters (N, k), checked."""
     columns = dict(zip(parameter_names, np.ascontiguousarray(parameters.T)))
-    curves = _as_numbers(function(radius, **columns), f"{name}: the result of function").astype(np.float64, copy=False)
+    made = _as_numbers(function(radius, **columns), f"{name}: the result of function")
+    curves = made.astype(np.float64, copy=not getattr(function, "makes_new_arrays", False))  # the user may keep an array that the function returns
     shape = (len(parameters), len(radius))
     if curves.shape != shape:
         raise InputError(f"{name}: function returned shape {curves.shape} for {shape[0]} curves at {shape[1]} radii; "
@@ -280,16 +281,21 @@ def _rotation_curve(radius, log_disc_mass, log_scale_length, log_halo_mass, log_
     logs = np.stack([log_disc_mass, log_scale_length, log_halo_mass, log_concentration])
     if len(radius) > _MOST_RADII:
         return _curve_by_curve(radius, *logs)
+    ln_length = np.log(10) * logs[1] + np.log(2), np.log(10) * (logs[2] / 3 - logs[3]) + np.log(virial_radius(1.0))
+    inside = np.logical_and.reduce([(x > _LN_LENGTH[0]) & (x < _LN_LENGTH[1]) for x in ln_length]) & (np.abs(logs) < 99).all(0)
+    if not inside.all():
+        curves = np.empty((logs.shape[1], len(radius)))
+        curves[~inside] = _curve_by_curve(radius, *logs[:, ~inside])
+        if inside.any():
+            curves[inside] = _rotation_curve(radius, *logs[:, inside])
+        return curves
     disc_mass, scale_length, halo_mass, concentration = np.exp(np.log(10) * logs)
-    r_vir = virial_radius(halo_mass)
-    ln_length = np.log([2 * scale_length, r_vir / concentration])
-    factor = np.stack([2 * G * disc_mass / scale_length, G * halo_mass / r_vir * concentration / nfw_mass(concentration)])
-    squared = _from_table(_row_table(np.asarray(radius, np.float64).tobytes()), ln_length, factor)
-    outside = ((ln_length < _LN_LENGTH[0]) | (ln_length > _LN_LENGTH[1])).any(0)
-    squared[outside] = 0.0
-    curves = np.sqrt(squared, out=squared)
-    curves[outside] = _curve_by_curve(radius, *logs[:, outside])
-    return curves
+    factor = np.stack([2 * G * disc_mass / scale_length, G * halo_mass / virial_radius(halo_mass) * concentration / nfw_mass(concentration)])
+    squared = _from_table(_row_table(np.asarray(radius, np.float64).tobytes()), np.stack(ln_length), factor)
+    return np.sqrt(squared, out=squared)
+
+
+_rotation_curve.makes_new_arrays = True
 
 # %% ../nbs/11_simulate.ipynb #548f0631
 _DISC_MASS = (9.0, 12.0)  # smallest and largest log10 disc mass [Msun]

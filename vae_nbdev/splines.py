@@ -6,7 +6,7 @@
 __all__ = ['plain_splines', 'RationalQuadraticSpline', 'with_fast_splines', 'AutoregressiveSpline', 'fast_transforms',
            'inverse_flow']
 
-# %% ../nbs/25_splines.ipynb #fe3ce637
+# %% ../nbs/25_splines.ipynb #4a15c9be
 import contextlib
 import math
 from collections.abc import Iterator
@@ -14,16 +14,15 @@ from contextvars import ContextVar
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.distributions import Transform, constraints
 from zuko.nn import MaskedLinear
 from zuko.transforms import MonotonicRQSTransform
 
-# %% ../nbs/25_splines.ipynb #94173852
+# %% ../nbs/25_splines.ipynb #185ab881
 _BOUND = 5.0  # B: splines live on [-B, B], and are the identity outside
 _LOG_SLOPE = math.log(1e3)  # L: minus the logarithm of the smallest slope
 
-# %% ../nbs/25_splines.ipynb #93afa265
+# %% ../nbs/25_splines.ipynb #11a6cf76
 def _knots(phi: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Fractions (2, K, M) of widths and heights, logarithms (K − 1, M) of slopes, and what φ (3K − 1, M) was divided by, (3K − 1, M)."""
     n_bins = (len(phi) + 1) // 3
@@ -34,7 +33,7 @@ def _knots(phi: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     size = a[: 2 * n_bins].exp().view(2, n_bins, -1)
     return size / size.sum(1, keepdim=True), a[2 * n_bins :], squash
 
-# %% ../nbs/25_splines.ipynb #b5b17a69
+# %% ../nbs/25_splines.ipynb #0d4e2212
 def _piece(size: Tensor, log_slope: Tensor, value: Tensor, axis: int) -> tuple[Tensor, ...]:
     """The piece (1, M) that a value (M,) on an axis (0 or 1) falls into, whether it is inside, and of the piece: width and height, left edges, slopes, (2, M)."""
     total = size.cumsum(1)
@@ -46,7 +45,7 @@ def _piece(size: Tensor, log_slope: Tensor, value: Tensor, axis: int) -> tuple[T
     slope = torch.cat([one, log_slope.exp(), one]).expand(-1, len(value)).gather(0, torch.cat([k, k + 1]))
     return k, inside, part * (2 * _BOUND), (left - part) * (2 * _BOUND) - _BOUND, slope
 
-# %% ../nbs/25_splines.ipynb #ca2a71c9
+# %% ../nbs/25_splines.ipynb #1955fb0d
 def _to_sizes(size: Tensor, k: Tensor, part: Tensor, left: Tensor, on_part: Tensor, on_left: Tensor) -> Tensor:
     """Gradient (2, K, M) with respect to the arguments of the softmax, from gradients with respect to widths and heights of the pieces k and their left edges."""
     index = torch.arange(size.shape[1], device=size.device).view(1, -1, 1)
@@ -54,7 +53,7 @@ def _to_sizes(size: Tensor, k: Tensor, part: Tensor, left: Tensor, on_part: Tens
     mean = (on_part * part + on_left * (left + _BOUND)) / (2 * _BOUND)
     return out.sub_(mean[:, None]).mul_(size).mul_(2 * _BOUND)
 
-# %% ../nbs/25_splines.ipynb #2db1e98b
+# %% ../nbs/25_splines.ipynb #148fdeab
 def _bend(phi: Tensor, x: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
     """y and ln dy/dx (M,) of splines with φ (3K − 1, M) at x (M,), and what the gradient needs."""
     size, log_slope, squash = _knots(phi)
@@ -69,7 +68,7 @@ def _bend(phi: Tensor, x: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
     y, ladj = torch.where(inside, left[1] + part[1] * r, x), torch.where(inside, slope.log(), 0.0)
     return y, ladj, (size, squash, k, inside, part, left, d, z, D, r, Q, slope)
 
-# %% ../nbs/25_splines.ipynb #0c665eb7
+# %% ../nbs/25_splines.ipynb #27f1987c
 def _bend_gradient(saved: tuple[Tensor, ...], g: Tensor, ladj: Tensor) -> tuple[Tensor, Tensor]:
     """Gradients with respect to φ (3K − 1, M) and x (M,), from those with respect to y and ln dy/dx."""
     size, squash, k, inside, part, left, d, z, D, r, Q, slope = saved
@@ -89,7 +88,13 @@ def _bend_gradient(saved: tuple[Tensor, ...], g: Tensor, ladj: Tensor) -> tuple[
     on_phi[2 * n :] = z.new_zeros(n + 1, len(z)).scatter_(0, torch.cat([k, k + 1]), on_d * d)[1:-1]
     return on_phi.div_(squash).div_(squash), torch.where(inside, on_x, outside_g)
 
-# %% ../nbs/25_splines.ipynb #2e70ec71
+# %% ../nbs/25_splines.ipynb #72487f0e
+def _refuse_second_derivatives() -> None:
+    """Raise a RuntimeError within a backward pass that is to be differentiated itself."""
+    if torch.is_grad_enabled():
+        raise RuntimeError("the gradient of a spline is written out and has none of its own; evaluate and differentiate within splines.plain_splines()")
+
+# %% ../nbs/25_splines.ipynb #5611e121
 class _Spline(torch.autograd.Function):
     """φ (M, 3K − 1) and x (M,) → y and ln dy/dx, both (M,)."""
 
@@ -101,26 +106,26 @@ class _Spline(torch.autograd.Function):
         return y, ladj
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, g: Tensor, ladj: Tensor) -> tuple[Tensor, Tensor]:
         """The formulas above."""
+        _refuse_second_derivatives()
         on_phi, on_x = _bend_gradient(ctx.saved_tensors, g, ladj)
         return on_phi.t(), on_x
 
-# %% ../nbs/25_splines.ipynb #35655e6e
+# %% ../nbs/25_splines.ipynb #7355ca00
 _PLAIN = ContextVar("plain splines", default=False)
 
 
 @contextlib.contextmanager
 def plain_splines() -> Iterator[None]:
-    """Let flows be chains of PyTorch's own operations within the block: slower, but with second derivatives and for `torch.func`."""
+    """Let flows, in this thread, be chains of PyTorch's own operations within the block: slower, but with second derivatives and for `torch.func`."""
     token = _PLAIN.set(True)
     try:
         yield
     finally:
         _PLAIN.reset(token)
 
-# %% ../nbs/25_splines.ipynb #d8b50d3d
+# %% ../nbs/25_splines.ipynb #6977a5d2
 def _unbend(phi: Tensor, y: Tensor) -> Tensor:
     """The x (M,) that splines with φ (3K − 1, M), or (3K − 1, 1) for all of them, take to y (M,)."""
     size, log_slope, _ = _knots(phi)
@@ -131,7 +136,7 @@ def _unbend(phi: Tensor, y: Tensor) -> Tensor:
     z = 2 * c / (-b - (b * b - 4 * a * c).sqrt())
     return torch.where(inside, left + z * X, y)
 
-# %% ../nbs/25_splines.ipynb #82208327
+# %% ../nbs/25_splines.ipynb #9a489c79
 class RationalQuadraticSpline(Transform):
     """Monotonic rational quadratic spline on [−5, 5], the identity outside, with the parameters of zuko's `MonotonicRQSTransform` in one block.
 
@@ -178,7 +183,7 @@ class RationalQuadraticSpline(Transform):
         phi, y = self._flat(y)
         return _unbend(phi.t(), y).view(shape)
 
-# %% ../nbs/25_splines.ipynb #c4c7f4e3
+# %% ../nbs/25_splines.ipynb #bd4b8c1d
 def with_fast_splines(flow: nn.Module) -> nn.Module:
     """Let the transforms of a neural spline flow of zuko's (in place) use `RationalQuadraticSpline`; returns the flow."""
     for module in flow.modules():
@@ -188,7 +193,7 @@ def with_fast_splines(flow: nn.Module) -> nn.Module:
             module.shapes = [(sum(math.prod(shape) for shape in module.shapes),)]
     return flow
 
-# %% ../nbs/25_splines.ipynb #aefeaa9b
+# %% ../nbs/25_splines.ipynb #8ecea496
 def _network(x: Tensor, weights: list[Tensor], biases: list[Tensor]) -> tuple[Tensor, list[Tensor], list[Tensor]]:
     """Output of a stack of linear layers with SiLU between them at x (n, N), units first; also the inputs of all layers, and what they made of them."""
     inputs, outputs = [x], []
@@ -198,7 +203,7 @@ def _network(x: Tensor, weights: list[Tensor], biases: list[Tensor]) -> tuple[Te
             inputs.append(nn.functional.silu(outputs[-1]))
     return outputs[-1], inputs, outputs
 
-# %% ../nbs/25_splines.ipynb #9223cdab
+# %% ../nbs/25_splines.ipynb #ef79e5e8
 def _network_gradient(g: Tensor, weights: list[Tensor], inputs: list[Tensor], outputs: list[Tensor]) -> tuple[list[Tensor], list[Tensor], Tensor]:
     """Gradients with respect to weights, biases and input of a `_network`, from that of its output (m, N)."""
     on_weights, on_biases = [], []
@@ -210,7 +215,7 @@ def _network_gradient(g: Tensor, weights: list[Tensor], inputs: list[Tensor], ou
             g = torch.ops.aten.silu_backward(g, outputs[i - 1])
     return on_weights, on_biases, g
 
-# %% ../nbs/25_splines.ipynb #dfc723bd
+# %% ../nbs/25_splines.ipynb #ba42d4e4
 class _Autoregressive(torch.autograd.Function):
     """Codes x (N, d) and the masks, weights and biases of L layers → y (N, d) and its log determinant (N,)."""
 
@@ -229,9 +234,9 @@ class _Autoregressive(torch.autograd.Function):
         return y.view(d, -1).t(), ladj.view(d, -1).sum(0)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, g: Tensor, ladj: Tensor) -> tuple:
         """Through splines, network and masks."""
+        _refuse_second_derivatives()
         n, tensors = ctx.n_layers, ctx.saved_tensors[ctx.n_saved :]
         masks, weights, inputs, outputs = tensors[:n], tensors[n : 2 * n], tensors[2 * n : 3 * n], tensors[3 * n :]
         d = g.shape[1]
@@ -242,7 +247,7 @@ class _Autoregressive(torch.autograd.Function):
         on_weights = [m * w for m, w in zip(masks, on_weights)]
         return (on_x.view(d, -1) + through).t(), None, *([None] * n), *on_weights, *on_biases
 
-# %% ../nbs/25_splines.ipynb #a010f1cf
+# %% ../nbs/25_splines.ipynb #45d4a48d
 class AutoregressiveSpline(Transform):
     """A masked autoregressive transform of zuko's without context, made of splines, whose network is a stack of linear layers with SiLU between them.
 
@@ -278,16 +283,18 @@ class AutoregressiveSpline(Transform):
 
     def call_and_ladj(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """y (..., d) and the logarithm of the determinant (...)."""
+        if _PLAIN.get():
+            return self.module().call_and_ladj(x)
         numbers = [getattr(layer, name) for name in ("mask", "weight", "bias") for layer in self.layers]
         y, ladj = _Autoregressive.apply(x.reshape(-1, x.shape[-1]), len(self.layers), *numbers)
         return y.reshape(x.shape), ladj.view(x.shape[:-1])
 
-# %% ../nbs/25_splines.ipynb #9c7f964a
+# %% ../nbs/25_splines.ipynb #95d8fa71
 def fast_transforms(flow: nn.Module) -> list[Transform]:
     """The transforms of a neural spline flow of zuko's without context, fast where that is possible."""
-    return [AutoregressiveSpline(t) if AutoregressiveSpline.suits(t) and not _PLAIN.get() else t() for t in flow.transform.transforms]
+    return [AutoregressiveSpline(t) if AutoregressiveSpline.suits(t) else t() for t in flow.transform.transforms]
 
-# %% ../nbs/25_splines.ipynb #e0f4c2b7
+# %% ../nbs/25_splines.ipynb #57b84b85
 def _levels(transform: nn.Module) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
     """For each linear layer of a transform's network: weights and biases sorted by the levels of inputs and outputs, how many inputs have a level of at most
     0, 1, …, and how many outputs have."""
@@ -305,7 +312,7 @@ def _levels(transform: nn.Module) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]
         order = rows
     return out
 
-# %% ../nbs/25_splines.ipynb #ae286c7a
+# %% ../nbs/25_splines.ipynb #23f25407
 @torch.no_grad()
 def _unbend_axes(transform: nn.Module, levels: list, y: Tensor) -> Tensor:
     """The x (d, N) that an autoregressive transform takes to y (d, N), both with the axes in the order of the transform."""
@@ -323,7 +330,15 @@ def _unbend_axes(transform: nn.Module, levels: list, y: Tensor) -> Tensor:
             values[0][k] = _unbend(one, y[k])
     return values[0]
 
-# %% ../nbs/25_splines.ipynb #feb40491
+# %% ../nbs/25_splines.ipynb #c47bcaf7
+def _one_by_one(transform: nn.Module) -> bool:
+    """Whether a transform goes backwards as above: splines, a stack of masked linear layers with the same activation between them, as many axes in each pass."""
+    layers = list(getattr(transform, "hyper", []))
+    stack = len(layers) > 2 and all(isinstance(layer, MaskedLinear) == (i % 2 == 0) for i, layer in enumerate(layers))
+    alike = len({type(layer) for layer in layers[1::2]}) == 1
+    return stack and alike and transform.univariate is RationalQuadraticSpline and len(transform.order.unique()) == transform.passes
+
+# %% ../nbs/25_splines.ipynb #186f598f
 @torch.no_grad()
 def inverse_flow(flow: nn.Module, u: Tensor, chunk: int = 4096) -> Tensor:
     """Take numbers backwards through a neural spline flow without context, as `flow().transform.inv` does.
@@ -341,7 +356,7 @@ def inverse_flow(flow: nn.Module, u: Tensor, chunk: int = 4096) -> Tensor:
     Tensor, shape (N, d)
     """
     transforms = list(flow.transform.transforms)[::-1]
-    if not all(hasattr(t, "hyper") for t in transforms):  # one axis: nothing is autoregressive
+    if not all(_one_by_one(t) for t in transforms):
         return flow().transform.inv(u)
     known = [(t, _levels(t), t.order.argsort(stable=True)) for t in transforms]
     out = torch.empty_like(u)

@@ -222,11 +222,20 @@ def _orthogonalized(X: Tensor, coefficients: tuple[float, float, float], steps: 
 
 # %% ../nbs/21_training.ipynb #5055873a
 class Muon(torch.optim.Muon):
-    """PyTorch's Muon, with all matrices of one shape orthogonalised together and in their own precision."""
+    """PyTorch's Muon, with all matrices of one shape orthogonalised together and in their own precision; it knows the original adjustment of rates only."""
+
+    def __init__(self, params, **options):
+        if options.get("adjust_lr_fn") not in (None, "original"):
+            raise ValueError(f"adjust_lr_fn is {options['adjust_lr_fn']!r}; this Muon knows 'original' only")
+        super().__init__(params, **options)
 
     @torch.no_grad()
-    def step(self, closure=None) -> None:
-        """Do one step."""
+    def step(self, closure: Callable | None = None):
+        """Do one step; return what the closure, if there is one, has returned."""
+        value = None
+        if closure is not None:
+            with torch.enable_grad():
+                value = closure()
         for group in self.param_groups:
             shapes: dict[tuple, list[Tensor]] = {}
             for p in group["params"]:
@@ -235,13 +244,15 @@ class Muon(torch.optim.Muon):
             for (shape, *_), same in shapes.items():
                 gradients = [p.grad for p in same]
                 for p in same:
-                    self.state[p].setdefault("momentum_buffer", torch.zeros_like(p))
+                    if "momentum_buffer" not in self.state[p]:
+                        self.state[p]["momentum_buffer"] = torch.zeros_like(p)
                 buffers = [self.state[p]["momentum_buffer"] for p in same]
                 torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
                 updates = torch._foreach_lerp(gradients, buffers, group["momentum"]) if group["nesterov"] else buffers
                 updates = _orthogonalized(torch.stack(updates), group["ns_coefficients"], group["ns_steps"], group["eps"])
                 torch._foreach_mul_(same, 1 - group["lr"] * group["weight_decay"])
                 torch._foreach_add_(same, list(updates.unbind()), alpha=-group["lr"] * math.sqrt(max(1, shape[0] / shape[1])))
+        return value
 
 # %% ../nbs/21_training.ipynb #4f576c69
 def make_optimisers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
@@ -284,6 +295,8 @@ def _step_generator(seed: int, step: int, device: torch.device, place: tuple[int
 # %% ../nbs/21_training.ipynb #fd8909fa
 def _clip_gradient(gradients: list[Tensor], longest: float) -> Tensor:
     """Scale gradients in place, so that all together they are no longer than that; return how long they were."""
+    if not gradients:
+        return torch.zeros(())
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
     if not float(norm) <= longest:
         torch._foreach_mul_(gradients, longest / (norm + 1e-6))

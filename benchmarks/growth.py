@@ -65,9 +65,9 @@ def simulate_radii(quick: bool) -> dict:
 @growth
 def fit_curves(quick: bool) -> dict[str, dict]:
     """What CurveVAE.fit does before its first step, and a training step of as large a batch, when there are more curves."""
-    from speed import default_training
+    from speed import batches_of, default_training
     from vae_nbdev.simulate import simulate
-    from vae_nbdev.training import batch_schedule, make_optimisers, train_step
+    from vae_nbdev.training import make_optimisers, train_step
 
     curves, sizes, before, each = simulate(1_000_000, seed=100).values, [1000, 10_000, 100_000, 1_000_000], [], []
     options = {"prior": "flow", "prior_training": "joint", "optimiser": "muon"}
@@ -75,9 +75,9 @@ def fit_curves(quick: bool) -> dict[str, dict]:
     for n in sizes:
         made = {}
         before.append(seconds(lambda: made.update(default_training(n, curves=curves[:n], **options))))
-        model, config, data = made["model"].train(), made["config"], made["data"]
-        optimisers, schedule = make_optimisers(model, config), batch_schedule(len(data[0]), config)
-        steps = lambda: [train_step(model, optimisers, made["loss"], tuple(t[schedule(i)] for t in data), i, config) for i in range(5)]
+        model, config, batch_of = made["model"].train(), made["config"], batches_of(made)
+        optimisers = make_optimisers(model, config)
+        steps = lambda: [train_step(model, optimisers, made["loss"], batch_of(i), i, config) for i in range(5)]
         steps()
         each.append(min(seconds(steps) for _ in range(2 if quick else 4)) / 5)
     return {"fit_start": fitted("CurveVAE.fit, before the first step", "curves", sizes, before), "step_curves": fitted("a training step, flow and Muon", "curves", sizes, each)}

@@ -8,6 +8,7 @@ __all__ = ['CurveVAE', 'choose_n_latent', 'as_run', 'save_run', 'load_run']
 # %% ../nbs/50_estimator.ipynb #46ebfddd
 import math
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from copy import deepcopy
@@ -212,14 +213,18 @@ class _Estimator(_Nothing):
         super().__init_subclass__(**kwargs)
 
 # %% ../nbs/50_estimator.ipynb #10f18f5c
+_JOINING = threading.RLock()
+
+
 def _join_sklearn() -> None:
     """Let estimators inherit from scikit-learn's classes, if they do not yet."""
     from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
-    if not issubclass(_Estimator, BaseEstimator):
-        _Estimator.__bases__ = ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
-        for cls in _Estimator.__subclasses__():
-            super(_Estimator, cls).__init_subclass__()
+    with _JOINING:
+        if not issubclass(_Estimator, BaseEstimator):
+            _Estimator.__bases__ = ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+            for cls in _Estimator.__subclasses__():
+                super(_Estimator, cls).__init_subclass__()
 
 
 if "sklearn.base" in sys.modules:

@@ -82,7 +82,7 @@ $(PEERS): $(READY)
 	$(PIP) --no-deps pythae
 	@touch $@
 
-bench: $(PEERS) ## time everything side by side, a quarter of an hour (ROWS="simulate one_nat": of these; QUICK=1: half of the repeats)
+bench: $(PEERS) ## time everything side by side, some twenty minutes (ROWS="simulate one_nat": of these; QUICK=1: half of the repeats)
 	$(BIN)/python benchmarks/speed.py $(ROWS) $(if $(QUICK),--quick)
 
 fidelity: $(READY) ## train and score what is missing in the tables of "How good is it?"; all of it takes hours

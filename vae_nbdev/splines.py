@@ -157,10 +157,10 @@ class RationalQuadraticSpline(Transform):
         super().__init__()
         self.phi = phi[0] if len(phi) == 1 else torch.cat(phi, -1)
 
-    def _flat(self, value: Tensor) -> tuple[Tensor, Tensor]:
-        """φ (M, 3K − 1), and values of the shape (...) as (M,)."""
+    def _flat(self, value: Tensor) -> tuple[torch.Size, Tensor, Tensor]:
+        """The shape (...) that values and splines have together, φ (M, 3K − 1) and the values (M,)."""
         shape = torch.broadcast_shapes(value.shape, self.phi.shape[:-1])
-        return self.phi.expand(*shape, -1).reshape(-1, self.phi.shape[-1]), value.expand(shape).reshape(-1)
+        return shape, self.phi.expand(*shape, -1).reshape(-1, self.phi.shape[-1]), value.expand(shape).reshape(-1)
 
     def _call(self, x: Tensor) -> Tensor:
         return self.call_and_ladj(x)[0]
@@ -170,8 +170,8 @@ class RationalQuadraticSpline(Transform):
         if _PLAIN.get():
             n = (self.phi.shape[-1] + 1) // 3
             return MonotonicRQSTransform(*self.phi.split([n, n, n - 1], -1)).call_and_ladj(x)
-        shape = torch.broadcast_shapes(x.shape, self.phi.shape[:-1])
-        y, ladj = _Spline.apply(*self._flat(x))
+        shape, phi, x = self._flat(x)
+        y, ladj = _Spline.apply(phi, x)
         return y.view(shape), ladj.view(shape)
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
@@ -179,17 +179,17 @@ class RationalQuadraticSpline(Transform):
         return self.call_and_ladj(x)[1]
 
     def _inverse(self, y: Tensor) -> Tensor:
-        shape = torch.broadcast_shapes(y.shape, self.phi.shape[:-1])
-        phi, y = self._flat(y)
+        shape, phi, y = self._flat(y)
         return _unbend(phi.t(), y).view(shape)
 
 # %% ../nbs/25_splines.ipynb #bd4b8c1d
 def with_fast_splines(flow: nn.Module) -> nn.Module:
     """Let the transforms of a neural spline flow of zuko's (in place) use `RationalQuadraticSpline`; returns the flow."""
     for module in flow.modules():
-        if hasattr(module, "univariate"):
-            module.univariate = RationalQuadraticSpline
-        if hasattr(module, "univariate") and hasattr(module, "hyper"):  # φ comes from a network, in one block
+        if not hasattr(module, "univariate"):
+            continue
+        module.univariate = RationalQuadraticSpline
+        if hasattr(module, "hyper"):  # φ comes from a network, in one block
             module.shapes = [(sum(math.prod(shape) for shape in module.shapes),)]
     return flow
 
@@ -247,6 +247,14 @@ class _Autoregressive(torch.autograd.Function):
         on_weights = [m * w for m, w in zip(masks, on_weights)]
         return (on_x.view(d, -1) + through).t(), None, *([None] * n), *on_weights, *on_biases
 
+# %% ../nbs/25_splines.ipynb #b5c523c9
+def _activations(transform: nn.Module) -> set[type] | None:
+    """What stands between the masked linear layers of a transform's network, if it is a stack of such and makes splines; None otherwise."""
+    layers = list(getattr(transform, "hyper", []))
+    if len(layers) % 2 == 0 or transform.univariate is not RationalQuadraticSpline or any(isinstance(layer, MaskedLinear) != (i % 2 == 0) for i, layer in enumerate(layers)):
+        return None
+    return {type(layer) for layer in layers[1::2]}
+
 # %% ../nbs/25_splines.ipynb #45d4a48d
 class AutoregressiveSpline(Transform):
     """A masked autoregressive transform of zuko's without context, made of splines, whose network is a stack of linear layers with SiLU between them.
@@ -268,8 +276,8 @@ class AutoregressiveSpline(Transform):
     @staticmethod
     def suits(module: nn.Module) -> bool:
         """Whether a module is such a transform."""
-        kinds = [type(layer) for layer in getattr(module, "hyper", [])]
-        return kinds[1::2] == [nn.SiLU] * (len(kinds) // 2) and kinds[::2] == [MaskedLinear] * (len(kinds) // 2 + 1) and module.univariate is RationalQuadraticSpline
+        found = _activations(module)
+        return found is not None and found <= {nn.SiLU}
 
     def _call(self, x: Tensor) -> Tensor:
         return self.call_and_ladj(x)[0]
@@ -295,7 +303,7 @@ def fast_transforms(flow: nn.Module) -> list[Transform]:
     return [AutoregressiveSpline(t) if AutoregressiveSpline.suits(t) else t() for t in flow.transform.transforms]
 
 # %% ../nbs/25_splines.ipynb #57b84b85
-def _levels(transform: nn.Module) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+def _levels(transform: nn.Module) -> list[tuple[Tensor, Tensor, list[int], list[int]]]:
     """For each linear layer of a transform's network: weights and biases sorted by the levels of inputs and outputs, how many inputs have a level of at most
     0, 1, …, and how many outputs have."""
     level = transform.order + 1
@@ -333,10 +341,7 @@ def _unbend_axes(transform: nn.Module, levels: list, y: Tensor) -> Tensor:
 # %% ../nbs/25_splines.ipynb #c47bcaf7
 def _one_by_one(transform: nn.Module) -> bool:
     """Whether a transform goes backwards as above: splines, a stack of masked linear layers with the same activation between them, as many axes in each pass."""
-    layers = list(getattr(transform, "hyper", []))
-    stack = len(layers) > 2 and all(isinstance(layer, MaskedLinear) == (i % 2 == 0) for i, layer in enumerate(layers))
-    alike = len({type(layer) for layer in layers[1::2]}) == 1
-    return stack and alike and transform.univariate is RationalQuadraticSpline and len(transform.order.unique()) == transform.passes
+    return len(_activations(transform) or ()) == 1 and len(transform.order.unique()) == transform.passes
 
 # %% ../nbs/25_splines.ipynb #186f598f
 @torch.no_grad()

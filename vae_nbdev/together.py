@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch._guards import TracingContext, tracing
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call, grad_and_value, vmap
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -48,17 +50,17 @@ class _Asked:
 def _drawn(generators: Sequence[torch.Generator], shapes: list[tuple[int, ...]], like: Tensor) -> list[Tensor]:
     """Standard normal numbers (M, ...) of each shape; those of model i are what generator i gives when it is asked for one shape after the other."""
     numbers = [like.new_empty((len(generators), *shape)) for shape in shapes]
-    for i, generator in enumerate(generators):
-        for tensor in numbers:
-            tensor[i].normal_(generator=generator)
+    for generator, *rows in zip(generators, *numbers):
+        for row in rows:
+            row.normal_(generator=generator)
     return numbers
 
 # %% ../nbs/32_together.ipynb #a371903c
 def _stacked(data: Sequence[tuple[Tensor, ...]], rows: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """Batches (M, n, ...): of the data of model i, the rows with the numbers rows[i]."""
     if all(d is data[0] for d in data):
-        index = torch.stack(tuple(rows)).to(data[0][0].device)
-        return tuple(t[index] for t in data[0])
+        index = torch.cat(tuple(rows)).to(data[0][0].device)
+        return tuple(t.index_select(0, index).view(len(rows), -1, *t.shape[1:]) for t in data[0])
     return tuple(torch.stack([t[r.to(t.device)] for t, r in zip(tensors, rows)]) for tensors in zip(*data))
 
 # %% ../nbs/32_together.ipynb #4f86b81a
@@ -85,19 +87,27 @@ def _places(model: nn.Module) -> dict[str, str]:
 
 # %% ../nbs/32_together.ipynb #02299b40
 def _tidied(graph: GraphModule) -> GraphModule:
-    """Take out, in place, the recorded operations that do nothing: new views of the same shape, factors and powers of one."""
-    aten, calls = torch.ops.aten, [n for n in graph.graph.nodes if n.op == "call_function"]
+    """Take out, in place, the recorded operations that do nothing, new views of the same shape, factors and powers of one, and those that are done a second time."""
+    aten, calls, done = torch.ops.aten, [n for n in graph.graph.nodes if n.op == "call_function"], {}
     views = (aten.detach.default, aten.view.default, aten.expand.default, aten._unsafe_view.default)
-    in_place = any(n.target._schema.is_mutable for n in calls if hasattr(n.target, "_schema"))
-    copies = () if in_place else (aten.mul.Scalar, aten.pow.Tensor_Scalar)
+    fixed = not any(n.target._schema.is_mutable for n in calls if hasattr(n.target, "_schema"))  # no tensor is changed after it was made
     for node in calls:
         source = node.args[0] if node.args else None
-        if node.target in views and node.meta["val"].shape == source.meta["val"].shape or node.target in copies and node.args[1] == 1:
-            node.replace_all_uses_with(source)
+        if node.target in views and node.meta["val"].shape == source.meta["val"].shape or fixed and node.target in (aten.mul.Scalar, aten.pow.Tensor_Scalar) and node.args[1] == 1:
+            other = source
+        elif node.target is aten.transpose.int and source.target is node.target and {*node.args[1:]} == {*source.args[1:]}:
+            other = source.args[0]  # turned over twice
+        elif fixed and torch.Tag.nondeterministic_seeded not in getattr(node.target, "tags", ()):
+            other = done.setdefault((node.target, repr((node.args, node.kwargs))), node)
+        else:
+            other = node
+        if other is not node:
+            node.replace_all_uses_with(other)
             graph.graph.erase_node(node)
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return graph
+
 
 # %% ../nbs/32_together.ipynb #0df0db42
 class _Stack:
@@ -112,28 +122,34 @@ class _Stack:
         self.shapes = {k: named[0][k].shape for k in trained}
         self.weights = torch.stack([torch.cat([t[k].detach().flatten() for k in trained]) for t in named])
         self.fixed = {k: torch.stack([t[k].detach() for t in named]) for k in named[0] if k not in trained}
-        self.graphs = {}
+        self.parameters, self.graphs = self.named(self.weights), {}
 
-    def named(self, row: Tensor) -> dict[str, Tensor]:
-        """A row of weights (P,), cut into the parameters that it holds."""
-        pieces = row.split([shape.numel() for shape in self.shapes.values()])
-        return {k: piece.view(shape) for (k, shape), piece in zip(self.shapes.items(), pieces)}
+    def named(self, rows: Tensor) -> dict[str, Tensor]:
+        """Views of rows of weights (..., P), cut into the parameters (..., *shape) that they hold."""
+        pieces = rows.split([shape.numel() for shape in self.shapes.values()], -1)
+        return {k: piece.view((*rows.shape[:-1], *shape)) for (k, shape), piece in zip(self.shapes.items(), pieces)}
 
-    def value(self, row: Tensor, fixed: dict[str, Tensor], batch: tuple, kl_weight: Tensor, numbers: list[Tensor]) -> Tensor:
-        """Loss of one model as a function of its weights (P,)."""
-        named = fixed | self.named(row)
+    def value(self, parameters: dict[str, Tensor], fixed: dict[str, Tensor], batch: tuple, kl_weight: Tensor, numbers: list[Tensor]) -> Tensor:
+        """Loss of one model as a function of its parameters."""
+        named = fixed | parameters
         tensors = {f"model.{place}": named[name] for place, name in self.places.items()}
         return functional_call(self.module, tensors, (batch, kl_weight, numbers), tie_weights=False)
 
     def values(self, *inputs) -> Tensor:
         """Losses (M,), from batches (M, n, ...), KL weights (M,) and random numbers (M, ...)."""
-        return vmap(self.value)(self.weights, self.fixed, *inputs)
+        return vmap(self.value)(self.parameters, self.fixed, *inputs)
+
+    def slopes(self, *inputs) -> tuple[Tensor, Tensor]:
+        """Gradients (M, P) and losses (M,) of the same."""
+        gradients, values = vmap(grad_and_value(self.value))(*inputs)
+        return torch.cat([gradients[k].reshape(len(values), -1) for k in self.shapes], 1), values
 
     def gradients(self, batch: tuple, *inputs) -> tuple[Tensor, Tensor]:
-        """Gradients (M, P) and losses (M,) of the same; the operations are recorded at the first batch of a size and then only repeated."""
-        size, everything = batch[0].shape[1], (self.weights, self.fixed, batch, *inputs)
+        """The same; the operations are recorded at the first batch of a size and then only repeated."""
+        size, everything = batch[0].shape[1], (self.parameters, self.fixed, batch, *inputs)
         if size not in self.graphs:
-            self.graphs[size] = _tidied(make_fx(lambda *inputs: vmap(grad_and_value(self.value))(*inputs))(*everything))
+            with tracing(TracingContext(FakeTensorMode())):  # one for all operations; otherwise each makes its own to note a shape
+                self.graphs[size] = _tidied(make_fx(self.slopes)(*everything))
         return self.graphs[size](*everything)
 
 # %% ../nbs/32_together.ipynb #d7e191d3
@@ -243,7 +259,7 @@ class _Together:
         self.shapes = {}  # of random numbers, for each size of a batch
         _, trained = _asks(models[0], loss, tuple(t[:2] for t in data[0]))
         self.stack = _Stack(models, loss, trained)
-        self.adam = _Adam(self.stack.weights, self.each(lambda c: c.weight_decay))
+        self.adam, self.longest = _Adam(self.stack.weights, self.each(lambda c: c.weight_decay)), self.each(lambda c: c.grad_clip)
         self.histories, self.best, self.done = [History() for _ in models], self.stack.weights.clone(), 0
         self.running = torch.zeros(len(models), dtype=torch.float32 if self.best.device.type == "mps" else torch.float64, device=self.best.device)
 
@@ -268,7 +284,7 @@ class _Together:
         _check_finite(values, "loss", step, self.configs, self.numbers)
         if step == 0:
             self.compare(values, batch, numbers)
-        norm = _clip(gradient, self.each(lambda c: c.grad_clip))
+        norm = _clip(gradient, self.longest)
         _check_finite(norm, "gradient", step, self.configs, self.numbers)
         self.adam.step(gradient, self.each(lambda c: learning_rate(step, c)))
         self.running += values

@@ -40,8 +40,7 @@ test: check ## the checks, then the fast cells of every notebook (NB=nbs/x.ipynb
 
 test-slow: $(READY) ## the notebooks that have slow cells, slow cells included; the headline figures; what the README says
 	$(BIN)/python tools/test.py --slow $(NB)
-	$(BIN)/python tools/headline.py
-	$(BIN)/python tools/test_readme.py
+	printf '%s\n' headline test_readme | OMP_NUM_THREADS=1 xargs -P 2 -I{} $(BIN)/python tools/{}.py
 
 check: $(READY) ## export, README, layers, outputs: is everything in step? And can each check fail?
 	$(BIN)/python tools/check.py

@@ -40,6 +40,8 @@ def stream(seed: int, *purpose: str | int) -> np.random.Generator:
     words = [int(seed)]
     for part in purpose:
         words += [part] if isinstance(part, int) else list(str(part).encode())
+    if 0 <= min(words) and max(words) < 2**32:
+        words = np.array(words, np.uint32)  # what NumPy makes of the list, three times faster
     return np.random.default_rng(np.random.SeedSequence(words))
 
 # %% ../nbs/01_core.ipynb #b32e3af3

@@ -6,11 +6,13 @@
 __all__ = ['CurveVAE', 'choose_n_latent', 'as_run', 'save_run', 'load_run']
 
 # %% ../nbs/50_estimator.ipynb #46ebfddd
+import contextlib
 import math
 import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import asdict, dataclass, fields, replace
 
@@ -194,6 +196,7 @@ def _prior_to_train(last: Prior | FlowPrior, recipe: Recipe, seed: int) -> Prior
 # %% ../nbs/50_estimator.ipynb #bc427702
 _DEFAULT = EstimatorConfig()
 _MANY_SAMPLES = 20_000  # new curves, from which on single precision has to do
+_AT_ONCE = 2048  # of them in a thread, so that what lies between two layers stays in the cache
 
 # %% ../nbs/50_estimator.ipynb #4e56f842
 class _Nothing:
@@ -603,12 +606,17 @@ class CurveVAE(_Estimator):
         _check_is_fitted(self)
         n_samples, seed = _count(n_samples, "n_samples"), self.seed_ if seed is None else seed
         vae = self.vae_ if n_samples < _MANY_SAMPLES else deepcopy(self.vae_).float()
-        codes, noise = vae.prior.sample(n_samples, torch_generator(seed, "sample")), stream(seed, "sample noise")
-        out = np.empty((n_samples, self.n_features_in_))
-        for z, part in zip(codes.split(4096), np.split(out, range(4096, n_samples, 4096))):
+        codes, noise, out = vae.prior.sample(n_samples, torch_generator(seed, "sample")), stream(seed, "sample noise"), np.empty((n_samples, self.n_features_in_))
+        parts = np.split(out, range(_AT_ONCE, n_samples, _AT_ONCE))
+
+        def fill(part: np.ndarray, z: torch.Tensor) -> None:
             part[:] = self.units_.to_data(decode(vae, z))
-            if observed:
-                part += self.noise_ * noise.standard_normal(part.shape)
+
+        threads = torch.get_num_threads() if n_samples >= _MANY_SAMPLES else 1
+        with one_thread() if threads > 1 else contextlib.nullcontext(), ThreadPoolExecutor(threads) as pool:
+            list(pool.map(fill, parts, codes.split(_AT_ONCE)))  # a thread for each part beats all threads for every operation
+        for part in parts if observed else ():
+            part += self.noise_ * noise.standard_normal(part.shape)
         return out
 
     def posterior(self, X, n_draws: int = 100, errors=None, seed: int = 0) -> np.ndarray:

@@ -21,6 +21,7 @@ from nbdev.test import test_nb
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKERS = 2
+LONG = ("42_evaluation", "50_estimator", "07_a_real_galaxy", "09_when_things_go_wrong", "31_vae")  # these start first, so that no worker waits at the end
 
 
 def has_slow_cells(path: Path) -> bool:
@@ -62,7 +63,7 @@ def main() -> int:
     paths = [path.resolve() for path in args.notebook] or sorted(path.resolve() for path in nbglob(ROOT / "nbs", as_path=True))
     if args.slow:
         paths = [path for path in paths if has_slow_cells(path)]
-    failed = run(paths, args.slow)
+    failed = run(sorted(paths, key=lambda path: LONG.index(path.stem) if path.stem in LONG else len(LONG)), args.slow)
     if failed:
         print("\nFAILED:", *(f"  {os.path.relpath(path, ROOT)}: {reason}" for path, reason in failed.items()), sep="\n")
     print(f"{'slow and fast' if args.slow else 'fast'} cells, {time.perf_counter() - start:.0f} s")

@@ -83,7 +83,7 @@ def describe(app, page, template, context, doctree) -> None:
 def shrink(app, exception) -> None:
     """Store figures with a palette of 256 colours, a third of the bytes, where no eye can tell; drop what no page needs.
 
-    Names, punctuation and blanks in code have the colour of the text, so they need no element of their own.
+    Names, punctuation and blanks in code have the colour of the text, and operators are given it, so they need no element of their own.
     """
     if exception or app.builder.name != "html":
         return
@@ -97,7 +97,9 @@ def shrink(app, exception) -> None:
         (small if alike else full).save(path, optimize=True)
     for path in app.outdir.rglob("*.html"):
         page = path.read_text(encoding="utf-8")
-        path.write_text(re.sub(r'<span class="[npw]">([^<]*)</span>', r"\1", page), encoding="utf-8")
+        path.write_text(re.sub(r'<span class="[nopw]">([^<]*)</span>', r"\1", page), encoding="utf-8")
+    for path in app.outdir.rglob("*.css.map"):
+        path.unlink()
     shutil.rmtree(app.outdir / "_sources", ignore_errors=True)
 
 

@@ -6,7 +6,6 @@
 __all__ = ['CurveVAE', 'choose_n_latent', 'as_run', 'save_run', 'load_run']
 
 # %% ../nbs/50_estimator.ipynb #46ebfddd
-import contextlib
 import math
 import sys
 import threading
@@ -196,7 +195,7 @@ def _prior_to_train(last: Prior | FlowPrior, recipe: Recipe, seed: int) -> Prior
 # %% ../nbs/50_estimator.ipynb #bc427702
 _DEFAULT = EstimatorConfig()
 _MANY_SAMPLES = 20_000  # new curves, from which on single precision has to do
-_AT_ONCE = 2048  # of them in a thread, so that what lies between two layers stays in the cache
+_AT_ONCE = 2048  # decoded in one go, so that what lies between two layers stays in the cache
 
 # %% ../nbs/50_estimator.ipynb #4e56f842
 class _Nothing:
@@ -612,9 +611,11 @@ class CurveVAE(_Estimator):
         def fill(part: np.ndarray, z: torch.Tensor) -> None:
             part[:] = self.units_.to_data(decode(vae, z))
 
-        threads = torch.get_num_threads() if n_samples >= _MANY_SAMPLES else 1
-        with one_thread() if threads > 1 else contextlib.nullcontext(), ThreadPoolExecutor(threads) as pool:
-            list(pool.map(fill, parts, codes.split(_AT_ONCE)))  # a thread for each part beats all threads for every operation
+        if n_samples < _MANY_SAMPLES:
+            list(map(fill, parts, codes.split(_AT_ONCE)))
+        else:  # a thread for each part beats all threads for every operation
+            with ThreadPoolExecutor(torch.get_num_threads()) as pool, one_thread():
+                list(pool.map(fill, parts, codes.split(_AT_ONCE)))
         for part in parts if observed else ():
             part += self.noise_ * noise.standard_normal(part.shape)
         return out

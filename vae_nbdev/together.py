@@ -108,7 +108,6 @@ def _tidied(graph: GraphModule) -> GraphModule:
     graph.recompile()
     return graph
 
-
 # %% ../nbs/32_together.ipynb #0df0db42
 class _Stack:
     """M models of one kind as one.
@@ -140,12 +139,12 @@ class _Stack:
         return vmap(self.value)(self.parameters, self.fixed, *inputs)
 
     def slopes(self, *inputs) -> tuple[Tensor, Tensor]:
-        """Gradients (M, P) and losses (M,) of the same."""
+        """Gradients (M, P) and losses (M,), from `parameters`, `fixed` and what `values` takes."""
         gradients, values = vmap(grad_and_value(self.value))(*inputs)
         return torch.cat([gradients[k].reshape(len(values), -1) for k in self.shapes], 1), values
 
     def gradients(self, batch: tuple, *inputs) -> tuple[Tensor, Tensor]:
-        """The same; the operations are recorded at the first batch of a size and then only repeated."""
+        """The same from what `values` takes; the operations are recorded at the first batch of a size and then only repeated."""
         size, everything = batch[0].shape[1], (self.parameters, self.fixed, batch, *inputs)
         if size not in self.graphs:
             with tracing(TracingContext(FakeTensorMode())):  # one for all operations; otherwise each makes its own to note a shape

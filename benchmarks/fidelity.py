@@ -48,8 +48,8 @@ def held_out(sigma: float, seed: int = HELD_OUT_SEED, n: int = HELD_OUT):
     import numpy as np
 
     from vae_nbdev.core import stream
-    from vae_nbdev.evaluation import exact_evidence
-    from vae_nbdev.simulate import ROTATION_CURVES, simulate
+    from vae_nbdev.evaluation.evaluation import exact_evidence
+    from vae_nbdev.families.simulation import ROTATION_CURVES, simulate
 
     path = RESULTS.with_name(f"held_out_{seed}_{sigma:g}.npz")
     if not path.exists():
@@ -64,9 +64,9 @@ def held_out(sigma: float, seed: int = HELD_OUT_SEED, n: int = HELD_OUT):
 def make(kind: str, n: int, clean: bool, sigma: float, options: dict, seed: int):
     """Train the model of one row with one seed."""
     from vae_nbdev.core import stream
-    from vae_nbdev.estimator import CurveVAE
-    from vae_nbdev.evaluation import PPCA, PCAMixture
-    from vae_nbdev.simulate import simulate
+    from vae_nbdev.fitted.estimator import CurveVAE
+    from vae_nbdev.evaluation.evaluation import PPCA, PCAMixture
+    from vae_nbdev.families.simulation import simulate
 
     X = simulate(n, seed=100 + seed).values
     if not clean:
@@ -87,9 +87,9 @@ def judge(model, sigma: float, data: dict, two_samples: bool, reference: bool = 
 
     import numpy as np
 
-    from vae_nbdev.evaluation import gap_summary, model_evidence, two_sample_tests
-    from vae_nbdev.inference import Evidence
-    from vae_nbdev.simulate import simulate
+    from vae_nbdev.evaluation.evaluation import gap_summary, model_evidence, two_sample_tests
+    from vae_nbdev.inference.evidence import Evidence
+    from vae_nbdev.families.simulation import simulate
 
     known = lambda value, error: Evidence(value, error, np.full(len(value), np.inf), np.zeros(len(value), int), np.zeros((len(value), 0, 0)))
     scored = model_evidence(model, data["x"])

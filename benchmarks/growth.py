@@ -33,8 +33,8 @@ def fitted(what: str, along: str, sizes: list[int], times: list[float]) -> dict:
 def step_time(repeats: int, n_steps: int, **options) -> float:
     """Shortest time of one training step of the default with some options; `n` curves at `radii` radii."""
     from speed import batches_of, default_training
-    from vae_nbdev.simulate import simulate
-    from vae_nbdev.training import make_optimisers, train_step
+    from vae_nbdev.families.simulation import simulate
+    from vae_nbdev.training.loop import make_optimisers, train_step
 
     n, radii = options.pop("n", 2000), options.pop("radii", 50)
     curves = simulate(n, seed=100, radius=np.geomspace(0.1, 50, radii)).values
@@ -49,7 +49,7 @@ def step_time(repeats: int, n_steps: int, **options) -> float:
 @growth
 def simulate_curves(quick: bool) -> dict:
     """simulate(n)."""
-    from vae_nbdev.simulate import simulate
+    from vae_nbdev.families.simulation import simulate
 
     return law("simulate(n)", "curves", [1000, 10_000, 100_000, 1_000_000], lambda n: seconds(simulate, n), 2 if quick else 3)
 
@@ -57,7 +57,7 @@ def simulate_curves(quick: bool) -> dict:
 @growth
 def simulate_radii(quick: bool) -> dict:
     """simulate(2000) at more radii."""
-    from vae_nbdev.simulate import simulate
+    from vae_nbdev.families.simulation import simulate
 
     return law("simulate(2000)", "radii", [10, 50, 200, 500, 2000], lambda R: seconds(lambda: simulate(2000, radius=np.geomspace(0.1, 50, R))), 2 if quick else 4)
 
@@ -66,8 +66,8 @@ def simulate_radii(quick: bool) -> dict:
 def fit_curves(quick: bool) -> dict[str, dict]:
     """What CurveVAE.fit does before its first step, and a training step of as large a batch, when there are more curves."""
     from speed import batches_of, default_training
-    from vae_nbdev.simulate import simulate
-    from vae_nbdev.training import make_optimisers, train_step
+    from vae_nbdev.families.simulation import simulate
+    from vae_nbdev.training.loop import make_optimisers, train_step
 
     curves, sizes, before, each = simulate(1_000_000, seed=100).values, [1000, 10_000, 100_000, 1_000_000], [], []
     options = {"prior": "flow", "prior_training": "joint", "optimiser": "muon"}
@@ -125,7 +125,7 @@ def sample(quick: bool) -> dict:
 @growth
 def score(quick: bool) -> dict:
     """CurveVAE.score_samples of n curves."""
-    from vae_nbdev.simulate import simulate
+    from vae_nbdev.families.simulation import simulate
 
     model, X = _model(), simulate(1000, noise=SIGMA, seed=1).values
     with warnings.catch_warnings():
@@ -138,7 +138,7 @@ def store(quick: bool) -> dict:
     """simulate_to, n curves to disk."""
     from pathlib import Path
 
-    from vae_nbdev.store import simulate_to
+    from vae_nbdev.families.store import simulate_to
 
     with tempfile.TemporaryDirectory() as folder:
         return law("simulate_to(n), to disk", "curves", [1000, 10_000, 100_000, 1_000_000], lambda n: seconds(simulate_to, Path(folder) / "x.npy", n), 1 if quick else 2)

@@ -16,11 +16,11 @@ from pathlib import Path
 
 TRAINING = """
 import sys
-from vae_nbdev.estimator import CurveVAE
+from vae_nbdev.fitted.estimator import CurveVAE
 print(flush=True)
 sys.stdin.readline()
 import numpy as np
-from vae_nbdev.simulate import simulate
+from vae_nbdev.families.simulation import simulate
 X = np.empty((int(sys.argv[1]), 50), np.float32)
 for start in range(0, len(X), 10_000):
     X[start : start + 10_000] = simulate(10_000, seed=start).values[: len(X) - start]

@@ -2,11 +2,11 @@
 import numpy as np
 import torch
 
-from vae_nbdev.autoencoder import global_units
+from vae_nbdev.model.autoencoder import global_units
 from vae_nbdev.config import TrainConfig
-from vae_nbdev.latent import decode, posterior_moments
-from vae_nbdev.training import fit
-from vae_nbdev.vae import VAE, Prior, vae_loss
+from vae_nbdev.inference.latent import decode, posterior_moments
+from vae_nbdev.training.loop import fit
+from vae_nbdev.model.vae import VAE, Prior, vae_loss
 from vae_nbdev.core import stream, torch_generator
 
 

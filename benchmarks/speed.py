@@ -47,8 +47,8 @@ class _Captured(Exception):
 
 def default_training(n: int, **options) -> dict:
     """What `CurveVAE(noise=5, clean_input=True, ...).fit` hands to `training.fit` for n curves: model, loss, data, validation, config."""
-    import vae_nbdev.estimator as estimator
-    from vae_nbdev.simulate import simulate
+    import vae_nbdev.fitted.estimator as estimator
+    from vae_nbdev.families.simulation import simulate
 
     found = {}
 
@@ -65,8 +65,8 @@ def default_training(n: int, **options) -> dict:
 
 def batches_of(training: dict) -> Callable[[int], tuple]:
     """The batch of each step, as `training.fit` cuts it."""
-    from vae_nbdev.store import WindowBatches
-    from vae_nbdev.training import batch_schedule
+    from vae_nbdev.families.store import WindowBatches
+    from vae_nbdev.training.loop import batch_schedule
 
     data, config = training["data"], training["config"]
     if not isinstance(data, tuple):  # of a large array
@@ -91,8 +91,8 @@ def reference_curves(sigma: float = SIGMA):
 
 def trained(n: int, **options):
     """A `CurveVAE` of n clean curves; the folder SPEED_MODELS keeps it for rows that want the same one."""
-    from vae_nbdev.estimator import CurveVAE
-    from vae_nbdev.simulate import simulate
+    from vae_nbdev.fitted.estimator import CurveVAE
+    from vae_nbdev.families.simulation import simulate
 
     folder = os.environ.get("SPEED_MODELS")
     path = folder and Path(folder) / "-".join([str(n), *(f"{k}={v}" for k, v in sorted(options.items()))])
@@ -112,8 +112,8 @@ def accuracy() -> dict[str, float]:
     from importlib.resources import files
 
     import textbook
-    from vae_nbdev.rotation_curve import circular_velocity
-    from vae_nbdev.simulate import ROTATION_CURVES
+    from vae_nbdev.families.rotation_curve import circular_velocity
+    from vae_nbdev.families.simulation import ROTATION_CURVES
 
     radius = ROTATION_CURVES.radius
     parameters, curves = textbook.simulate(2000, radius)
@@ -142,7 +142,7 @@ LOOP = "Python loop over curves, textbook formulas"
 def simulate_few(quick: bool) -> dict:
     """simulate(2000) against a loop over galaxies."""
     import textbook
-    from vae_nbdev.simulate import ROTATION_CURVES, simulate
+    from vae_nbdev.families.simulation import ROTATION_CURVES, simulate
 
     found, n = accuracy(), 2000
     simulate(n)
@@ -154,8 +154,8 @@ def simulate_few(quick: bool) -> dict:
 def simulate_many(quick: bool) -> dict:
     """A million curves on disk against the loop's time per curve."""
     import textbook
-    from vae_nbdev.simulate import ROTATION_CURVES, simulate
-    from vae_nbdev.store import simulate_to
+    from vae_nbdev.families.simulation import ROTATION_CURVES, simulate
+    from vae_nbdev.families.store import simulate_to
 
     found, n, few = accuracy(), 1_000_000, 2000
     block = 20_000
@@ -189,7 +189,7 @@ class Products:
         import torch
         from torch import nn
 
-        from vae_nbdev.splines import AutoregressiveSpline
+        from vae_nbdev.model.splines import AutoregressiveSpline
 
         self.calls, seen, hooks = [], [], []
 
@@ -253,7 +253,7 @@ def all_products(loss: Callable) -> int:
 def training_step(n: int, quick: bool) -> dict:
     """One optimiser step of the default for n curves against the bare matrix products of its linear layers."""
     from vae_nbdev.core import torch_generator
-    from vae_nbdev.training import make_optimisers, train_step
+    from vae_nbdev.training.loop import make_optimisers, train_step
 
     training = default_training(n)
     model, loss, config, batch_of = training["model"], training["loss"], training["config"], batches_of(training)
@@ -302,7 +302,7 @@ def training_loop(n: int, steps: int, quick: bool) -> dict:
     import torch
 
     from vae_nbdev.core import torch_generator
-    from vae_nbdev.training import fit, kl_weight, make_optimisers
+    from vae_nbdev.training.loop import fit, kl_weight, make_optimisers
 
     training = default_training(n)
     loss, data, validation = training["loss"], training["data"], training["validation"]
@@ -369,9 +369,9 @@ PYTHAE = "make bench installs it"
 @row()
 def one_nat(quick: bool) -> dict:
     """Seconds to within one nat of the exact evidence, from 20 000 clean curves at 5 km/s."""
-    from vae_nbdev.estimator import CurveVAE
-    from vae_nbdev.evaluation import PCAMixture, gap_summary, model_evidence
-    from vae_nbdev.simulate import simulate
+    from vae_nbdev.fitted.estimator import CurveVAE
+    from vae_nbdev.evaluation.evaluation import PCAMixture, gap_summary, model_evidence
+    from vae_nbdev.families.simulation import simulate
 
     X, (x, exact, _) = simulate(20_000, seed=100).values, reference_curves()
     gap = lambda model: gap_summary(exact, model_evidence(model, x)).mean
@@ -404,10 +404,10 @@ def pythae_gap(X: np.ndarray, x: np.ndarray, exact: np.ndarray, epochs: int) -> 
     import pythae_vae as theirs
     import torch
 
-    from vae_nbdev.autoencoder import Units
+    from vae_nbdev.model.autoencoder import Units
     from vae_nbdev.core import stream
-    from vae_nbdev.evaluation import gap_summary, model_evidence
-    from vae_nbdev.vae import VAE
+    from vae_nbdev.evaluation.evaluation import gap_summary, model_evidence
+    from vae_nbdev.model.vae import VAE
 
     logging.disable(logging.INFO)
     torch.manual_seed(0)
@@ -503,9 +503,9 @@ def score_samples(quick: bool) -> dict:
     import torch
 
     from vae_nbdev.core import stream
-    from vae_nbdev.evaluation import model_evidence
-    from vae_nbdev.inference import pooled
-    from vae_nbdev.simulate import simulate
+    from vae_nbdev.evaluation.evaluation import model_evidence
+    from vae_nbdev.inference.evidence import pooled
+    from vae_nbdev.families.simulation import simulate
 
     model, n = trained(2000), 300 if quick else 1000
     choosing, judging = slice(0, n // 3), slice(n // 3, n)  # the setting is chosen on other curves than it is judged on
@@ -562,7 +562,7 @@ def _plain_weights(vae, y, n: int) -> np.ndarray:
     """Log weights (n, N) of n draws from q(z|y) for each curve."""
     import torch
 
-    from vae_nbdev.vae import draw
+    from vae_nbdev.model.vae import draw
 
     with torch.no_grad():
         q = vae.encode(y)
@@ -574,8 +574,8 @@ def _plain_weights(vae, y, n: int) -> np.ndarray:
 def exact(quick: bool) -> dict:
     """Exact evidence of the 80 reference curves against SciPy, one curve at a time."""
     import textbook
-    from vae_nbdev.evaluation import exact_evidence
-    from vae_nbdev.simulate import ROTATION_CURVES
+    from vae_nbdev.evaluation.evaluation import exact_evidence
+    from vae_nbdev.families.simulation import ROTATION_CURVES
 
     x, known, known_error = reference_curves()
     some, radius, made = range(5, 80, 20 if quick else 10), ROTATION_CURVES.radius, {}
@@ -606,8 +606,8 @@ def _python(*arguments: str) -> subprocess.CompletedProcess:
 
 @row()
 def importing(quick: bool) -> dict:
-    """`from vae_nbdev.estimator import CurveVAE` in a fresh process against `import torch`."""
-    commands = ["from vae_nbdev.estimator import CurveVAE", "import torch", "pass", "from vae_nbdev.estimator import CurveVAE; CurveVAE()", "import torch, sklearn.base"]
+    """`from vae_nbdev.fitted.estimator import CurveVAE` in a fresh process against `import torch`."""
+    commands = ["from vae_nbdev.fitted.estimator import CurveVAE", "import torch", "pass", "from vae_nbdev.fitted.estimator import CurveVAE; CurveVAE()", "import torch, sklearn.base"]
     run = [lambda code=code: _python("-c", code) for code in commands]
     in_turn(run, 1)
     ours, theirs, bare, made, floor = in_turn(run, 4 if quick else 9).T

@@ -14,7 +14,7 @@ from sphinx.util.nodes import make_refnode
 
 HERE = Path(__file__).resolve().parent
 SHORT = {"np": "numpy", "nn": "torch.nn"}
-COMMANDS = "vae_nbdev.cli"  # its functions are called like the commands, and like half the variables: only on its own page
+COMMANDS = "vae_nbdev.interface.cli"  # its functions are called like the commands, and like half the variables: only on its own page
 
 
 def read_elsewhere() -> dict[str, tuple[str, dict[str, tuple[str, str]]]]:

@@ -19,9 +19,9 @@ import torch
 import explorer
 from verdict import verdict
 from vae_nbdev.core import InputError, stream
-from vae_nbdev.estimator import CurveVAE
-from vae_nbdev.simulate import ROTATION_CURVES, simulate
-from vae_nbdev.vae import Decoder, PrincipalCoordinates, StretchedCoordinates
+from vae_nbdev.fitted.estimator import CurveVAE
+from vae_nbdev.families.simulation import ROTATION_CURVES, simulate
+from vae_nbdev.model.vae import Decoder, PrincipalCoordinates, StretchedCoordinates
 
 TOLERANCE = 1e-4  # km/s
 LARGEST_FILE = 600_000  # bytes

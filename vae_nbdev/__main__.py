@@ -11,5 +11,9 @@ import sys
 from .interface.cli import main
 
 # %% ../nbs/interface/89_main.ipynb #a39ab979
-if __name__ == "__main__" and "ipykernel" not in sys.modules and sys.argv[0].endswith("__main__.py"):
+if (
+    __name__ == "__main__"
+    and "ipykernel" not in sys.modules
+    and sys.argv[0].endswith("__main__.py")
+):
     sys.exit(main())

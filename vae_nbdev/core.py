@@ -45,7 +45,9 @@ def stream(seed: int, *purpose: str | int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(words))
 
 # %% ../nbs/01_core.ipynb #b32e3af3
-def torch_generator(seed: int, *purpose: str | int, device: str | torch.device = "cpu") -> torch.Generator:
+def torch_generator(
+    seed: int, *purpose: str | int, device: str | torch.device = "cpu"
+) -> torch.Generator:
     """Return PyTorch's generator for one purpose of a seed; see `stream`."""
     generator = torch.Generator(device=device)
     return generator.manual_seed(int(stream(seed, *purpose).integers(2**63 - 1)))
@@ -59,12 +61,19 @@ def resolve_device(device: str = "cpu") -> torch.device:
     ValueError
         If the name is unknown or the device is not available here.
     """
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     if device == "auto":
         device = next(name for name in ("cuda", "mps", "cpu") if available[name])
     kind = str(device).split(":")[0]
     if not available.get(kind, False):
-        raise ValueError(f"device is {device!r}; here one can use {[k for k, there in available.items() if there]} or 'auto'")
+        raise ValueError(
+            f"device is {device!r}; here one can use"
+            f" {[k for k, there in available.items() if there]} or 'auto'"
+        )
     return torch.device(device)
 
 # %% ../nbs/01_core.ipynb #110e6163
@@ -89,16 +98,27 @@ class InputTypeError(InputError, TypeError):
 
 # %% ../nbs/01_core.ipynb #ee88dda2
 def _as_numbers(values, name: str) -> np.ndarray:
-    """Return `values` as a float array; masked entries become NaN, text and ragged rows raise an InputError that names the place."""
+    """Return `values` as a float array; masked entries become NaN, text and ragged rows raise an
+    InputError that names the place.
+    """
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu().numpy()
     scipy_sparse = sys.modules.get("scipy.sparse")  # whoever has a sparse matrix has imported it
     if scipy_sparse is not None and scipy_sparse.issparse(values):
-        raise InputTypeError(f"{name} is a sparse matrix; sparse input is not supported: give {name}.toarray()")
+        raise InputTypeError(
+            f"{name} is a sparse matrix; sparse input is not supported: give {name}.toarray()"
+        )
     try:
-        array = np.ma.filled(values.astype(np.float64), np.nan) if np.ma.is_masked(values) else np.asarray(values)
+        array = (
+            np.ma.filled(values.astype(np.float64), np.nan)
+            if np.ma.is_masked(values)
+            else np.asarray(values)
+        )
         if array.dtype.kind in "cmM":
-            raise InputError(f"{name} holds {array.dtype.name} values; curves are real numbers{' (Complex data not supported)' * (array.dtype.kind == 'c')}")
+            raise InputError(
+                f"{name} holds {array.dtype.name} values; curves are real"
+                f" numbers{' (Complex data not supported)' * (array.dtype.kind == 'c')}"
+            )
         return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
     except InputError:
         raise
@@ -109,8 +129,12 @@ def _as_numbers(values, name: str) -> np.ndarray:
 # %% ../nbs/01_core.ipynb #ddc6811d
 def _first_culprit(values, name: str) -> str:
     """Say which row or entry of nested sequences is not a number."""
-    rows = list(values) if np.iterable(values) and not isinstance(values, (str, bytes)) else [values]
-    width = len(rows[0]) if rows and np.iterable(rows[0]) and not isinstance(rows[0], str) else None
+    rows = (
+        list(values) if np.iterable(values) and not isinstance(values, (str, bytes)) else [values]
+    )
+    width = (
+        len(rows[0]) if rows and np.iterable(rows[0]) and not isinstance(rows[0], str) else None
+    )
     for i, row in enumerate(rows):
         entries = list(row) if np.iterable(row) and not isinstance(row, (str, bytes)) else [row]
         for j, entry in enumerate(entries):
@@ -118,13 +142,27 @@ def _first_culprit(values, name: str) -> str:
                 float(entry)
             except (TypeError, ValueError):
                 where = f"row {i}, column {j}" if width is not None else f"position {i}"
-                return f"{name} holds {entry!r} in {where}; every entry must be a number{'' if isinstance(entry, str) else ' (this argument must be a number, or a string that is a number)'}"
+                return (
+                    f"{name} holds {entry!r} in {where}; every entry must be a"
+                    f" number{'' if isinstance(entry, str) else ' (this argument must be a number, or a string that is a number)'}"
+                )
         if width is not None and len(entries) != width:
-            return f"{name} has {len(entries)} values in row {i} and {width} in row 0; all rows need the same length"
+            return (
+                f"{name} has {len(entries)} values in row {i} and {width} in row 0; all rows need"
+                " the same length"
+            )
     return f"{name} is {type(values).__name__}; it must be an array of numbers"
 
 # %% ../nbs/01_core.ipynb #ff9a2664
-def as_curves(X, *, name: str = "X", n_radii: int | None = None, min_radii: int = 2, min_curves: int = 1, missing: bool = False) -> np.ndarray:
+def as_curves(
+    X,
+    *,
+    name: str = "X",
+    n_radii: int | None = None,
+    min_radii: int = 2,
+    min_curves: int = 1,
+    missing: bool = False,
+) -> np.ndarray:
     """Check a set of curves and return it as an array.
 
     Parameters
@@ -155,13 +193,25 @@ def as_curves(X, *, name: str = "X", n_radii: int | None = None, min_radii: int 
     X = _as_numbers(X, name)
     if X.ndim != 2:
         hint = f"; for one curve write {name}[None, :] (Reshape your data)" if X.ndim == 1 else ""
-        raise InputError(f"{name} has shape {X.shape}; it must have two axes, one row per curve, one column per radius{hint}")
+        raise InputError(
+            f"{name} has shape {X.shape}; it must have two axes, one row per curve, one column per"
+            f" radius{hint}"
+        )
     if n_radii is not None and X.shape[1] != n_radii:
-        raise InputError(f"{name} has {X.shape[1]} columns; there are {n_radii} radii, so it must have {n_radii}")
+        raise InputError(
+            f"{name} has {X.shape[1]} columns; there are {n_radii} radii, so it must have"
+            f" {n_radii}"
+        )
     if X.shape[1] < min_radii:
-        raise InputError(f"{name} has {X.shape[1]} column(s); a curve needs at least {min_radii} radii ({X.shape[1]} feature(s) (shape={X.shape}) while a minimum of {min_radii} is required)")
+        raise InputError(
+            f"{name} has {X.shape[1]} column(s); a curve needs at least {min_radii} radii"
+            f" ({X.shape[1]} feature(s) (shape={X.shape}) while a minimum of {min_radii} is"
+            " required)"
+        )
     if len(X) < min_curves:
-        raise InputError(f"{name} has {len(X)} curve(s); at least {min_curves} are needed (n_samples={len(X)})")
+        raise InputError(
+            f"{name} has {len(X)} curve(s); at least {min_curves} are needed (n_samples={len(X)})"
+        )
     _check_finite(X, name, missing)
     return X
 
@@ -174,7 +224,9 @@ def _blocks(X: np.ndarray, values: int = 2**16) -> Iterator[tuple[int, np.ndarra
 
 # %% ../nbs/01_core.ipynb #93b831dd
 def _check_finite(X: np.ndarray, name: str, missing: bool = False) -> None:
-    """Raise an InputError that names the first entry of X that is infinite, or, unless `missing`, NaN."""
+    """Raise an InputError that names the first entry of X that is infinite, or, unless `missing`,
+    NaN.
+    """
     for start, block in _blocks(X):
         good = ~np.isinf(block) if missing else np.isfinite(block)
         if not good.all():
@@ -184,7 +236,11 @@ def _check_finite(X: np.ndarray, name: str, missing: bool = False) -> None:
     place = np.unravel_index(np.argmin(good), block.shape)
     value, place = block[place], (start + place[0], *place[1:])
     where = f"row {place[0]}, column {place[1]}" if X.ndim == 2 else f"position {place[0]}"
-    kind = "NaN stands for a missing value, and none may be missing here" if np.isnan(value) else "infinity is not a measurement"
+    kind = (
+        "NaN stands for a missing value, and none may be missing here"
+        if np.isnan(value)
+        else "infinity is not a measurement"
+    )
     raise InputError(f"{name} holds {value} in {where}; {kind}")
 
 # %% ../nbs/01_core.ipynb #a94e1894
@@ -205,7 +261,9 @@ def as_radius(radius, n_radii: int | None = None, *, name: str = "radius") -> np
         return np.arange(n_radii, dtype=np.float64)
     radius = _as_numbers(radius, name).astype(np.float64)
     if radius.ndim != 1 or len(radius) < 2:
-        raise InputError(f"{name} has shape {radius.shape}; it must be a list of at least two numbers")
+        raise InputError(
+            f"{name} has shape {radius.shape}; it must be a list of at least two numbers"
+        )
     if n_radii is not None and len(radius) != n_radii:
         raise InputError(f"{name} has {len(radius)} entries; the curves have {n_radii} columns")
     _check_finite(radius, name)
@@ -213,7 +271,9 @@ def as_radius(radius, n_radii: int | None = None, *, name: str = "radius") -> np
     if (step <= 0).any():
         j = int(np.argmax(step <= 0))
         what = "is repeated" if step[j] == 0 else f"comes after {radius[j]:g}"
-        raise InputError(f"{name} {radius[j + 1]:g} in column {j + 1} {what}; radii must increase strictly")
+        raise InputError(
+            f"{name} {radius[j + 1]:g} in column {j + 1} {what}; radii must increase strictly"
+        )
     return radius
 
 # %% ../nbs/01_core.ipynb #8c760fed
@@ -239,32 +299,56 @@ def as_noise(noise, shape: tuple[int, int], *, name: str = "noise") -> np.ndarra
     """
     noise = _as_numbers(noise, name).astype(np.float64)
     if noise.shape not in ((), shape[1:], shape):
-        raise InputError(f"{name} has shape {noise.shape}; it must be one number, one per radius {shape[1:]} or one per value {shape}")
+        raise InputError(
+            f"{name} has shape {noise.shape}; it must be one number, one per radius {shape[1:]} or"
+            f" one per value {shape}"
+        )
     bad = ~(np.isfinite(noise) & (noise > 0))
     if bad.any():
         place = np.unravel_index(np.argmax(bad), noise.shape)
         labels = ("column",) if noise.ndim == 1 else ("row", "column")
-        where = " in " + ", ".join(f"{label} {i}" for label, i in zip(labels, place)) if noise.ndim else ""
-        raise InputError(f"{name} is {noise[place]:g}{where}; a standard deviation must be positive and finite")
+        where = (
+            " in " + ", ".join(f"{label} {i}" for label, i in zip(labels, place))
+            if noise.ndim
+            else ""
+        )
+        raise InputError(
+            f"{name} is {noise[place]:g}{where}; a standard deviation must be positive and finite"
+        )
     return noise
 
 # %% ../nbs/01_core.ipynb #934f372a
 def check_variation(X: np.ndarray, *, name: str = "X") -> None:
-    """Warn about constant columns; raise an InputError when nothing varies at all, or a row or a column holds no value (NaN is missing)."""
+    """Warn about constant columns; raise an InputError when nothing varies at all, or a row or a
+    column holds no value (NaN is missing).
+    """
     lowest, highest = np.full((2, X.shape[1]), np.nan)
     for start, block in _blocks(X):
         if not (some := ~np.isnan(block).all(1)).all():
-            raise InputError(f"{name} holds nothing but missing values in row {start + int(np.argmin(some))}; leave that curve out")
-        lowest, highest = np.fmin(lowest, np.fmin.reduce(block)), np.fmax(highest, np.fmax.reduce(block))  # these pass over NaN
+            raise InputError(
+                f"{name} holds nothing but missing values in row {start + int(np.argmin(some))};"
+                " leave that curve out"
+            )
+        lowest, highest = np.fmin(lowest, np.fmin.reduce(block)), np.fmax(
+            highest, np.fmax.reduce(block)
+        )  # these pass over NaN
     if np.isnan(lowest).any():
-        raise InputError(f"{name} holds nothing but missing values in column {int(np.argmax(np.isnan(lowest)))}; leave that radius out")
+        raise InputError(
+            f"{name} holds nothing but missing values in column"
+            f" {int(np.argmax(np.isnan(lowest)))}; leave that radius out"
+        )
     constant = lowest == highest
     if constant.all():
-        raise InputError(f"{name} holds {len(X)} identical curves; there is nothing to learn from them")
+        raise InputError(
+            f"{name} holds {len(X)} identical curves; there is nothing to learn from them"
+        )
     if constant.any():
         j = int(np.argmax(constant))
         more = f" (and {constant.sum() - 1} more)" if constant.sum() > 1 else ""
-        warnings.warn(f"{name} has the same value {highest[j]:g} in all rows of column {j}{more}", stacklevel=3)
+        warnings.warn(
+            f"{name} has the same value {highest[j]:g} in all rows of column {j}{more}",
+            stacklevel=3,
+        )
 
 # %% ../nbs/01_core.ipynb #df23a8f3
 @contextlib.contextmanager
@@ -286,7 +370,8 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 # %% ../nbs/01_core.ipynb #f80e5112
 @contextlib.contextmanager
 def atomic_directory(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a temporary folder to fill; at the end of the block it takes the name `path` and replaces what was there.
+    """Give a temporary folder to fill; at the end of the block it takes the name `path` and
+    replaces what was there.
 
     Raises
     ------

@@ -30,15 +30,33 @@ _SHADE = LinearSegmentedColormap.from_list("shade", ["#ffffff", "#f6c58f"])
 
 # %% ../nbs/02_plotting.ipynb #334b7d55
 STYLE = {
-    "figure.dpi": 100, "savefig.dpi": 100, "figure.constrained_layout.use": True, "figure.facecolor": "white",
-    "font.size": 10, "axes.titlesize": 11, "axes.labelsize": 10, "xtick.labelsize": 9, "ytick.labelsize": 9,
-    "legend.fontsize": 9, "legend.frameon": False, "lines.linewidth": 1.5, "image.cmap": "viridis",
-    "axes.prop_cycle": cycler(color=PALETTE), "axes.spines.top": False, "axes.spines.right": False,
-    "axes.grid": True, "axes.axisbelow": True, "grid.color": "#dddddd", "grid.linewidth": 0.6,
+    "figure.dpi": 100,
+    "savefig.dpi": 100,
+    "figure.constrained_layout.use": True,
+    "figure.facecolor": "white",
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.labelsize": 10,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "lines.linewidth": 1.5,
+    "image.cmap": "viridis",
+    "axes.prop_cycle": cycler(color=PALETTE),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
 }
 _CORNER_STYLE = {
-    "axes.grid": False, "axes.spines.top": True, "axes.spines.right": True,
-    "figure.constrained_layout.use": False, "figure.autolayout": False,
+    "axes.grid": False,
+    "axes.spines.top": True,
+    "axes.spines.right": True,
+    "figure.constrained_layout.use": False,
+    "figure.autolayout": False,
 }
 
 # %% ../nbs/02_plotting.ipynb #8d9dba4c
@@ -53,25 +71,35 @@ def figure_style(overrides: Mapping | None = None) -> Iterator[None]:
 
     Notes
     -----
-    Matplotlib makes its ticks when a figure is drawn, so call `plt.show()` or `savefig` inside the block.
+    Matplotlib makes its ticks when a figure is drawn, so call `plt.show()` or `savefig` inside the
+    block.
     """
     with plt.rc_context({**STYLE, **(overrides or {})}):
         yield
 
 # %% ../nbs/02_plotting.ipynb #9dd33adf
-def _check_array(name: str, array: ArrayLike, shape: tuple, match: str = "", nan: bool = False) -> np.ndarray:
-    """Return `array` in float64, or say how its shape differs from `shape` or which value is not finite."""
+def _check_array(
+    name: str, array: ArrayLike, shape: tuple, match: str = "", nan: bool = False
+) -> np.ndarray:
+    """Return `array` in float64, or say how its shape differs from `shape` or which value is not
+    finite.
+    """
     x = np.asarray(array, dtype=np.float64)
     fits = x.ndim == len(shape) and x.size > 0
     if not fits or any(isinstance(want, int) and want != got for want, got in zip(shape, x.shape)):
         wanted = f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
         hint = "; for a single row pass array[None]" if (x.ndim, len(shape)) == (1, 2) else ""
-        raise ValueError(f"{name} must have shape {wanted}{match and f' to match {match}'}, got {x.shape}{hint}")
+        raise ValueError(
+            f"{name} must have shape {wanted}{match and f' to match {match}'}, got {x.shape}{hint}"
+        )
     bad = np.isinf(x) if nan else ~np.isfinite(x)
     if bad.any():
         at = tuple(int(i) for i in np.argwhere(bad)[0])
         where = ", ".join(map(str, at))
-        raise ValueError(f"{name}[{where}] is {x[at]}; it must be finite{', or NaN where missing' if nan else ''}")
+        raise ValueError(
+            f"{name}[{where}] is {x[at]}; it must be"
+            f" finite{', or NaN where missing' if nan else ''}"
+        )
     return x
 
 # %% ../nbs/02_plotting.ipynb #bfaf0e30
@@ -81,13 +109,18 @@ def _check_radius(where: str, radius: ArrayLike) -> np.ndarray:
     falls = np.flatnonzero(np.diff(radius) <= 0)
     if falls.size:
         i = falls[0] + 1
-        raise ValueError(f"{where}: radius must rise, but radius[{i}] = {radius[i]:g} follows {radius[i - 1]:g}")
+        raise ValueError(
+            f"{where}: radius must rise, but radius[{i}] = {radius[i]:g} follows {radius[i - 1]:g}"
+        )
     return radius
 
 # %% ../nbs/02_plotting.ipynb #ced1e9eb
 def _entries(name: str, given: Sequence | None, n: int, default: str | None = None) -> list:
-    """Return the `n` entries given, or `n` times `default` with the index in place of its braces."""
-    entries = [default and default.format(i) for i in np.arange(n)] if given is None else list(given)
+    """Return the `n` entries given, or `n` times `default` with the index in place of its braces.
+    """
+    entries = (
+        [default and default.format(i) for i in np.arange(n)] if given is None else list(given)
+    )
     if len(entries) != n:
         raise ValueError(f"{name} must have {n} entries, got {len(entries)}")
     return entries
@@ -100,12 +133,22 @@ def _axes(ax: Axes | None, figsize: tuple[float, float]) -> Axes:
 # %% ../nbs/02_plotting.ipynb #eea41c89
 def _subset(n: int, most: int, seed: int) -> np.ndarray:
     """Return the rising indices of at most `most` of `n` rows, drawn without replacement."""
-    return np.arange(n) if n <= most else np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
+    return (
+        np.arange(n)
+        if n <= most
+        else np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
+    )
 
 # %% ../nbs/02_plotting.ipynb #c75e7b15
 def _legend_right(ax: Axes, handles: Sequence) -> None:
     """Put a legend outside `ax`, at the upper right."""
-    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, frameon=False)
+    ax.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1.0),
+        borderaxespad=0.0,
+        frameon=False,
+    )
 
 # %% ../nbs/02_plotting.ipynb #03aa1f51
 def _wrap_unit(label: str) -> str:
@@ -113,9 +156,20 @@ def _wrap_unit(label: str) -> str:
     return label.replace(" [", "\n[") if len(label) > 16 else label
 
 # %% ../nbs/02_plotting.ipynb #67702cf3
-def plot_curves(radius: ArrayLike, values: ArrayLike, color: ArrayLike | str | None = None, *, label: str | None = None,
-                cmap: str = "viridis", xlabel: str = "radius [kpc]", ylabel: str = "velocity [km/s]",
-                max_curves: int = 300, seed: int = 0, ax: Axes | None = None, **line_kwargs) -> Axes:
+def plot_curves(
+    radius: ArrayLike,
+    values: ArrayLike,
+    color: ArrayLike | str | None = None,
+    *,
+    label: str | None = None,
+    cmap: str = "viridis",
+    xlabel: str = "radius [kpc]",
+    ylabel: str = "velocity [km/s]",
+    max_curves: int = 300,
+    seed: int = 0,
+    ax: Axes | None = None,
+    **line_kwargs,
+) -> Axes:
     """Draw a cloud of curves, coloured by a parameter if there is one.
 
     Parameters
@@ -128,7 +182,8 @@ def plot_curves(radius: ArrayLike, values: ArrayLike, color: ArrayLike | str | N
         One number per curve, shape (N,), shown by a colour bar that spans all N of them;
         or the name of one colour for all curves.
     label
-        What the colour bar shows, with its unit; without a colour bar, the name of the cloud in a legend.
+        What the colour bar shows, with its unit; without a colour bar, the name of the cloud in a
+        legend.
     cmap
         Colour map.
     max_curves, seed
@@ -152,7 +207,9 @@ def plot_curves(radius: ArrayLike, values: ArrayLike, color: ArrayLike | str | N
     ax = _axes(ax, (6.5, 4.0))
     rows = _subset(len(values), max_curves, seed)
     segments = np.stack(np.broadcast_arrays(radius, values[rows]), axis=-1)
-    lines = LineCollection(segments, **{"linewidths": 0.8, "alpha": 0.6, "rasterized": True, **line_kwargs})
+    lines = LineCollection(
+        segments, **{"linewidths": 0.8, "alpha": 0.6, "rasterized": True, **line_kwargs}
+    )
     if color is None or isinstance(color, str):
         lines.set(color=color or PALETTE[0], label=label)
     else:
@@ -172,12 +229,18 @@ def _check_sigma(sigma: ArrayLike | None, x: np.ndarray) -> np.ndarray | None:
     sigma = np.asarray(sigma, dtype=np.float64)
     shapes = [(), x.shape[1:], x.shape]
     if sigma.shape not in shapes:
-        raise ValueError(f"plot_reconstruction: sigma must be a number or have shape {shapes[1]} or {shapes[2]}, got {sigma.shape}")
+        raise ValueError(
+            f"plot_reconstruction: sigma must be a number or have shape {shapes[1]} or"
+            f" {shapes[2]}, got {sigma.shape}"
+        )
     sigma = np.broadcast_to(sigma, x.shape)
     bad = np.argwhere(~(np.isfinite(sigma) & (sigma > 0)) & ~np.isnan(x))
     if bad.size:
         i, j = bad[0]
-        raise ValueError(f"plot_reconstruction: sigma must be positive and finite, got {sigma[i, j]:g} at row {i}, column {j}")
+        raise ValueError(
+            f"plot_reconstruction: sigma must be positive and finite, got {sigma[i, j]:g} at row"
+            f" {i}, column {j}"
+        )
     return sigma
 
 # %% ../nbs/02_plotting.ipynb #26cc4453
@@ -187,14 +250,24 @@ def _residual_axes(ax: Sequence[Axes] | None) -> tuple[Axes, Axes]:
         if np.shape(ax) != (2,):
             raise ValueError("plot_reconstruction: ax must be a pair (top, bottom) of axes")
         return tuple(ax)
-    fig, (top, bottom) = plt.subplots(2, 1, figsize=(7.0, 4.6), sharex=True, height_ratios=(3, 1), layout="constrained")
+    fig, (top, bottom) = plt.subplots(
+        2, 1, figsize=(7.0, 4.6), sharex=True, height_ratios=(3, 1), layout="constrained"
+    )
     fig.align_ylabels()
     return top, bottom
 
 # %% ../nbs/02_plotting.ipynb #d6be6d5d
-def plot_reconstruction(radius: ArrayLike, x: ArrayLike, reconstruction: ArrayLike, *, sigma: ArrayLike | None = None,
-                        xlabel: str = "radius [kpc]", ylabel: str = "velocity [km/s]",
-                        labels: Sequence[str] | None = None, ax: Sequence[Axes] | None = None) -> tuple[Axes, Axes]:
+def plot_reconstruction(
+    radius: ArrayLike,
+    x: ArrayLike,
+    reconstruction: ArrayLike,
+    *,
+    sigma: ArrayLike | None = None,
+    xlabel: str = "radius [kpc]",
+    ylabel: str = "velocity [km/s]",
+    labels: Sequence[str] | None = None,
+    ax: Sequence[Axes] | None = None,
+) -> tuple[Axes, Axes]:
     """Draw a few curves as points, their reconstructions as lines, and the residuals below.
 
     Parameters
@@ -206,7 +279,8 @@ def plot_reconstruction(radius: ArrayLike, x: ArrayLike, reconstruction: ArrayLi
     reconstruction
         What the model makes of them, shape (n, R), same unit.
     sigma
-        Standard error of the data: a number, shape (R,), or shape (n, R). With it, points get error bars
+        Standard error of the data: a number, shape (R,), or shape (n, R). With it, points get
+        error bars
         and residuals are divided by it.
     labels
         One name per curve.
@@ -221,17 +295,22 @@ def plot_reconstruction(radius: ArrayLike, x: ArrayLike, reconstruction: ArrayLi
     Raises
     ------
     ValueError
-        If the shapes do not fit, the radii do not rise, a value is infinite, or an error is not positive.
+        If the shapes do not fit, the radii do not rise, a value is infinite, or an error is not
+        positive.
     """
     radius = _check_radius("plot_reconstruction", radius)
     x = _check_array("plot_reconstruction: x", x, ("n", radius.size), "radius", nan=True)
-    reconstruction = _check_array("plot_reconstruction: reconstruction", reconstruction, x.shape, "x", nan=True)
+    reconstruction = _check_array(
+        "plot_reconstruction: reconstruction", reconstruction, x.shape, "x", nan=True
+    )
     sigma = _check_sigma(sigma, x)
     labels = _entries("plot_reconstruction: labels", labels, len(x), "curve {}")
     top, bottom = _residual_axes(ax)
     residual = x - reconstruction if sigma is None else (x - reconstruction) / sigma
-    handles = [Line2D([], [], color="0.3", marker="o", ms=3.5, ls="", label="data"),
-               Line2D([], [], color="0.3", label="reconstruction")]
+    handles = [
+        Line2D([], [], color="0.3", marker="o", ms=3.5, ls="", label="data"),
+        Line2D([], [], color="0.3", label="reconstruction"),
+    ]
     for i, label in enumerate(labels):
         color = PALETTE[i % len(PALETTE)]
         errors = None if sigma is None else sigma[i]
@@ -242,15 +321,26 @@ def plot_reconstruction(radius: ArrayLike, x: ArrayLike, reconstruction: ArrayLi
         bottom.axhspan(-1, 1, color="0.9", lw=0, zorder=0)
     bottom.axhline(0, color="0.3", lw=0.8, zorder=1)
     most = np.max(np.abs(residual), where=~np.isnan(residual), initial=0 if sigma is None else 1)
-    unit = "[σ]" if sigma is not None else ylabel[ylabel.find("["):] if "[" in ylabel else ""
+    unit = "[σ]" if sigma is not None else ylabel[ylabel.find("[") :] if "[" in ylabel else ""
     top.set_ylabel(ylabel)
-    bottom.set(xlabel=xlabel, ylabel=f"residual {unit}".rstrip(), ylim=(-1.15 * most, 1.15 * most) if most else None)
+    bottom.set(
+        xlabel=xlabel,
+        ylabel=f"residual {unit}".rstrip(),
+        ylim=(-1.15 * most, 1.15 * most) if most else None,
+    )
     _legend_right(top, handles[:2] + (handles[2:] if len(x) > 1 else []))
     return top, bottom
 
 # %% ../nbs/02_plotting.ipynb #7d0e0ad4
-def plot_history(steps: ArrayLike, series: Mapping[str, ArrayLike], *, ylabel: str = "nats per curve",
-                 xlabel: str = "optimiser step", log_x: bool = False, ax: Axes | None = None) -> Axes:
+def plot_history(
+    steps: ArrayLike,
+    series: Mapping[str, ArrayLike],
+    *,
+    ylabel: str = "nats per curve",
+    xlabel: str = "optimiser step",
+    log_x: bool = False,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw what happened during training, one line per series.
 
     Parameters
@@ -258,7 +348,8 @@ def plot_history(steps: ArrayLike, series: Mapping[str, ArrayLike], *, ylabel: s
     steps
         Optimiser steps, shape (T,).
     series
-        Named values, each of shape (T,), in the unit that `ylabel` names. NaN where a series was not evaluated.
+        Named values, each of shape (T,), in the unit that `ylabel` names. NaN where a series was
+        not evaluated.
     log_x
         Make the axis of the steps logarithmic, for a beginning much faster than the end.
     ax
@@ -276,10 +367,19 @@ def plot_history(steps: ArrayLike, series: Mapping[str, ArrayLike], *, ylabel: s
     steps = _check_array("plot_history: steps", steps, ("T",))
     ax = _axes(ax, (6.5, 3.6))
     for i, (name, values) in enumerate(series.items()):
-        values = _check_array(f"plot_history: series[{name!r}]", values, steps.shape, "steps", nan=True)
+        values = _check_array(
+            f"plot_history: series[{name!r}]", values, steps.shape, "steps", nan=True
+        )
         seen = ~np.isnan(values)
         marker = "o" if seen.sum() <= 40 else None
-        ax.plot(steps[seen], values[seen], color=PALETTE[i % len(PALETTE)], marker=marker, ms=3.5, label=name)
+        ax.plot(
+            steps[seen],
+            values[seen],
+            color=PALETTE[i % len(PALETTE)],
+            marker=marker,
+            ms=3.5,
+            label=name,
+        )
     ax.set(xlabel=xlabel, ylabel=ylabel, xscale="log" if log_x else "linear")
     ax.legend(loc="best", frameon=False)
     return ax
@@ -288,31 +388,54 @@ def plot_history(steps: ArrayLike, series: Mapping[str, ArrayLike], *, ylabel: s
 def _check_quantiles(quantiles: Sequence[float]) -> np.ndarray:
     """Return an odd number of rising quantiles, symmetric about 0.5, or say what they must be."""
     q = np.asarray(quantiles, dtype=np.float64)
-    good = q.ndim == 1 and q.size % 2 == 1 and np.all(np.diff(q) > 0) and 0 < q[0] and np.allclose(q + q[::-1], 1)
+    good = (
+        q.ndim == 1
+        and q.size % 2 == 1
+        and np.all(np.diff(q) > 0)
+        and 0 < q[0]
+        and np.allclose(q + q[::-1], 1)
+    )
     if not good:
-        raise ValueError("plot_bands: quantiles must rise, lie in (0, 1) and be symmetric about the median, "
-                         f"such as (0.16, 0.5, 0.84), got {tuple(quantiles)}")
+        raise ValueError(
+            "plot_bands: quantiles must rise, lie in (0, 1) and be symmetric about the median, "
+            f"such as (0.16, 0.5, 0.84), got {tuple(quantiles)}"
+        )
     return q
 
 # %% ../nbs/02_plotting.ipynb #f12e9f4a
 def _quantiles(values: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Return the quantiles `q`, shape (Q,), of the observed values at each radius, shape (Q, R)."""
+    """Return the quantiles `q`, shape (Q,), of the observed values at each radius, shape (Q, R).
+    """
     seen = ~np.isnan(values).all(axis=0)
     result = np.full((q.size, values.shape[1]), np.nan)
     result[:, seen] = np.nanquantile(values[:, seen], q, axis=0)
     return result
 
 # %% ../nbs/02_plotting.ipynb #45d37f13
-def _draw_bands(ax: Axes, radius: np.ndarray, levels: np.ndarray, q: np.ndarray, name: str, color: str, filled: bool) -> list:
-    """Draw the median and, pair by pair from the inside, the bands of one set; return their legend handles."""
+def _draw_bands(
+    ax: Axes,
+    radius: np.ndarray,
+    levels: np.ndarray,
+    q: np.ndarray,
+    name: str,
+    color: str,
+    filled: bool,
+) -> list:
+    """Draw the median and, pair by pair from the inside, the bands of one set; return their legend
+    handles.
+    """
     middle = q.size // 2
-    handles = ax.plot(radius, levels[middle], color=color, lw=3.0 if filled else 1.8, label=f"{name}: median")
+    handles = ax.plot(
+        radius, levels[middle], color=color, lw=3.0 if filled else 1.8, label=f"{name}: median"
+    )
     for k in np.arange(1, middle + 1):
         label = f"{name}: central {100 * (q[middle + k] - q[middle - k]):.3g} %"
         low, high = levels[middle - k], levels[middle + k]
         if filled:
             ax.fill_between(radius, low, high, color=color, alpha=0.22, lw=0)
-            handles.append(Patch(color=color, alpha=1 - 0.78 ** (middle - k + 1), lw=0, label=label))
+            handles.append(
+                Patch(color=color, alpha=1 - 0.78 ** (middle - k + 1), lw=0, label=label)
+            )
         else:
             style = {"color": color, "lw": 1.3, "ls": ("--", ":", "-.")[(k - 1) % 3]}
             ax.plot(radius, low, **style)
@@ -320,9 +443,15 @@ def _draw_bands(ax: Axes, radius: np.ndarray, levels: np.ndarray, q: np.ndarray,
     return handles
 
 # %% ../nbs/02_plotting.ipynb #bb01cfe3
-def plot_bands(radius: ArrayLike, samples: Mapping[str, ArrayLike], *,
-               quantiles: Sequence[float] = (0.025, 0.16, 0.5, 0.84, 0.975), xlabel: str = "radius [kpc]",
-               ylabel: str = "velocity [km/s]", ax: Axes | None = None) -> Axes:
+def plot_bands(
+    radius: ArrayLike,
+    samples: Mapping[str, ArrayLike],
+    *,
+    quantiles: Sequence[float] = (0.025, 0.16, 0.5, 0.84, 0.975),
+    xlabel: str = "radius [kpc]",
+    ylabel: str = "velocity [km/s]",
+    ax: Axes | None = None,
+) -> Axes:
     """Compare sets of curves by their quantiles at each radius.
 
     Parameters
@@ -330,7 +459,8 @@ def plot_bands(radius: ArrayLike, samples: Mapping[str, ArrayLike], *,
     radius
         Rising radii, shape (R,), in the unit that `xlabel` names.
     samples
-        Named sets of curves, each of shape (N, R) with an N of its own, in the unit that `ylabel` names.
+        Named sets of curves, each of shape (N, R) with an N of its own, in the unit that `ylabel`
+        names.
         The first is drawn as filled bands, the others as lines. NaN is missing and left out.
     quantiles
         An odd number, rising, symmetric about 0.5.
@@ -344,46 +474,71 @@ def plot_bands(radius: ArrayLike, samples: Mapping[str, ArrayLike], *,
     Raises
     ------
     ValueError
-        If a shape does not fit, the radii do not rise, a value is infinite, or the quantiles are not symmetric.
+        If a shape does not fit, the radii do not rise, a value is infinite, or the quantiles are
+        not symmetric.
     """
     radius = _check_radius("plot_bands", radius)
     q = _check_quantiles(quantiles)
     ax = _axes(ax, (7.5, 4.0))
     handles = []
     for i, (name, values) in enumerate(samples.items()):
-        values = _check_array(f"plot_bands: samples[{name!r}]", values, ("N", radius.size), "radius", nan=True)
-        handles += _draw_bands(ax, radius, _quantiles(values, q), q, name, PALETTE[i % len(PALETTE)], filled=i == 0)
+        values = _check_array(
+            f"plot_bands: samples[{name!r}]", values, ("N", radius.size), "radius", nan=True
+        )
+        handles += _draw_bands(
+            ax, radius, _quantiles(values, q), q, name, PALETTE[i % len(PALETTE)], filled=i == 0
+        )
     ax.set(xlabel=xlabel, ylabel=ylabel)
     _legend_right(ax, handles)
     return ax
 
 # %% ../nbs/02_plotting.ipynb #23a7441a
 def _limits(x: np.ndarray, margin: float = 0.03) -> tuple[float, float]:
-    """Return limits with a margin about the values, or a window about the value if there is but one."""
+    """Return limits with a margin about the values, or a window about the value if there is but
+    one.
+    """
     low, high = x.min(), x.max()
     scale = max(abs(low), abs(high))
     step = margin * (high - low) if high - low > 1e-9 * scale else 0.1 * scale or 0.5
     return low - step, high + step
 
 # %% ../nbs/02_plotting.ipynb #0ed0ae73
-def _corner_range(spec: tuple | float | None, column: np.ndarray, truth: float) -> tuple[float, float]:
-    """Return the limits of one column of a corner plot, from a pair, a fraction, or the values themselves."""
+def _corner_range(
+    spec: tuple | float | None, column: np.ndarray, truth: float
+) -> tuple[float, float]:
+    """Return the limits of one column of a corner plot, from a pair, a fraction, or the values
+    themselves.
+    """
     if spec is None:
         return _limits(column if np.isnan(truth) else np.append(column, truth))
     if np.ndim(spec) == 0 and 0 < spec <= 1:
         return _limits(np.quantile(column, [0.5 - spec / 2, 0.5 + spec / 2]), margin=0)
     if np.shape(spec) == (2,) and spec[0] < spec[1]:
         return tuple(spec)
-    raise ValueError(f"corner_plot: an entry of range must be (low, high), a fraction in (0, 1] or None, got {spec}")
+    raise ValueError(
+        "corner_plot: an entry of range must be (low, high), a fraction in (0, 1] or None, got"
+        f" {spec}"
+    )
 
 # %% ../nbs/02_plotting.ipynb #914117a2
-def _draw_corner(fig: Figure, sets: Sequence[np.ndarray], weights: ArrayLike | None, kw: dict) -> None:
+def _draw_corner(
+    fig: Figure, sets: Sequence[np.ndarray], weights: ArrayLike | None, kw: dict
+) -> None:
     """Draw the samples, and the overlay if there is one, into the same panels."""
-    defaults = {"quiet": True, "bins": 25, "smooth": 0.8, "levels": (0.393, 0.865), "max_n_ticks": 4, "label_kwargs": {"fontsize": 9.5},
-                "data_kwargs": {"ms": 2.0, "alpha": 0.15}}
+    defaults = {
+        "quiet": True,
+        "bins": 25,
+        "smooth": 0.8,
+        "levels": (0.393, 0.865),
+        "max_n_ticks": 4,
+        "label_kwargs": {"fontsize": 9.5},
+        "data_kwargs": {"ms": 2.0, "alpha": 0.15},
+    }
     tops = []
     for i, x in enumerate(sets):
-        look = deepcopy(defaults | ({"plot_density": False, "no_fill_contours": True} if i else {}) | kw)
+        look = deepcopy(
+            defaults | ({"plot_density": False, "no_fill_contours": True} if i else {}) | kw
+        )
         look["hist_kwargs"] = {"density": True, **look.get("hist_kwargs", {})}
         corner.corner(x, fig=fig, color=PALETTE[i], weights=None if i else weights, **look)
         tops.append([ax.get_ylim()[1] for ax in fig.axes[:: x.shape[1] + 1]])
@@ -392,7 +547,8 @@ def _draw_corner(fig: Figure, sets: Sequence[np.ndarray], weights: ArrayLike | N
 
 # %% ../nbs/02_plotting.ipynb #bce3459b
 def _draw_truths(fig: Figure, truths: np.ndarray) -> None:
-    """Draw a line at every reference value that is not NaN, and a square where two of them cross."""
+    """Draw a line at every reference value that is not NaN, and a square where two of them cross.
+    """
     panels = np.reshape(fig.axes, (truths.size, truths.size))
     for i, j in zip(*np.tril_indices(truths.size)):
         if np.isfinite(truths[j]):
@@ -405,13 +561,24 @@ def _draw_truths(fig: Figure, truths: np.ndarray) -> None:
 def _name_sets(fig: Figure, names: Sequence[str], n_columns: int) -> None:
     """Put a legend into the empty corner of a corner plot, or above its only panel."""
     handles = [Patch(color=color, label=name) for name, color in zip(names, PALETTE)]
-    place = {"loc": "upper center"} if n_columns == 1 else {"loc": "upper right", "bbox_to_anchor": (0.97, 0.97)}
+    place = (
+        {"loc": "upper center"}
+        if n_columns == 1
+        else {"loc": "upper right", "bbox_to_anchor": (0.97, 0.97)}
+    )
     fig.legend(handles=handles, frameon=False, **place)
 
 # %% ../nbs/02_plotting.ipynb #a277078b
-def corner_plot(samples: ArrayLike, *, labels: Sequence[str] | None = None, overlay: ArrayLike | None = None,
-                names: Sequence[str] = ("samples", "overlay"), truths: Sequence[float | None] | None = None,
-                range: Sequence | None = None, **kw) -> Figure:
+def corner_plot(
+    samples: ArrayLike,
+    *,
+    labels: Sequence[str] | None = None,
+    overlay: ArrayLike | None = None,
+    names: Sequence[str] = ("samples", "overlay"),
+    truths: Sequence[float | None] | None = None,
+    range: Sequence | None = None,
+    **kw,
+) -> Figure:
     """Draw the histogram of every column and the density of every pair.
 
     Parameters
@@ -429,7 +596,8 @@ def corner_plot(samples: ArrayLike, *, labels: Sequence[str] | None = None, over
     range
         Per column a pair (low, high), the fraction of the samples to be seen, or None for all.
     kw
-        For `corner.corner`, such as `bins`, `smooth`, `quantiles`, `fig`. `weights` belong to `samples`.
+        For `corner.corner`, such as `bins`, `smooth`, `quantiles`, `fig`. `weights` belong to
+        `samples`.
 
     Returns
     -------
@@ -446,7 +614,11 @@ def corner_plot(samples: ArrayLike, *, labels: Sequence[str] | None = None, over
     """
     samples = _check_array("corner_plot: samples", samples, ("N", "K"))
     k = samples.shape[1]
-    sets = [samples] if overlay is None else [samples, _check_array("corner_plot: overlay", overlay, ("M", k), "samples")]
+    sets = (
+        [samples]
+        if overlay is None
+        else [samples, _check_array("corner_plot: overlay", overlay, ("M", k), "samples")]
+    )
     fewest = min(len(x) for x in sets)
     if fewest < k:
         raise ValueError(f"corner_plot: {k} columns need at least {k} samples, got {fewest}")
@@ -454,7 +626,9 @@ def corner_plot(samples: ArrayLike, *, labels: Sequence[str] | None = None, over
     truths = _check_array("corner_plot: truths", given, (k,), nan=True)
     specs = zip(_entries("corner_plot: range", range, k), np.concatenate(sets).T, truths)
     kw["range"] = [_corner_range(*spec) for spec in specs]
-    kw["labels"] = [_wrap_unit(label) for label in _entries("corner_plot: labels", labels, k, "z[{}]")]
+    kw["labels"] = [
+        _wrap_unit(label) for label in _entries("corner_plot: labels", labels, k, "z[{}]")
+    ]
     with plt.rc_context(_CORNER_STYLE):
         fig = kw.pop("fig", None) or plt.figure(figsize=(max(1.7 * k + 1.2, 4.2),) * 2)
         fig.set_layout_engine(None)
@@ -466,7 +640,9 @@ def corner_plot(samples: ArrayLike, *, labels: Sequence[str] | None = None, over
 
 # %% ../nbs/02_plotting.ipynb #3a7ddd38
 def _pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the correlation of every column of a (N, A) with every column of b (N, B), shape (A, B)."""
+    """Return the correlation of every column of a (N, A) with every column of b (N, B), shape (A,
+    B).
+    """
     spread = [x.max(axis=0) - x.min(axis=0) > 1e-9 * np.abs(x).max(axis=0) for x in (a, b)]
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     norm = np.outer(np.linalg.norm(a, axis=0), np.linalg.norm(b, axis=0))
@@ -476,15 +652,30 @@ def _pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 # %% ../nbs/02_plotting.ipynb #18805c0b
 def _ranks(x: np.ndarray) -> np.ndarray:
     """Return the ranks 1 … N within each column; equal values share the mean of theirs."""
+
     def rank(column):
         _, place, count = np.unique(column, return_inverse=True, return_counts=True)
         return (np.cumsum(count) - (count - 1) / 2)[place]
+
     return np.column_stack([rank(column) for column in x.T])
 
 # %% ../nbs/02_plotting.ipynb #3f194a1e
-def _cross_panel(ax: Axes, x: np.ndarray, y: np.ndarray, r: float, rho: float, **scatter_kwargs) -> None:
+def _cross_panel(
+    ax: Axes, x: np.ndarray, y: np.ndarray, r: float, rho: float, **scatter_kwargs
+) -> None:
     """Draw one panel: the points, the two coefficients above them, the shade behind them."""
-    ax.scatter(x, y, **{"s": 3, "color": PALETTE[0], "alpha": 0.4, "lw": 0, "rasterized": True, **scatter_kwargs})
+    ax.scatter(
+        x,
+        y,
+        **{
+            "s": 3,
+            "color": PALETTE[0],
+            "alpha": 0.4,
+            "lw": 0,
+            "rasterized": True,
+            **scatter_kwargs,
+        },
+    )
     ax.set_facecolor(_SHADE(0.0 if np.isnan(r) else abs(r)))
     ax.grid(False)
     text = "constant" if np.isnan(r) else f"r = {r:+.2f}   ρ = {rho:+.2f}".replace("-", "−")
@@ -495,15 +686,28 @@ def _panel_grid(ax: ArrayLike | None, shape: tuple[int, int]) -> np.ndarray:
     """Return the axes given, or those of a new figure, in an array of this shape."""
     if ax is None:
         size = (1.8 * shape[1] + 1.6, 1.6 * shape[0] + 0.7)
-        return plt.subplots(*shape, figsize=size, sharex="col", sharey="row", squeeze=False, layout="constrained")[1]
+        return plt.subplots(
+            *shape, figsize=size, sharex="col", sharey="row", squeeze=False, layout="constrained"
+        )[1]
     panels = np.array(ax, dtype=object)
     if panels.size != shape[0] * shape[1]:
-        raise ValueError(f"cross_corner: ax must hold {shape[0]} × {shape[1]} axes, got shape {panels.shape}")
+        raise ValueError(
+            f"cross_corner: ax must hold {shape[0]} × {shape[1]} axes, got shape {panels.shape}"
+        )
     return panels.reshape(shape)
 
 # %% ../nbs/02_plotting.ipynb #5ced80c1
-def cross_corner(a: ArrayLike, b: ArrayLike, *, a_labels: Sequence[str] | None = None, b_labels: Sequence[str] | None = None,
-                 max_points: int = 2000, seed: int = 0, ax: ArrayLike | None = None, **scatter_kwargs) -> Figure:
+def cross_corner(
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    a_labels: Sequence[str] | None = None,
+    b_labels: Sequence[str] | None = None,
+    max_points: int = 2000,
+    seed: int = 0,
+    ax: ArrayLike | None = None,
+    **scatter_kwargs,
+) -> Figure:
     """Draw every column of `a` against every column of `b`, with their correlations.
 
     Parameters
@@ -515,7 +719,8 @@ def cross_corner(a: ArrayLike, b: ArrayLike, *, a_labels: Sequence[str] | None =
     a_labels, b_labels
         One per column, with its unit.
     max_points, seed
-        At most so many points are drawn, a random subset chosen by the seed. The coefficients use all.
+        At most so many points are drawn, a random subset chosen by the seed. The coefficients use
+        all.
     ax
         Axes to draw into, shape (A, B); made when None.
     scatter_kwargs
@@ -543,15 +748,25 @@ def cross_corner(a: ArrayLike, b: ArrayLike, *, a_labels: Sequence[str] | None =
         low, high = _limits(a[:, i])
         panel.set(xlim=_limits(b[:, j]), ylim=(low, high + 0.25 * (high - low)))
         bottom, left = i == len(a_labels) - 1, j == 0
-        panel.set(xlabel=_wrap_unit(b_labels[j]) if bottom else "", ylabel=_wrap_unit(a_labels[i]) if left else "")
+        panel.set(
+            xlabel=_wrap_unit(b_labels[j]) if bottom else "",
+            ylabel=_wrap_unit(a_labels[i]) if left else "",
+        )
         panel.tick_params(labelbottom=bottom, labelleft=left)
         panel.locator_params(nbins=4)
     fig = panels[0, 0].figure
-    fig.colorbar(ScalarMappable(plt.Normalize(0, 1), _SHADE), ax=panels.ravel().tolist(), label="|Pearson r|", aspect=30)
+    fig.colorbar(
+        ScalarMappable(plt.Normalize(0, 1), _SHADE),
+        ax=panels.ravel().tolist(),
+        label="|Pearson r|",
+        aspect=30,
+    )
     return fig
 
 # %% ../nbs/02_plotting.ipynb #13524800
-def plot_kl(kl_per_latent: ArrayLike, *, threshold: float | None = None, ax: Axes | None = None) -> Axes:
+def plot_kl(
+    kl_per_latent: ArrayLike, *, threshold: float | None = None, ax: Axes | None = None
+) -> Axes:
     """Draw the KL divergence of each latent from its prior, sorted.
 
     Parameters
@@ -575,10 +790,19 @@ def plot_kl(kl_per_latent: ArrayLike, *, threshold: float | None = None, ax: Axe
     kl = _check_array("plot_kl: kl_per_latent", kl_per_latent, ("K",))
     ax = _axes(ax, (min(max(4.5, 0.45 * kl.size + 1), 9.0), 3.2))
     order = np.argsort(-kl, kind="stable")
-    colors = [PALETTE[0] if threshold is None or value >= threshold else "0.7" for value in kl[order]]
+    colors = [
+        PALETTE[0] if threshold is None or value >= threshold else "0.7" for value in kl[order]
+    ]
     bars = ax.bar(np.arange(kl.size), kl[order], color=colors, width=0.7)
     turn = 90 if kl.size > 16 else 0
-    ax.bar_label(bars, rotation=turn, fmt="%.2f", padding=4, fontsize=8.5, bbox={"facecolor": ax.get_facecolor(), "lw": 0, "pad": 3})
+    ax.bar_label(
+        bars,
+        rotation=turn,
+        fmt="%.2f",
+        padding=4,
+        fontsize=8.5,
+        bbox={"facecolor": ax.get_facecolor(), "lw": 0, "pad": 3},
+    )
     if threshold is not None:
         ax.axhline(threshold, color="0.3", lw=0.9, label=f"threshold {threshold:g} nats")
         ax.legend(loc="upper right", frameon=False)

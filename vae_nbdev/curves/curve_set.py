@@ -17,19 +17,26 @@ from .tables import _resolve, read_table, write_table
 
 # %% ../../nbs/curves/14_curve_set.ipynb #e9c02e26
 def _checked_values(values, mask) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return values with NaN in the gaps and nowhere else, and the mask as booleans (True = observed), None if there are no gaps to speak of."""
+    """Return values with NaN in the gaps and nowhere else, and the mask as booleans (True =
+    observed), None if there are no gaps to speak of.
+    """
     if mask is None:
         values = as_curves(values, name="values", missing=True)
         observed = ~np.isnan(values)
         return values, None if observed.all() else observed
     values, mask = _as_numbers(values, "values"), np.asarray(mask)
     if mask.dtype != bool or mask.shape != values.shape:
-        raise InputError(f"mask has shape {mask.shape} and type {mask.dtype}; it must be bool of shape {values.shape}, True where a value was observed")
+        raise InputError(
+            f"mask has shape {mask.shape} and type {mask.dtype}; it must be bool of shape"
+            f" {values.shape}, True where a value was observed"
+        )
     as_curves(np.where(mask, values, 0), name="values", missing=True)
     unmarked = np.isnan(values) & mask
     if unmarked.any():
         i, j = np.unravel_index(np.argmax(unmarked), mask.shape)
-        raise InputError(f"values holds nan in row {i}, column {j}, where mask says that a value was observed")
+        raise InputError(
+            f"values holds nan in row {i}, column {j}, where mask says that a value was observed"
+        )
     return (values if mask.all() else np.where(mask, values, np.nan).astype(values.dtype)), mask
 
 # %% ../../nbs/curves/14_curve_set.ipynb #ef389bfa
@@ -40,11 +47,18 @@ def _checked_errors(errors, mask, shape: tuple[int, int]) -> float | np.ndarray 
     errors = _as_numbers(errors, "errors").astype(np.float64)
     per_value = mask is not None and errors.shape == shape
     errors = as_noise(np.where(mask, errors, 1.0) if per_value else errors, shape, name="errors")
-    return float(errors) if errors.ndim == 0 else np.where(mask, errors, np.nan) if per_value else errors
+    return (
+        float(errors)
+        if errors.ndim == 0
+        else np.where(mask, errors, np.nan) if per_value else errors
+    )
 
 # %% ../../nbs/curves/14_curve_set.ipynb #3dc4553d
-def _checked_parameters(parameters, names, n_curves: int) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Return parameters as an array (N, k) and k different names; `p1`, `p2`, … if none are given."""
+def _checked_parameters(
+    parameters, names, n_curves: int
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Return parameters as an array (N, k) and k different names; `p1`, `p2`, … if none are given.
+    """
     names = (names,) if isinstance(names, str) else tuple(map(str, names))
     if parameters is None:
         if names:
@@ -52,22 +66,40 @@ def _checked_parameters(parameters, names, n_curves: int) -> tuple[np.ndarray | 
         return None, ()
     parameters = _as_numbers(parameters, "parameters").astype(np.float64)
     if parameters.ndim != 2 or len(parameters) != n_curves:
-        raise InputError(f"parameters has shape {parameters.shape}; it must have one row for each of the {n_curves} curves")
+        raise InputError(
+            f"parameters has shape {parameters.shape}; it must have one row for each of the"
+            f" {n_curves} curves"
+        )
     if not np.isfinite(parameters).all():
         i, j = np.unravel_index(np.argmin(np.isfinite(parameters)), parameters.shape)
-        raise InputError(f"parameters holds {parameters[i, j]} in row {i}, column {j}; parameters must be finite")
+        raise InputError(
+            f"parameters holds {parameters[i, j]} in row {i}, column {j}; parameters must be"
+            " finite"
+        )
     names = names or tuple(f"p{j + 1}" for j in range(parameters.shape[1]))
     if len(names) != parameters.shape[1] or len(set(names)) != len(names):
-        raise InputError(f"parameter_names is {names}; there must be {parameters.shape[1]} different names, one per column of parameters")
+        raise InputError(
+            f"parameter_names is {names}; there must be {parameters.shape[1]} different names, one"
+            " per column of parameters"
+        )
     return parameters, names
 
 # %% ../../nbs/curves/14_curve_set.ipynb #68cfe432
 def _split_rows(n: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the sorted row numbers of a training and a validation part of n curves."""
-    if isinstance(fraction, bool) or not isinstance(fraction, (int, float, np.number)) or not 0 < fraction < 1:
-        raise InputError(f"validation_fraction is {fraction!r}; it must lie between 0 and 1, both excluded")
+    if (
+        isinstance(fraction, bool)
+        or not isinstance(fraction, (int, float, np.number))
+        or not 0 < fraction < 1
+    ):
+        raise InputError(
+            f"validation_fraction is {fraction!r}; it must lie between 0 and 1, both excluded"
+        )
     if n < 2:
-        raise InputError(f"{n} curve cannot be split into a training and a validation part; at least 2 are needed")
+        raise InputError(
+            f"{n} curve cannot be split into a training and a validation part; at least 2 are"
+            " needed"
+        )
     n_validation = min(max(round(fraction * n), 1), n - 1)
     order = stream(seed, "split").permutation(n)
     return np.sort(order[n_validation:]), np.sort(order[:n_validation])
@@ -80,14 +112,17 @@ class CurveSet:
     Parameters
     ----------
     values : array-like, shape (N, R)
-        The curves, one a row, in any unit; float32 stays float32, everything else becomes float64. NaN is a missing value; a
+        The curves, one a row, in any unit; float32 stays float32, everything else becomes float64.
+        NaN is a missing value; a
         curve of which nothing was observed is allowed here.
     radius : array-like, shape (R,), optional
         Strictly increasing; 0, 1, …, R − 1 if None.
     errors : float or array-like, shape (R,) or (N, R), optional
-        Standard deviation of the noise that is already in `values`, same unit; anything in the gaps.
+        Standard deviation of the noise that is already in `values`, same unit; anything in the
+        gaps.
     mask : array-like of bool, shape (N, R), optional
-        True where a value was observed; what stands in a gap is replaced by NaN. If None, it is made from the NaN in `values`, and stays None
+        True where a value was observed; what stands in a gap is replaced by NaN. If None, it is
+        made from the NaN in `values`, and stays None
         if there is none.
     parameters : array-like, shape (N, k), optional
         The numbers that made each curve.
@@ -99,7 +134,8 @@ class CurveSet:
     Raises
     ------
     InputError
-        If shapes disagree or a value cannot be right; the message names the row and the column, counted from 0.
+        If shapes disagree or a value cannot be right; the message names the row and the column,
+        counted from 0.
     """
 
     values: np.ndarray
@@ -115,9 +151,13 @@ class CurveSet:
         values, mask = _checked_values(self.values, self.mask)
         parameters, names = _checked_parameters(self.parameters, self.parameter_names, len(values))
         checked = {
-            "values": values, "mask": mask, "parameters": parameters, "parameter_names": names,
-            "radius": as_radius(self.radius, values.shape[1]), "errors": _checked_errors(self.errors, mask, values.shape),
-        }  # fmt: skip
+            "values": values,
+            "mask": mask,
+            "parameters": parameters,
+            "parameter_names": names,
+            "radius": as_radius(self.radius, values.shape[1]),
+            "errors": _checked_errors(self.errors, mask, values.shape),
+        }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
@@ -130,13 +170,23 @@ class CurveSet:
         return self.values.shape[1]
 
     def __getitem__(self, rows) -> "CurveSet":
-        """Return the curves of an integer, a slice, a list of integers or booleans: always a CurveSet."""
+        """Return the curves of an integer, a slice, a list of integers or booleans: always a
+        CurveSet.
+        """
         rows = np.atleast_1d(np.arange(len(self))[rows])
-        per_row = {name: getattr(self, name) for name in ("values", "mask", "parameters", "errors")}
-        return replace(self, **{name: array[rows] for name, array in per_row.items() if np.ndim(array) == 2})
+        per_row = {
+            name: getattr(self, name) for name in ("values", "mask", "parameters", "errors")
+        }
+        return replace(
+            self, **{name: array[rows] for name, array in per_row.items() if np.ndim(array) == 2}
+        )
 
-    def split(self, validation_fraction: float = 0.2, seed: int = 0) -> tuple["CurveSet", "CurveSet"]:
-        """Return a training and a validation part: disjoint, complete, random but seeded, at least one curve each."""
+    def split(
+        self, validation_fraction: float = 0.2, seed: int = 0
+    ) -> tuple["CurveSet", "CurveSet"]:
+        """Return a training and a validation part: disjoint, complete, random but seeded, at least
+        one curve each.
+        """
         train, validation = _split_rows(len(self), validation_fraction, seed)
         return self[train], self[validation]
 
@@ -146,9 +196,16 @@ class CurveSet:
 # %% ../../nbs/curves/14_curve_set.ipynb #3fa00c66
 def _summary(curves: CurveSet) -> str:
     """Return one line: how many curves, where, with which errors, gaps and parameters."""
-    parts = [f"{len(curves)} curve{'s' * (len(curves) != 1)} at {curves.n_radii} radii from {curves.radius[0]:g} to {curves.radius[-1]:g}"]
+    parts = [
+        f"{len(curves)} curve{'s' * (len(curves) != 1)} at {curves.n_radii} radii from"
+        f" {curves.radius[0]:g} to {curves.radius[-1]:g}"
+    ]
     if curves.errors is not None:
-        parts.append(f"errors {curves.errors:g}" if np.ndim(curves.errors) == 0 else f"errors {np.shape(curves.errors)}")
+        parts.append(
+            f"errors {curves.errors:g}"
+            if np.ndim(curves.errors) == 0
+            else f"errors {np.shape(curves.errors)}"
+        )
     if curves.mask is not None:
         parts.append(f"{100 * (1 - curves.mask.mean()):.1f} % missing")
     if curves.parameters is not None:
@@ -167,13 +224,19 @@ def read_curves(path: str | os.PathLike, format: str | None = None) -> CurveSet:
     Parameters
     ----------
     path : path-like
-        The name of a file, or `-` for standard input. `.csv`, `.tsv`, `.txt`, `.dat`: the first line holds the radii, every other line one
-        curve; separated by semicolons, tabs, commas or blanks; an empty cell or `nan` is a missing value. `.npz`: arrays
-        `values` (N, R) and, if there, `radius`, `errors`, `mask`, `parameters`, `parameter_names`, `xlabel`, `ylabel`; nothing is unpickled.
-        `.npy`: the values. `.parquet`, `.fits`, `.fit` and `.ecsv`, with the extra `files`: a column for each radius, named by it, or columns `values`,
-        `radius`, `errors` with a list in each cell; FITS images too. Each also with `.gz` after it.
+        The name of a file, or `-` for standard input. `.csv`, `.tsv`, `.txt`, `.dat`: the first
+        line holds the radii, every other line one
+        curve; separated by semicolons, tabs, commas or blanks; an empty cell or `nan` is a missing
+        value. `.npz`: arrays
+        `values` (N, R) and, if there, `radius`, `errors`, `mask`, `parameters`, `parameter_names`,
+        `xlabel`, `ylabel`; nothing is unpickled.
+        `.npy`: the values. `.parquet`, `.fits`, `.fit` and `.ecsv`, with the extra `files`: a
+        column for each radius, named by it, or columns `values`,
+        `radius`, `errors` with a list in each cell; FITS images too. Each also with `.gz` after
+        it.
     format : str, optional
-        An ending without its dot, if the name has another one or none; `csv` for standard input by default.
+        An ending without its dot, if the name has another one or none; `csv` for standard input by
+        default.
 
     Returns
     -------
@@ -183,7 +246,8 @@ def read_curves(path: str | os.PathLike, format: str | None = None) -> CurveSet:
     Raises
     ------
     InputError
-        If the file is missing, damaged, or holds anything but numbers and gaps; the message names the file and, in a text
+        If the file is missing, damaged, or holds anything but numbers and gaps; the message names
+        the file and, in a text
         file, the row and the column counted from 1.
 
     Warns
@@ -193,13 +257,19 @@ def read_curves(path: str | os.PathLike, format: str | None = None) -> CurveSet:
     """
     table = read_table(path, format)
     try:
-        with warnings.catch_warnings():  # a number that overflows becomes infinity, which is refused by name
+        with (
+            warnings.catch_warnings()
+        ):  # a number that overflows becomes infinity, which is refused by name
             warnings.simplefilter("ignore")
             curves = CurveSet(**table)
     except InputError as error:
         raise InputError(f"{_called(path, 'input')}: {error}") from None
     if "radius" not in table and _resolve(path, format, "input")[1] != "npy":
-        warnings.warn(f"{_called(path, 'input')} holds no radii; its columns are numbered 0 to {curves.n_radii - 1}", stacklevel=2)
+        warnings.warn(
+            f"{_called(path, 'input')} holds no radii; its columns are numbered 0 to"
+            f" {curves.n_radii - 1}",
+            stacklevel=2,
+        )
     return curves
 
 # %% ../../nbs/curves/14_curve_set.ipynb #38688902
@@ -209,12 +279,15 @@ def write_curves(path: str | os.PathLike, curves: CurveSet, format: str | None =
     Parameters
     ----------
     path : path-like
-        The name of a file, or `-` for standard output. `.csv`, `.tsv`, `.txt` and `.dat` keep the radii and the values, with every bit and
-        every gap; `.npy` keeps the values; `.npz`, `.parquet`, `.fits`, `.fit` and `.ecsv` keep everything.
+        The name of a file, or `-` for standard output. `.csv`, `.tsv`, `.txt` and `.dat` keep the
+        radii and the values, with every bit and
+        every gap; `.npy` keeps the values; `.npz`, `.parquet`, `.fits`, `.fit` and `.ecsv` keep
+        everything.
     curves : CurveSet
         What is written.
     format : str, optional
-        An ending without its dot, if the name has another one or none; `csv` for standard output by default.
+        An ending without its dot, if the name has another one or none; `csv` for standard output
+        by default.
 
     Raises
     ------
@@ -222,5 +295,10 @@ def write_curves(path: str | os.PathLike, curves: CurveSet, format: str | None =
         If the ending is not known, the folder does not exist, or the file cannot be written.
     """
     if not isinstance(curves, CurveSet):
-        raise InputError(f"{_called(path, 'output')}: curves is {type(curves).__name__}; write CurveSet(values, radius) instead")
-    write_table(path, {field.name: getattr(curves, field.name) for field in fields(curves)}, format)
+        raise InputError(
+            f"{_called(path, 'output')}: curves is {type(curves).__name__}; write CurveSet(values,"
+            " radius) instead"
+        )
+    write_table(
+        path, {field.name: getattr(curves, field.name) for field in fields(curves)}, format
+    )

@@ -14,7 +14,9 @@ from torch import Tensor
 from ..core import InputError
 
 # %% ../../nbs/curves/16_gaps.ipynb #76f1c65b
-def value_weights(x: np.ndarray, noise: ArrayLike, errors: ArrayLike | None = None) -> np.ndarray | None:
+def value_weights(
+    x: np.ndarray, noise: ArrayLike, errors: ArrayLike | None = None
+) -> np.ndarray | None:
     """Weight of each value of a set of curves.
 
     Parameters
@@ -24,7 +26,8 @@ def value_weights(x: np.ndarray, noise: ArrayLike, errors: ArrayLike | None = No
     noise : array-like, shape () or (R,)
         Standard deviation of the noise that the model is made for, in the unit of the curves.
     errors : array-like, shape (), (R,) or (N, R), optional
-        Standard deviation of the noise in these curves; the model's if None. What stands in a gap does not matter.
+        Standard deviation of the noise in these curves; the model's if None. What stands in a gap
+        does not matter.
 
     Returns
     -------
@@ -32,7 +35,11 @@ def value_weights(x: np.ndarray, noise: ArrayLike, errors: ArrayLike | None = No
         (noise / errors)², 0 where a value is missing; None if all weights are one.
     """
     missing = np.isnan(x)
-    ratio = np.ones(1) if errors is None else np.where(missing, 1.0, np.asarray(noise) / np.where(missing, 1.0, errors)) ** 2
+    ratio = (
+        np.ones(1)
+        if errors is None
+        else np.where(missing, 1.0, np.asarray(noise) / np.where(missing, 1.0, errors)) ** 2
+    )
     if not missing.any() and np.allclose(ratio, 1, rtol=1e-6):
         return None
     return np.where(missing, 0.0, ratio)
@@ -59,24 +66,38 @@ def linear_codes(y: Tensor, weight: Tensor, loadings: Tensor) -> tuple[Tensor, T
     k = loadings.shape[1]
     products = (loadings[:, :, None] * loadings[:, None, :]).reshape(len(loadings), k * k)
     precision = (weight @ products).reshape(*weight.shape[:-1], k, k)
-    rounding = 4 * k * torch.finfo(y.dtype).eps * torch.diagonal(precision, dim1=-2, dim2=-1).sum(-1)  # keeps the matrix positive when errors differ by millions
-    precision = precision + (1 + rounding)[..., None, None] * torch.eye(k, dtype=y.dtype, device=y.device)
+    rounding = (
+        4 * k * torch.finfo(y.dtype).eps * torch.diagonal(precision, dim1=-2, dim2=-1).sum(-1)
+    )  # keeps the matrix positive when errors differ by millions
+    precision = precision + (1 + rounding)[..., None, None] * torch.eye(
+        k, dtype=y.dtype, device=y.device
+    )
     pull = (weight * y) @ loadings
-    return torch.cholesky_solve(pull[..., None], torch.linalg.cholesky(precision)).squeeze(-1), precision
+    return (
+        torch.cholesky_solve(pull[..., None], torch.linalg.cholesky(precision)).squeeze(-1),
+        precision,
+    )
 
 # %% ../../nbs/curves/16_gaps.ipynb #6075531c
 _MOST_CURVES = 4000  # from which components are learned
 
 
 def factor_analysis(
-    y: Tensor, weight: Tensor, n_factors: int, noise_variance: float = 1.0, *, learn_noise: bool = False, iterations: int = 30
+    y: Tensor,
+    weight: Tensor,
+    n_factors: int,
+    noise_variance: float = 1.0,
+    *,
+    learn_noise: bool = False,
+    iterations: int = 30,
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Principal directions of noise-free curves, from noisy ones with gaps.
 
     Parameters
     ----------
     y : Tensor, shape (N, R)
-        Centred curves, zero where a value is missing; of more than 4 000, evenly spread ones are used.
+        Centred curves, zero where a value is missing; of more than 4 000, evenly spread ones are
+        used.
     weight : Tensor, shape (N, R)
         See `value_weights`.
     n_factors : int
@@ -96,7 +117,9 @@ def factor_analysis(
     noise_variance : float
     """
     if not 1 <= n_factors <= y.shape[1]:
-        raise InputError(f"n_factors is {n_factors}; it must be between 1 and the number of radii, {y.shape[1]}")
+        raise InputError(
+            f"n_factors is {n_factors}; it must be between 1 and the number of radii, {y.shape[1]}"
+        )
     rows = torch.linspace(0, len(y) - 1, min(len(y), _MOST_CURVES)).long()
     y, weight = y[rows].double(), weight[rows].double()
     L, v = _first_loadings(y, weight, n_factors), float(noise_variance)
@@ -107,16 +130,22 @@ def factor_analysis(
 
 # %% ../../nbs/curves/16_gaps.ipynb #00ae33f5
 def _first_loadings(y: Tensor, weight: Tensor, n_factors: int) -> Tensor:
-    """Loadings (R, K) of curves whose gaps are filled with zero, each column as large as it would be without gaps."""
+    """Loadings (R, K) of curves whose gaps are filled with zero, each column as large as it would
+    be without gaps.
+    """
     seen = (weight > 0).double()
-    _, singular, vectors = torch.linalg.svd(y / seen.mean(0).clamp_min(1 / len(y)).sqrt(), full_matrices=False)
+    _, singular, vectors = torch.linalg.svd(
+        y / seen.mean(0).clamp_min(1 / len(y)).sqrt(), full_matrices=False
+    )
     k = min(n_factors, len(singular))
     loadings = torch.full((y.shape[1], n_factors), 1e-3, dtype=y.dtype)
     loadings[:, :k] = vectors[:k].T * singular[:k].clamp_min(1e-3) / len(y) ** 0.5
     return loadings
 
 # %% ../../nbs/curves/16_gaps.ipynb #5dfc1be1
-def _improved(y: Tensor, weight: Tensor, L: Tensor, v: float, learn_noise: bool) -> tuple[Tensor, float]:
+def _improved(
+    y: Tensor, weight: Tensor, L: Tensor, v: float, learn_noise: bool
+) -> tuple[Tensor, float]:
     """Loadings (R, K) and noise variance after one step of expectation–maximisation."""
     k = L.shape[1]
     u, precision = linear_codes(y, weight / v, L)
@@ -124,9 +153,19 @@ def _improved(y: Tensor, weight: Tensor, L: Tensor, v: float, learn_noise: bool)
     second = (u[:, :, None] * u[:, None, :] + covariance).reshape(len(y), k * k)
     gram = (weight.T @ second).reshape(-1, k, k)
     ridge = 1e-9 * torch.diagonal(gram, dim1=1, dim2=2).mean(1)[:, None, None] + 1e-12
-    new = torch.linalg.solve(gram + ridge * torch.eye(k, dtype=y.dtype), ((weight * y).T @ u)[..., None]).squeeze(-1)
+    new = torch.linalg.solve(
+        gram + ridge * torch.eye(k, dtype=y.dtype), ((weight * y).T @ u)[..., None]
+    ).squeeze(-1)
     if learn_noise:
-        explained = (weight @ (new[:, :, None] * new[:, None, :]).reshape(-1, k * k) * covariance.reshape(len(y), -1)).sum()
-        least = 1e-6 * float((weight * y**2).sum() / (weight > 0).sum())  # curves without noise would end at zero
-        v = max(least, float(((weight * (y - u @ new.T) ** 2).sum() + explained) / (weight > 0).sum()))
+        explained = (
+            weight
+            @ (new[:, :, None] * new[:, None, :]).reshape(-1, k * k)
+            * covariance.reshape(len(y), -1)
+        ).sum()
+        least = 1e-6 * float(
+            (weight * y**2).sum() / (weight > 0).sum()
+        )  # curves without noise would end at zero
+        v = max(
+            least, float(((weight * (y - u @ new.T) ** 2).sum() + explained) / (weight > 0).sum())
+        )
     return new @ torch.linalg.cholesky(second.mean(0).reshape(k, k)), v

@@ -26,7 +26,16 @@ import numpy as np
 from ..core import InputError, atomic_path
 
 # %% ../../nbs/curves/11_tables.ipynb #067acfe0
-FIELDS = ("values", "radius", "errors", "mask", "parameters", "parameter_names", "xlabel", "ylabel")
+FIELDS = (
+    "values",
+    "radius",
+    "errors",
+    "mask",
+    "parameters",
+    "parameter_names",
+    "xlabel",
+    "ylabel",
+)
 
 # %% ../../nbs/curves/11_tables.ipynb #0df652ae
 def _shown(thing: object, length: int = 80) -> str:
@@ -40,13 +49,20 @@ def _field(name: str, value) -> np.ndarray | str | tuple[str, ...]:
     text, array = name in FIELDS[5:], np.asarray(value)
     if name == "parameter_names" and array.size == 0:
         return ()
-    if array.dtype.kind not in ("U" if text else "biuf") or not (text or array.dtype.itemsize <= 8):
-        raise InputError(f"{name} is stored as {_shown(array.dtype)}; it must be an array of {'text' if text else 'numbers'}")
+    if array.dtype.kind not in ("U" if text else "biuf") or not (
+        text or array.dtype.itemsize <= 8
+    ):
+        raise InputError(
+            f"{name} is stored as {_shown(array.dtype)}; it must be an array of"
+            f" {'text' if text else 'numbers'}"
+        )
     if not text:
         bits = array.view(np.uint8) != 0 if array.dtype == bool else array
         return bits.astype(bits.dtype.newbyteorder("="), copy=False)
     words = tuple(map(str, array.ravel()))
-    if (name != "parameter_names" and len(words) != 1) or any("\ud800" <= letter <= "\udfff" for word in words for letter in word):
+    if (name != "parameter_names" and len(words) != 1) or any(
+        "\ud800" <= letter <= "\udfff" for word in words for letter in word
+    ):
         raise InputError(f"{name} is {_shown(words)}; it must be plain text")
     return words if name == "parameter_names" else words[0]
 
@@ -54,10 +70,15 @@ def _field(name: str, value) -> np.ndarray | str | tuple[str, ...]:
 def _complete(fields: dict) -> dict:
     """Return the entries that are not None, checked, with radii, and with NaN in the gaps."""
     if strange := [name for name in fields if name not in FIELDS]:
-        raise InputError(f"a table has no entry {_shown(strange[0])}; the entries are {', '.join(FIELDS)}")
+        raise InputError(
+            f"a table has no entry {_shown(strange[0])}; the entries are {', '.join(FIELDS)}"
+        )
     fields = {name: _field(name, value) for name, value in fields.items() if value is not None}
     if np.ndim(values := fields.get("values")) != 2:
-        raise InputError(f"values has shape {np.shape(values)}; it must have two axes, one row per curve, one column per radius")
+        raise InputError(
+            f"values has shape {np.shape(values)}; it must have two axes, one row per curve, one"
+            " column per radius"
+        )
     values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
     if "mask" in fields:
         values = np.where(fields["mask"], values, np.nan).astype(values.dtype)
@@ -70,7 +91,10 @@ _ROOM = 2**28  # bytes that any file may unpack to
 def _check_room(declared: int, size: int) -> None:
     """Raise an InputError if a file of `size` bytes unpacks to more than is plausible."""
     if declared > max(_ROOM, 100 * size):
-        raise InputError(f"the file of {size} bytes claims to unpack to {declared}; more than {_ROOM >> 20} MiB and more than 100 times its size is not read")
+        raise InputError(
+            f"the file of {size} bytes claims to unpack to {declared}; more than {_ROOM >> 20} MiB"
+            " and more than 100 times its size is not read"
+        )
 
 # %% ../../nbs/curves/11_tables.ipynb #6eb317ac
 def _size(handle: BinaryIO) -> int:
@@ -89,7 +113,9 @@ def _text(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
-        raise InputError(f"byte {error.start} is not UTF-8 text; a text file in UTF-8 is wanted") from None
+        raise InputError(
+            f"byte {error.start} is not UTF-8 text; a text file in UTF-8 is wanted"
+        ) from None
 
 # %% ../../nbs/curves/11_tables.ipynb #dc6819ca
 _GAPS = frozenset(("", "nan", "+nan", "-nan", "na", "n/a", "null", "none", "-"))
@@ -102,7 +128,9 @@ def _delimiter(line: str) -> str | None:
 
 # %% ../../nbs/curves/11_tables.ipynb #3be48d28
 def _cells(line: str, delimiter: str | None, most: int = _MOST_RADII) -> list[str]:
-    """Return the cells of a line without the blanks around them; what follows after `most` cells is one more."""
+    """Return the cells of a line without the blanks around them; what follows after `most` cells
+    is one more.
+    """
     return [cell.strip() for cell in line.split(delimiter, most)]
 
 # %% ../../nbs/curves/11_tables.ipynb #e8263e70
@@ -112,12 +140,24 @@ def _complaint(cell: str) -> str | None:
         number = float(cell if cell.isascii() and "_" not in cell else "not a number")
     except ValueError:
         comma = cell.count(",") == 1 and _complaint(cell.replace(",", ".")) is None
-        return "write a decimal point instead of a comma" if comma else "every cell must be a number"
-    return None if math.isfinite(number) else "infinity is not a measurement" if math.isinf(number) else "every cell must be a number"
+        return (
+            "write a decimal point instead of a comma" if comma else "every cell must be a number"
+        )
+    return (
+        None
+        if math.isfinite(number)
+        else (
+            "infinity is not a measurement"
+            if math.isinf(number)
+            else "every cell must be a number"
+        )
+    )
 
 # %% ../../nbs/curves/11_tables.ipynb #d6f511d9
 def _lines(text: str) -> tuple[list[str], list[int], list[str]]:
-    """Return the lines that are neither blank nor comments, their numbers in the file, and the comments above them."""
+    """Return the lines that are neither blank nor comments, their numbers in the file, and the
+    comments above them.
+    """
     kept, numbers, comments = [], [], []
     for number, line in enumerate(text.replace('"', "").split("\n"), 1):
         if line.lstrip().startswith("#"):
@@ -128,11 +168,16 @@ def _lines(text: str) -> tuple[list[str], list[int], list[str]]:
     return kept, numbers, comments
 
 # %% ../../nbs/curves/11_tables.ipynb #e8827a56
-def _read_header(line: str, row: int, comments: list[str], below: Sequence[str] = ()) -> tuple[np.ndarray, str | None]:
+def _read_header(
+    line: str, row: int, comments: list[str], below: Sequence[str] = ()
+) -> tuple[np.ndarray, str | None]:
     """Return the radii in the first line of a CSV file, and the delimiter."""
     delimiter = _delimiter(line)
     cells = _cells(line, delimiter)
-    start, rule = f"row {row} of the file", "the first line must hold the radii, one number per column"
+    start, rule = (
+        f"row {row} of the file",
+        "the first line must hold the radii, one number per column",
+    )
     if len(cells) > _MOST_RADII:
         raise InputError(f"{start} has more than {_MOST_RADII} columns; {rule}")
     for column, cell in enumerate(cells, 1):
@@ -144,44 +189,89 @@ def _read_header(line: str, row: int, comments: list[str], below: Sequence[str] 
     radius = np.array(cells, dtype=np.float64)
     if (np.diff(radius) <= 0).any():
         j = int(np.argmax(np.diff(radius) <= 0))
-        what = "repeats the radius" if radius[j] == radius[j + 1] else f"holds {cells[j + 1][:40]} after"
-        raise InputError(f"{start}, column {j + 2}, {what} {cells[j][:40]}; {rule}, in increasing order (if this line is a curve, write the radii above it)")
+        what = (
+            "repeats the radius"
+            if radius[j] == radius[j + 1]
+            else f"holds {cells[j + 1][:40]} after"
+        )
+        raise InputError(
+            f"{start}, column {j + 2}, {what} {cells[j][:40]}; {rule}, in increasing order (if"
+            " this line is a curve, write the radii above it)"
+        )
     if comments and _looks_like_radii(comments[-1], len(cells)):
-        raise InputError(f"the comment above row {row} looks like the radii; remove its '#' ({rule})")
+        raise InputError(
+            f"the comment above row {row} looks like the radii; remove its '#' ({rule})"
+        )
     return radius, delimiter
 
 # %% ../../nbs/curves/11_tables.ipynb #7f0f2d3d
 def _looks_like_radii(comment: str, n_radii: int) -> bool:
     """Return whether a comment is a list of n_radii increasing numbers."""
     cells = _cells(comment, _delimiter(comment), n_radii)
-    return len(cells) == n_radii and not any(map(_complaint, cells)) and bool((np.diff(np.array(cells, dtype=np.float64)) > 0).all())
+    return (
+        len(cells) == n_radii
+        and not any(map(_complaint, cells))
+        and bool((np.diff(np.array(cells, dtype=np.float64)) > 0).all())
+    )
 
 # %% ../../nbs/curves/11_tables.ipynb #36dcb497
 def _suspicion(lines: Sequence[str], delimiter: str | None) -> str:
-    """Say where a cell without a number in the first of these lines may come from; nothing if there is no sign of it."""
+    """Say where a cell without a number in the first of these lines may come from; nothing if
+    there is no sign of it.
+    """
     first = [_cells(line, delimiter, 1)[0] for line in lines]
     numbers = first[1:] if _complaint(first[0]) else first
-    if len(numbers) > 2 and not any(map(_complaint, numbers)) and (np.diff(np.array(numbers, dtype=np.float64)) > 0).all():
-        return "; is the table transposed, or does it have an index column? (pandas leaves the index out with to_csv(..., index=False))"
-    return "" if first[0] else "; a table with an index column is written without it by to_csv(..., index=False)"
+    if (
+        len(numbers) > 2
+        and not any(map(_complaint, numbers))
+        and (np.diff(np.array(numbers, dtype=np.float64)) > 0).all()
+    ):
+        return (
+            "; is the table transposed, or does it have an index column? (pandas leaves the index"
+            " out with to_csv(..., index=False))"
+        )
+    return (
+        ""
+        if first[0]
+        else "; a table with an index column is written without it by to_csv(..., index=False)"
+    )
 
 # %% ../../nbs/curves/11_tables.ipynb #eaf05e71
 def _fill_gaps(lines: list[str], delimiter: str | None) -> list[str]:
     """Return the lines with `nan` for every cell that stands for a missing value."""
     mark = delimiter or " "
-    return [mark.join("nan" if cell.strip().lower() in _GAPS else cell for cell in line.split(delimiter)) for line in lines]
+    return [
+        mark.join(
+            "nan" if cell.strip().lower() in _GAPS else cell for cell in line.split(delimiter)
+        )
+        for line in lines
+    ]
 
 # %% ../../nbs/curves/11_tables.ipynb #c62f6264
-def _find_culprit(lines: list[str], rows: list[int], delimiter: str | None, radius: np.ndarray) -> InputError:
-    """Return the error for the first cell, in reading order, that is neither a number nor a gap, or is not there."""
+def _find_culprit(
+    lines: list[str], rows: list[int], delimiter: str | None, radius: np.ndarray
+) -> InputError:
+    """Return the error for the first cell, in reading order, that is neither a number nor a gap,
+    or is not there.
+    """
     for line, row in zip(lines, rows):
         cells = _cells(line, delimiter, len(radius))
         for column, (cell, r) in enumerate(zip(cells, radius), 1):
             if cell.lower() not in _GAPS and (why := _complaint(cell)):
-                return InputError(f"row {row} of the file, column {column} (radius {r:g}) holds {_shown(cell)}; {why}")
+                return InputError(
+                    f"row {row} of the file, column {column} (radius {r:g}) holds {_shown(cell)};"
+                    f" {why}"
+                )
         if len(cells) != len(radius):
-            n = line.count(delimiter) + 1 if delimiter else sum(1 for _ in re.finditer(r"\S+", line))
-            return InputError(f"row {row} of the file has {n} columns; the first line names {len(radius)} radii, so it must have {len(radius)}")
+            n = (
+                line.count(delimiter) + 1
+                if delimiter
+                else sum(1 for _ in re.finditer(r"\S+", line))
+            )
+            return InputError(
+                f"row {row} of the file has {n} columns; the first line names {len(radius)} radii,"
+                f" so it must have {len(radius)}"
+            )
     return InputError("the curves cannot be read as numbers")
 
 # %% ../../nbs/curves/11_tables.ipynb #888e2b7e
@@ -189,11 +279,15 @@ def _read_csv(handle: BinaryIO) -> dict:
     """Read radii (first line) and curves (all other lines)."""
     lines, rows, comments = _lines(_text(handle.read()))
     if not lines:
-        raise InputError("the file is empty; the first line must hold the radii and every other line one curve")
+        raise InputError(
+            "the file is empty; the first line must hold the radii and every other line one curve"
+        )
     radius, delimiter = _read_header(lines[0], rows[0], comments, lines[1:])
     body = lines[1:]
     if not body:
-        raise InputError(f"there are {len(radius)} radii but no curves; every line below the radii is one curve")
+        raise InputError(
+            f"there are {len(radius)} radii but no curves; every line below the radii is one curve"
+        )
     whole = all(len(line.split(delimiter, len(radius))) == len(radius) for line in body)
     for prepare in (list, partial(_fill_gaps, delimiter=delimiter)) if whole else ():
         with contextlib.suppress(ValueError):
@@ -207,7 +301,11 @@ def _write_csv(handle: BinaryIO, fields: dict, mark: str = ",") -> None:
     """Write radii and values; every number reads back bit for bit."""
     gap = "nan" if mark == " " else ""
     for row in (fields["radius"], *fields["values"]):
-        cells = map(repr, row.tolist()) if not np.isnan(row).any() else (gap if x != x else repr(x) for x in row.tolist())
+        cells = (
+            map(repr, row.tolist())
+            if not np.isnan(row).any()
+            else (gap if x != x else repr(x) for x in row.tolist())
+        )
         handle.write((mark.join(cells) + "\n").encode())
 
 # %% ../../nbs/curves/11_tables.ipynb #f50c6e22
@@ -216,12 +314,26 @@ def _read_array(handle: BinaryIO, size: int) -> np.ndarray:
     version = np.lib.format.read_magic(handle)
     if version not in ((1, 0), (2, 0)):
         raise InputError(f"the npy format {version} is unknown; numpy.save writes (1, 0)")
-    shape, fortran, dtype = (np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0)(handle)
+    shape, fortran, dtype = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )(handle)
     if dtype.kind not in "biufU":
-        raise InputError(f"an array holds {_shown(dtype)}; arrays of numbers and text are read, and nothing is unpickled")
+        raise InputError(
+            f"an array holds {_shown(dtype)}; arrays of numbers and text are read, and nothing is"
+            " unpickled"
+        )
     left = size - handle.tell()
-    if min(shape, default=1) < 0 or dtype.itemsize == 0 or math.prod(shape) * dtype.itemsize != left:
-        raise InputError(f"an array of {dtype} of shape {_shown(shape)} is declared, and {left} bytes follow; the file is damaged")
+    if (
+        min(shape, default=1) < 0
+        or dtype.itemsize == 0
+        or math.prod(shape) * dtype.itemsize != left
+    ):
+        raise InputError(
+            f"an array of {dtype} of shape {_shown(shape)} is declared, and {left} bytes follow;"
+            " the file is damaged"
+        )
     buffer = bytearray(left)
     if handle.readinto(buffer) != left:
         raise InputError("the file ends before the array does; it is damaged")
@@ -234,10 +346,19 @@ def _read_npz(handle: BinaryIO) -> dict:
     with zipfile.ZipFile(handle) as archive:
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         if "values" not in members:
-            raise InputError(f"there is no array called 'values', only {_shown(list(members))}; write it with np.savez(path, values=curves, radius=radius)")
+            raise InputError(
+                f"there is no array called 'values', only {_shown(list(members))}; write it with"
+                " np.savez(path, values=curves, radius=radius)"
+            )
         wanted = {name: members[name] for name in FIELDS if name in members}
-        if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in wanted.values()):
-            raise InputError("the archive is compressed in a way that NumPy does not use; write it with np.savez or np.savez_compressed")
+        if any(
+            info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+            for info in wanted.values()
+        ):
+            raise InputError(
+                "the archive is compressed in a way that NumPy does not use; write it with"
+                " np.savez or np.savez_compressed"
+            )
         _check_room(sum(info.file_size for info in wanted.values()), size)
         fields = {}
         for name, info in wanted.items():
@@ -249,7 +370,9 @@ def _read_npz(handle: BinaryIO) -> dict:
 # %% ../../nbs/curves/11_tables.ipynb #fdfa1824
 def _write_npz(handle: BinaryIO, fields: dict) -> None:
     """Write every entry that is there."""
-    np.savez(handle, **{name: np.asarray(value) for name, value in fields.items() if np.size(value)})
+    np.savez(
+        handle, **{name: np.asarray(value) for name, value in fields.items() if np.size(value)}
+    )
 
 # %% ../../nbs/curves/11_tables.ipynb #f63a3b9d
 def _read_npy(handle: BinaryIO) -> dict:
@@ -263,10 +386,16 @@ def _write_npy(handle: BinaryIO, fields: dict) -> None:
 
 # %% ../../nbs/curves/11_tables.ipynb #a8dc48c9
 def _about(fields: dict) -> str:
-    """Return as JSON what is no column: labels, whether there is a mask, errors that are one number or one per radius."""
-    about = {name: fields[name] for name in ("parameter_names", "xlabel", "ylabel") if name in fields}
+    """Return as JSON what is no column: labels, whether there is a mask, errors that are one
+    number or one per radius.
+    """
+    about = {
+        name: fields[name] for name in ("parameter_names", "xlabel", "ylabel") if name in fields
+    }
     about |= {"masked": True} if "mask" in fields else {}
-    about |= {"errors": fields["errors"].tolist()} if np.ndim(fields.get("errors", [[]])) < 2 else {}
+    about |= (
+        {"errors": fields["errors"].tolist()} if np.ndim(fields.get("errors", [[]])) < 2 else {}
+    )
     return json.dumps(about)
 
 # %% ../../nbs/curves/11_tables.ipynb #f6c92bff
@@ -274,65 +403,131 @@ def _columns(fields: dict) -> dict[str, np.ndarray]:
     """Return the columns of the wide layout."""
     columns = {repr(r): column for r, column in zip(fields["radius"].tolist(), fields["values"].T)}
     if np.ndim(fields.get("errors")) == 2:
-        columns |= {f"errors.{r!r}": column for r, column in zip(fields["radius"].tolist(), fields["errors"].T)}
+        columns |= {
+            f"errors.{r!r}": column
+            for r, column in zip(fields["radius"].tolist(), fields["errors"].T)
+        }
     if "parameters" in fields:
-        names = fields.get("parameter_names") or [f"p{j + 1}" for j in range(fields["parameters"].shape[1])]
-        columns |= {f"parameters.{name}": column for name, column in zip(names, fields["parameters"].T)}
+        names = fields.get("parameter_names") or [
+            f"p{j + 1}" for j in range(fields["parameters"].shape[1])
+        ]
+        columns |= {
+            f"parameters.{name}": column for name, column in zip(names, fields["parameters"].T)
+        }
     return columns
 
 # %% ../../nbs/curves/11_tables.ipynb #1d560c72
 def _wide(columns: dict[str, np.ndarray], prefix: str) -> dict[str, tuple[float, np.ndarray]]:
-    """Return name → radius and numbers of the columns that are named by a radius after `prefix`, in order of radius."""
+    """Return name → radius and numbers of the columns that are named by a radius after `prefix`,
+    in order of radius.
+    """
     named = {name: name[len(prefix) :] for name in columns if name.startswith(prefix)}
-    found = {name: (float(rest), columns[name]) for name, rest in named.items() if _complaint(rest) is None}
+    found = {
+        name: (float(rest), columns[name])
+        for name, rest in named.items()
+        if _complaint(rest) is None
+    }
     if any(column.ndim != 1 for _, column in found.values()):
-        raise InputError("a column that is named by a radius holds lists; it must hold one number for each curve")
+        raise InputError(
+            "a column that is named by a radius holds lists; it must hold one number for each"
+            " curve"
+        )
     return dict(sorted(found.items(), key=lambda item: item[1][0]))
 
 # %% ../../nbs/curves/11_tables.ipynb #d4f64543
-_ADVICE = "call it 'radius' if these are the positions, 'errors' or 'errors.RADIUS' if these are errors, 'parameters.NAME' if it made the curves; otherwise leave it out"
+_ADVICE = (
+    "call it 'radius' if these are the positions, 'errors' or 'errors.RADIUS' if these are errors,"
+    " 'parameters.NAME' if it made the curves; otherwise leave it out"
+)
 
 # %% ../../nbs/curves/11_tables.ipynb #2c9a7926
 def _no_values(names: list[str]) -> InputError:
     """Return the error for a table with columns of these names, none of which holds curves."""
-    return InputError(f"no column is named by a radius, such as '0.5', and none is called 'values', only {_shown(names)}; call the one with the curves 'values'")
+    return InputError(
+        "no column is named by a radius, such as '0.5', and none is called 'values', only"
+        f" {_shown(names)}; call the one with the curves 'values'"
+    )
 
 # %% ../../nbs/curves/11_tables.ipynb #b5718fd5
-def _from_columns(columns: dict[str, np.ndarray], about: str | None, units: dict[str, str]) -> dict:
-    """Return a table from its columns, in the wide layout or as vectors, and what `_about` wrote."""
-    fields = {name.lower(): column for name, column in columns.items() if name.lower() in FIELDS[:5]}
+def _from_columns(
+    columns: dict[str, np.ndarray], about: str | None, units: dict[str, str]
+) -> dict:
+    """Return a table from its columns, in the wide layout or as vectors, and what `_about` wrote.
+    """
+    fields = {
+        name.lower(): column for name, column in columns.items() if name.lower() in FIELDS[:5]
+    }
     values, errors = _wide(columns, ""), _wide(columns, "errors.")
     parameters = [name for name in columns if name.startswith("parameters.")]
     if not values and "values" not in fields:
         raise _no_values(list(columns))
     for name, column in columns.items():
-        if not (name.lower() in FIELDS[:5] or name in values or name in errors or name in parameters):
-            raise InputError(f"column {_shown(name)} is neither a radius nor one of {', '.join(FIELDS[:5])}; {_ADVICE}")
+        if not (
+            name.lower() in FIELDS[:5] or name in values or name in errors or name in parameters
+        ):
+            raise InputError(
+                f"column {_shown(name)} is neither a radius nor one of {', '.join(FIELDS[:5])};"
+                f" {_ADVICE}"
+            )
         if column.dtype.kind not in "biuf":
-            raise InputError(f"column {_shown(name)} holds {_shown(column.dtype)}; it must hold numbers")
+            raise InputError(
+                f"column {_shown(name)} holds {_shown(column.dtype)}; it must hold numbers"
+            )
     for target, found in (("values", values), ("errors", errors)):
-        fields |= {target: np.column_stack([column for _, column in found.values()])} if found else {}
+        fields |= (
+            {target: np.column_stack([column for _, column in found.values()])} if found else {}
+        )
     if values:
         fields["radius"] = np.array([r for r, _ in values.values()])
     if errors and [r for r, _ in errors.values()] != [r for r, _ in values.values()]:
-        raise InputError("the columns errors.RADIUS are for other radii than the columns of the values; there must be one for each")
+        raise InputError(
+            "the columns errors.RADIUS are for other radii than the columns of the values; there"
+            " must be one for each"
+        )
     if parameters:
-        fields |= {"parameters": np.column_stack([columns[name] for name in parameters]), "parameter_names": tuple(name[11:] for name in parameters)}
-    return _tidy(fields, json.loads(about or "{}"), {"values" if name in values else name.lower(): unit for name, unit in units.items() if unit})
+        fields |= {
+            "parameters": np.column_stack([columns[name] for name in parameters]),
+            "parameter_names": tuple(name[11:] for name in parameters),
+        }
+    return _tidy(
+        fields,
+        json.loads(about or "{}"),
+        {
+            "values" if name in values else name.lower(): unit
+            for name, unit in units.items()
+            if unit
+        },
+    )
 
 # %% ../../nbs/curves/11_tables.ipynb #c4556d5b
 def _tidy(fields: dict, about: dict, units: dict[str, str]) -> dict:
-    """Return a table with one row of radii, two axes for what has two, and what stood beside the columns."""
+    """Return a table with one row of radii, two axes for what has two, and what stood beside the
+    columns.
+    """
     if np.ndim(fields.get("radius")) == 2:
         if (fields["radius"] != fields["radius"][:1]).any():
-            raise InputError("the radii differ from row to row; bring the curves to the same radii first")
+            raise InputError(
+                "the radii differ from row to row; bring the curves to the same radii first"
+            )
         fields["radius"] = fields["radius"][0]
     if fields["values"].ndim == 1:
-        fields |= {name: fields[name][None] for name in ("values", "mask", "parameters") if name in fields}
+        fields |= {
+            name: fields[name][None] for name in ("values", "mask", "parameters") if name in fields
+        }
     if np.ndim(fields.get("parameters")) == 1:
         fields["parameters"] = fields["parameters"][:, None]
-    labels = {label: f"{name} [{units[column]}]" for label, name, column in (("xlabel", "radius", "radius"), ("ylabel", "value", "values")) if column in units}
-    fields = labels | fields | {name: about[name] for name in ("parameter_names", "xlabel", "ylabel", "errors") if name in about}
+    labels = {
+        label: f"{name} [{units[column]}]"
+        for label, name, column in (("xlabel", "radius", "radius"), ("ylabel", "value", "values"))
+        if column in units
+    }
+    fields = (
+        labels | fields | {
+            name: about[name]
+            for name in ("parameter_names", "xlabel", "ylabel", "errors")
+            if name in about
+        }
+    )
     if about.get("masked"):
         fields["mask"] = ~np.isnan(fields["values"])
     return fields
@@ -344,7 +539,10 @@ def _extra(ending: str, package: str) -> Iterator[None]:
     try:
         yield
     except ImportError:
-        raise InputError(f"{ending} files need {package}, which is not installed; pip install 'vae_nbdev[files]'") from None
+        raise InputError(
+            f"{ending} files need {package}, which is not installed; pip install"
+            " 'vae_nbdev[files]'"
+        ) from None
 
 # %% ../../nbs/curves/11_tables.ipynb #7987a7ee
 def _read_parquet(handle: BinaryIO) -> dict:
@@ -359,10 +557,14 @@ def _read_parquet(handle: BinaryIO) -> dict:
     if len(set(schema.names)) < len(schema.names):
         raise InputError("two columns have the same name; the names of columns must differ")
     for name in names:
-        if not re.fullmatch(r"u?int\d+|halffloat|float|double|bool", kind := str(schema.field(name).type)):
+        if not re.fullmatch(
+            r"u?int\d+|halffloat|float|double|bool", kind := str(schema.field(name).type)
+        ):
             raise InputError(f"column {_shown(name)} holds {_shown(kind)}; it must hold numbers")
     table = file.read(names, use_threads=False)
-    return _from_columns({name: table[name].to_numpy() for name in names}, extra.get(b"vae_nbdev", b"").decode(), {})
+    return _from_columns(
+        {name: table[name].to_numpy() for name in names}, extra.get(b"vae_nbdev", b"").decode(), {}
+    )
 
 # %% ../../nbs/curves/11_tables.ipynb #bbbdabde
 def _write_parquet(handle: BinaryIO, fields: dict) -> None:
@@ -370,12 +572,21 @@ def _write_parquet(handle: BinaryIO, fields: dict) -> None:
     with _extra("Parquet", "pyarrow"):
         import pyarrow as pa
         import pyarrow.parquet as pq
-    columns = {name: pa.array(np.ascontiguousarray(column), from_pandas=True) for name, column in _columns(fields).items()}
-    pq.write_table(pa.table(columns).replace_schema_metadata({"vae_nbdev": _about(fields)}), handle, use_dictionary=False, write_page_checksum=True)
+    columns = {
+        name: pa.array(np.ascontiguousarray(column), from_pandas=True)
+        for name, column in _columns(fields).items()
+    }
+    pq.write_table(
+        pa.table(columns).replace_schema_metadata({"vae_nbdev": _about(fields)}),
+        handle,
+        use_dictionary=False,
+        write_page_checksum=True,
+    )
 
 # %% ../../nbs/curves/11_tables.ipynb #0b206294
 def _open_fits(handle: BinaryIO) -> list:
-    """Return the units of a FITS file whose declared sizes and checksums agree with what is there."""
+    """Return the units of a FITS file whose declared sizes and checksums agree with what is there.
+    """
     with _extra("FITS", "astropy"):
         from astropy.io import fits
     size = _size(handle)
@@ -384,10 +595,19 @@ def _open_fits(handle: BinaryIO) -> list:
     warnings.filterwarnings("error", message=r"(?s).*(verification failed|the file is corrupted)")
     for checksum in (False, True):
         handle.seek(0)
-        units = fits.open(handle, memmap=False, lazy_load_hdus=False, disable_image_compression=True, checksum=checksum)
+        units = fits.open(
+            handle,
+            memmap=False,
+            lazy_load_hdus=False,
+            disable_image_compression=True,
+            checksum=checksum,
+        )
         for unit in units:
             if unit.size < 0 or unit.fileinfo()["datLoc"] + unit.size > size:
-                raise InputError(f"unit {_shown(unit.name)} claims {unit.size} bytes, and the file has {size}; it is cut off or damaged")
+                raise InputError(
+                    f"unit {_shown(unit.name)} claims {unit.size} bytes, and the file has {size};"
+                    " it is cut off or damaged"
+                )
     return list(units)
 
 # %% ../../nbs/curves/11_tables.ipynb #71b07c63
@@ -401,10 +621,17 @@ def _fits_columns(unit) -> dict[str, np.ndarray]:
     columns = {}
     for column in unit.columns:
         if not re.fullmatch(r"\d*[LBIJKED]", str(column.format)):
-            raise InputError(f"column {_shown(column.name)} has the format {_shown(str(column.format))}; it must hold numbers, as many in each row")
+            raise InputError(
+                f"column {_shown(column.name)} has the format {_shown(str(column.format))}; it"
+                " must hold numbers, as many in each row"
+            )
         columns[column.name] = np.asarray(unit.data[column.name])
         if column.null is not None:
-            columns[column.name] = np.where(unit.data.view(np.ndarray)[column.name] == column.null, np.nan, columns[column.name])
+            columns[column.name] = np.where(
+                unit.data.view(np.ndarray)[column.name] == column.null,
+                np.nan,
+                columns[column.name],
+            )
     return columns
 
 # %% ../../nbs/curves/11_tables.ipynb #1c014b0f
@@ -413,7 +640,10 @@ def _fits_image(unit) -> dict[str, np.ndarray]:
     values, header = unit.data, unit.header
     if not {"CRVAL1", "CDELT1"} <= set(header):
         return {"values": values}
-    first, step, at = (float(header.get(key, default)) for key, default in (("CRVAL1", 0), ("CDELT1", 1), ("CRPIX1", 1)))
+    first, step, at = (
+        float(header.get(key, default))
+        for key, default in (("CRVAL1", 0), ("CDELT1", 1), ("CRPIX1", 1))
+    )
     return {"values": values, "radius": first + step * (np.arange(values.shape[1]) + 1 - at)}
 
 # %% ../../nbs/curves/11_tables.ipynb #0bfde127
@@ -438,7 +668,8 @@ def _read_fits(handle: BinaryIO) -> dict:
 
 # %% ../../nbs/curves/11_tables.ipynb #e0eee38d
 def _write_fits(handle: BinaryIO, fields: dict) -> None:
-    """Write a table CURVES with a row for each curve, and a table GRID with a row for each radius."""
+    """Write a table CURVES with a row for each curve, and a table GRID with a row for each radius.
+    """
     with _extra("FITS", "astropy"):
         from astropy.io import fits
     curves, grid = {"values": fields["values"]}, {"radius": fields["radius"]}
@@ -447,10 +678,19 @@ def _write_fits(handle: BinaryIO, fields: dict) -> None:
             (curves if np.ndim(fields[name]) == 2 else grid)[name] = fields[name]
     units = [fits.PrimaryHDU()]
     for title, columns in (("CURVES", curves), ("GRID", grid)):
-        kinds = {name: ("E" if array.dtype == np.float32 else "D") for name, array in columns.items()}
-        vectors = [fits.Column(name, f"{array.shape[1] if array.ndim == 2 else 1}{kinds[name]}", array=array) for name, array in columns.items()]
+        kinds = {
+            name: "E" if array.dtype == np.float32 else "D" for name, array in columns.items()
+        }
+        vectors = [
+            fits.Column(
+                name, f"{array.shape[1] if array.ndim == 2 else 1}{kinds[name]}", array=array
+            )
+            for name, array in columns.items()
+        ]
         units.append(fits.BinTableHDU.from_columns(vectors, name=title))
-    units[1].header["ABOUT"] = _about({name: value for name, value in fields.items() if name != "errors" or not np.ndim(value)})
+    units[1].header["ABOUT"] = _about(
+        {name: value for name, value in fields.items() if name != "errors" or not np.ndim(value)}
+    )
     for unit in units:
         unit.add_checksum(when="")
     fits.HDUList(units).writeto(handle)
@@ -464,11 +704,20 @@ def _check_yaml(text: str) -> None:
     with _extra("ECSV", "astropy"):
         import yaml
     if len(text) > 2**24:
-        raise InputError("the header is larger than 16 MiB; an ECSV file has a line for each column there")
+        raise InputError(
+            "the header is larger than 16 MiB; an ECSV file has a line for each column there"
+        )
     for token in yaml.scan(text):
-        if isinstance(token, (yaml.AnchorToken, yaml.AliasToken)) or (isinstance(token, yaml.TagToken) and token.value not in _YAML_TAGS):
-            mark = token.value if isinstance(token.value, str) else "".join(filter(None, token.value))
-            raise InputError(f"the header holds the YAML tag or reference {_shown(mark)}; it may hold plain data only")
+        if isinstance(token, (yaml.AnchorToken, yaml.AliasToken)) or (
+            isinstance(token, yaml.TagToken) and token.value not in _YAML_TAGS
+        ):
+            mark = (
+                token.value if isinstance(token.value, str) else "".join(filter(None, token.value))
+            )
+            raise InputError(
+                f"the header holds the YAML tag or reference {_shown(mark)}; it may hold plain"
+                " data only"
+            )
 
 # %% ../../nbs/curves/11_tables.ipynb #83309ed3
 def _read_ecsv(handle: BinaryIO) -> dict:
@@ -483,17 +732,30 @@ def _read_ecsv(handle: BinaryIO) -> dict:
     columns, units = {}, {}
     for name, column in table.columns.items():
         numbers = np.ma.asarray(getattr(column, "value", column))
-        columns[name] = np.ma.filled(numbers.astype(np.float64) if numbers.dtype.kind in "iu" and np.ma.is_masked(numbers) else numbers, np.nan if np.ma.is_masked(numbers) else None)
+        columns[name] = np.ma.filled(
+            (
+                numbers.astype(np.float64)
+                if numbers.dtype.kind in "iu" and np.ma.is_masked(numbers)
+                else numbers
+            ),
+            np.nan if np.ma.is_masked(numbers) else None,
+        )
         units[name] = str(column.unit or "") if hasattr(column, "unit") else ""
     return _from_columns(columns, table.meta.get("vae_nbdev"), units)
 
 # %% ../../nbs/curves/11_tables.ipynb #a00afd5d
 def _write_ecsv(handle: BinaryIO, fields: dict) -> None:
-    """Write a table in the wide layout; the rest goes to the entry `vae_nbdev` of the header's meta."""
+    """Write a table in the wide layout; the rest goes to the entry `vae_nbdev` of the header's
+    meta.
+    """
     with _extra("ECSV", "astropy"):
         from astropy.io import ascii
         from astropy.table import Table
-    ascii.write(Table(_columns(fields), meta={"vae_nbdev": _about(fields)}), text := io.StringIO(), format="ecsv")
+    ascii.write(
+        Table(_columns(fields), meta={"vae_nbdev": _about(fields)}),
+        text := io.StringIO(),
+        format="ecsv",
+    )
     handle.write(text.getvalue().encode())
 
 # %% ../../nbs/curves/11_tables.ipynb #21aa0515
@@ -521,13 +783,24 @@ def _resolve(path: str | os.PathLike, format: str | None, stream: str) -> tuple[
     if path is None or "\0" in path or "\n" in path:
         raise InputError(f"path is {_shown(given)}; it must be the name of a file")
     name = f"standard {stream}" if path == "-" else path
-    endings = Path(path).suffixes if format is None else [f".{part}" for part in str(format).lower().lstrip(".").split(".")]
+    endings = (
+        Path(path).suffixes
+        if format is None
+        else [f".{part}" for part in str(format).lower().lstrip(".").split(".")]
+    )
     endings = [ending.lower() for ending in endings] or ([".csv"] if path == "-" else [""])
     zipped = endings[-1] == ".gz" and len(endings) > 1
     ending = endings[-2] if zipped else endings[-1]
     if ending[1:] not in _FORMATS:
-        what = f"the ending {_shown(endings[-1])} is not known" if format is None else f"the format {_shown(format)} is not known"
-        raise InputError(f"{name}: {what}; curves are read from and written to {', '.join(f'.{known}' for known in _FORMATS)}, and each with .gz")
+        what = (
+            f"the ending {_shown(endings[-1])} is not known"
+            if format is None
+            else f"the format {_shown(format)} is not known"
+        )
+        raise InputError(
+            f"{name}: {what}; curves are read from and written to"
+            f" {', '.join(f'.{known}' for known in _FORMATS)}, and each with .gz"
+        )
     return name, ending[1:], zipped
 
 # %% ../../nbs/curves/11_tables.ipynb #07fd4362
@@ -563,11 +836,18 @@ def _parse(handle: BinaryIO, kind: str, zipped: bool) -> dict:
             return {name: _field(name, value) for name, value in fields.items()}
     except InputError:
         raise
-    except Exception as error:  # whatever a library raises when it meets bytes that it does not expect
-        raise InputError(f"not a readable .{kind}{'.gz' * zipped} file ({type(error).__name__}); it is damaged, cut off, or of another format than its name says") from None
+    except (
+        Exception
+    ) as error:  # whatever a library raises when it meets bytes that it does not expect
+        raise InputError(
+            f"not a readable .{kind}{'.gz' * zipped} file ({type(error).__name__}); it is damaged,"
+            " cut off, or of another format than its name says"
+        ) from None
 
 # %% ../../nbs/curves/11_tables.ipynb #19399462
-def read_table(path: str | os.PathLike, format: str | None = None) -> dict[str, np.ndarray | str | tuple[str, ...]]:
+def read_table(
+    path: str | os.PathLike, format: str | None = None
+) -> dict[str, np.ndarray | str | tuple[str, ...]]:
     """Read the arrays and labels of a set of curves from a file.
 
     Parameters
@@ -575,19 +855,22 @@ def read_table(path: str | os.PathLike, format: str | None = None) -> dict[str, 
     path : path-like
         The name of a file, or `-` for standard input.
     format : str, optional
-        One of the endings `csv`, `txt`, `dat`, `tsv`, `npz`, `npy`, `parquet`, `fits`, `fit`, `ecsv`, also with `.gz`; by default the ending of the name, and `csv` for
+        One of the endings `csv`, `txt`, `dat`, `tsv`, `npz`, `npy`, `parquet`, `fits`, `fit`,
+        `ecsv`, also with `.gz`; by default the ending of the name, and `csv` for
         standard input.
 
     Returns
     -------
     dict
-        `values` and those of `radius`, `errors`, `mask`, `parameters`, `parameter_names`, `xlabel`, `ylabel` that the file
+        `values` and those of `radius`, `errors`, `mask`, `parameters`, `parameter_names`,
+        `xlabel`, `ylabel` that the file
         holds. Whether they fit together is not checked.
 
     Raises
     ------
     InputError
-        If the file is missing, damaged or of another format; one sentence that begins with its name.
+        If the file is missing, damaged or of another format; one sentence that begins with its
+        name.
     """
     name, kind, zipped = _resolve(path, format, "input")
     try:
@@ -598,7 +881,9 @@ def read_table(path: str | os.PathLike, format: str | None = None) -> dict[str, 
     except FileNotFoundError:
         raise InputError(f"{name}: there is no such file") from None
     except OSError as error:
-        raise InputError(f"{name}: the file cannot be read ({error.strerror or type(error).__name__})") from None
+        raise InputError(
+            f"{name}: the file cannot be read ({error.strerror or type(error).__name__})"
+        ) from None
 
 # %% ../../nbs/curves/11_tables.ipynb #17db406d
 def _print_bytes(data: bytes) -> None:
@@ -615,7 +900,9 @@ def _print_bytes(data: bytes) -> None:
 # %% ../../nbs/curves/11_tables.ipynb #4ebc27a8
 @contextlib.contextmanager
 def _sink(path: str | os.PathLike) -> Iterator[BinaryIO]:
-    """Give something to write to; at the end of the block it goes to the file, or with `-` to standard output."""
+    """Give something to write to; at the end of the block it goes to the file, or with `-` to
+    standard output.
+    """
     path = Path(os.fsdecode(path))
     if str(path) == "-":
         if sys.stdout is None:
@@ -626,7 +913,10 @@ def _sink(path: str | os.PathLike) -> Iterator[BinaryIO]:
     if not path.parent.is_dir():
         raise InputError(f"the folder {path.parent} does not exist")
     if path.exists() and not path.is_file():
-        raise InputError(f"it is {'a folder' if path.is_dir() else 'no ordinary file'}; name a file that may be written, or '-' for standard output")
+        raise InputError(
+            f"it is {'a folder' if path.is_dir() else 'no ordinary file'}; name a file that may be"
+            " written, or '-' for standard output"
+        )
     with atomic_path(path) as part, open(part, "wb") as handle:
         yield handle
 
@@ -641,7 +931,8 @@ def write_table(path: str | os.PathLike, fields: dict, format: str | None = None
     fields : dict
         `values` (N, R) and any others of `FIELDS`; None means that there is none.
     format : str, optional
-        As for `read_table`. The text formats keep radii and values, `npy` keeps the values, the others keep everything.
+        As for `read_table`. The text formats keep radii and values, `npy` keeps the values, the
+        others keep everything.
 
     Raises
     ------
@@ -658,4 +949,6 @@ def write_table(path: str | os.PathLike, fields: dict, format: str | None = None
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
     except OSError as error:
-        raise InputError(f"{name}: the file cannot be written ({error.strerror or type(error).__name__})") from None
+        raise InputError(
+            f"{name}: the file cannot be written ({error.strerror or type(error).__name__})"
+        ) from None

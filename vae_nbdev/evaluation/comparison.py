@@ -25,7 +25,15 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteK
 from ..core import InputError, _as_numbers, stream
 from .evaluation import Calibration
 from ..families.galaxies import OBSERVED_GALAXIES
-from ..inference.points import GALAXY_DEPARTURE, Departure, PointPrediction, point_posterior, points_of_the_model, spline_operator, turned_points
+from vae_nbdev.inference.points import (
+    GALAXY_DEPARTURE,
+    Departure,
+    PointPrediction,
+    point_posterior,
+    points_of_the_model,
+    spline_operator,
+    turned_points,
+)
 from ..families.simulation import Family
 
 # %% ../../nbs/evaluation/78_comparison.ipynb #e312f1a1
@@ -34,15 +42,25 @@ MIN_POINTS = 8  # galaxies with fewer points are left out
 
 def _enough_points(n_points: int) -> int:
     """Return a number of points, checked."""
-    if isinstance(n_points, bool) or not isinstance(n_points, (int, np.integer)) or n_points < MIN_POINTS:
-        raise InputError(f"n_points is {n_points!r}; to hide some of the points of a curve there must be a whole number of them, at least {MIN_POINTS}")
+    if (
+        isinstance(n_points, bool)
+        or not isinstance(n_points, (int, np.integer))
+        or n_points < MIN_POINTS
+    ):
+        raise InputError(
+            f"n_points is {n_points!r}; to hide some of the points of a curve there must be a"
+            f" whole number of them, at least {MIN_POINTS}"
+        )
     return int(n_points)
 
 # %% ../../nbs/evaluation/78_comparison.ipynb #3bf88c5c
 def hidden_fifth(n_points: int, seed: int = 0) -> np.ndarray:
-    """Mask (n_points,), True at a random fifth of the points; give each galaxy a seed of its own."""
+    """Mask (n_points,), True at a random fifth of the points; give each galaxy a seed of its own.
+    """
     mask = np.zeros(_enough_points(n_points), dtype=bool)
-    mask[stream(seed, "hidden fifth").choice(n_points, max(1, round(n_points / 5)), replace=False)] = True
+    mask[
+        stream(seed, "hidden fifth").choice(n_points, max(1, round(n_points / 5)), replace=False)
+    ] = True
     return mask
 
 # %% ../../nbs/evaluation/78_comparison.ipynb #5021cc84
@@ -51,22 +69,46 @@ def outer_third(n_points: int) -> np.ndarray:
     return np.arange(_enough_points(n_points)) >= n_points - round(n_points / 3)
 
 # %% ../../nbs/evaluation/78_comparison.ipynb #369bfe6a
-def _seen_points(radius: ArrayLike, value: ArrayLike, error: ArrayLike, new_radius: ArrayLike, new_error: ArrayLike) -> list[np.ndarray]:
-    """Return radii, values and errors (P,), and radii and errors (Q,) of the points that are asked for, checked."""
-    arrays = {"radius": radius, "value": value, "error": error, "new_radius": new_radius, "new_error": new_error}
-    arrays = {name: np.atleast_1d(_as_numbers(a, name)).astype(np.float64) for name, a in arrays.items()}
+def _seen_points(
+    radius: ArrayLike,
+    value: ArrayLike,
+    error: ArrayLike,
+    new_radius: ArrayLike,
+    new_error: ArrayLike,
+) -> list[np.ndarray]:
+    """Return radii, values and errors (P,), and radii and errors (Q,) of the points that are asked
+    for, checked.
+    """
+    arrays = {
+        "radius": radius,
+        "value": value,
+        "error": error,
+        "new_radius": new_radius,
+        "new_error": new_error,
+    }
+    arrays = {
+        name: np.atleast_1d(_as_numbers(a, name)).astype(np.float64) for name, a in arrays.items()
+    }
     for name, a in arrays.items():
         wanted = arrays["new_radius" if name.startswith("new") else "radius"].shape
         if a.shape != wanted or a.ndim != 1 or not a.size:
-            raise InputError(f"{name} has shape {a.shape} and its radii have {wanted}; both must be lists of one length, at least 1")
+            raise InputError(
+                f"{name} has shape {a.shape} and its radii have {wanted}; both must be lists of"
+                " one length, at least 1"
+            )
         good = np.isfinite(a) & ((a > 0) | (name == "value"))
         if not good.all():
-            raise InputError(f"{name} holds {a[np.argmin(good)]:g} at position {np.argmin(good)}; it must be finite{'' if name == 'value' else ' and positive'}")
+            raise InputError(
+                f"{name} holds {a[np.argmin(good)]:g} at position {np.argmin(good)}; it must be"
+                f" finite{'' if name == 'value' else ' and positive'}"
+            )
     return list(arrays.values())
 
 # %% ../../nbs/evaluation/78_comparison.ipynb #46062eb7
 def _strata(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Means and standard deviations (n,) of a standard normal variable within n intervals of equal probability."""
+    """Means and standard deviations (n,) of a standard normal variable within n intervals of equal
+    probability.
+    """
     ends = np.clip(ndtri(np.arange(n + 1) / n), -40, 40)
     density = np.exp(-0.5 * ends**2) / np.sqrt(2 * np.pi)
     mean = n * (density[:-1] - density[1:])
@@ -76,15 +118,22 @@ def _strata(n: int) -> tuple[np.ndarray, np.ndarray]:
 def _error_factors(unsure: bool) -> np.ndarray:
     """Factors of the errors of equal prior probability; 1 alone if the errors are believed."""
     prior = GALAXY_DEPARTURE
-    return prior.error_factor * np.exp(prior.error_spread * _strata(7)[0]) if unsure else np.ones(1)
+    return (
+        prior.error_factor * np.exp(prior.error_spread * _strata(7)[0]) if unsure else np.ones(1)
+    )
 
 # %% ../../nbs/evaluation/78_comparison.ipynb #82fe3f35
 def _by_weight(log_weight: ArrayLike, n: int = 200) -> np.ndarray:
-    """Indices (n,) in which each index appears in proportion to its weight; only one if there is only one."""
+    """Indices (n,) in which each index appears in proportion to its weight; only one if there is
+    only one.
+    """
     weight = np.exp(np.asarray(log_weight) - np.max(log_weight))
     if len(weight) == 1:
         return np.zeros(1, dtype=int)
-    return np.minimum(np.searchsorted(np.cumsum(weight) / weight.sum(), (np.arange(n) + 0.5) / n), len(weight) - 1)
+    return np.minimum(
+        np.searchsorted(np.cumsum(weight) / weight.sum(), (np.arange(n) + 0.5) / n),
+        len(weight) - 1,
+    )
 
 # %% ../../nbs/evaluation/78_comparison.ipynb #26fa7719
 _WIDE = 30.0  # prior standard deviation of the constant mean, in standard deviations of the values
@@ -92,18 +141,42 @@ _WIDE = 30.0  # prior standard deviation of the constant mean, in standard devia
 
 def _plain_kernels(scatter: bool) -> list:
     """Kernels for standardised values as functions of ln r, with bounds, to be fitted."""
-    shapes = [RBF(1.0, (0.1, 10.0)), Matern(1.0, (0.1, 10.0), nu=1.5), Matern(1.0, (0.1, 10.0), nu=2.5)]
-    kernels = [ConstantKernel(_WIDE**2, "fixed") + ConstantKernel(1.0, (1e-3, 1e3)) * shape for shape in shapes]
+    shapes = [
+        RBF(1.0, (0.1, 10.0)),
+        Matern(1.0, (0.1, 10.0), nu=1.5),
+        Matern(1.0, (0.1, 10.0), nu=2.5),
+    ]
+    kernels = [
+        ConstantKernel(_WIDE**2, "fixed") + ConstantKernel(1.0, (1e-3, 1e3)) * shape
+        for shape in shapes
+    ]
     return [k + WhiteKernel(0.01, (1e-6, 1.0)) for k in kernels] if scatter else kernels
 
 # %% ../../nbs/evaluation/78_comparison.ipynb #ee008ba1
-def _fit_plain(x: np.ndarray, y: np.ndarray, variance: np.ndarray, kernel, factors: np.ndarray, n_restarts: int, seed: int) -> list[GaussianProcessRegressor]:
-    """Fit one kernel to y (P,) at x (P,) for each factor of the errors; each fit after the first starts where the one before ended."""
+def _fit_plain(
+    x: np.ndarray,
+    y: np.ndarray,
+    variance: np.ndarray,
+    kernel,
+    factors: np.ndarray,
+    n_restarts: int,
+    seed: int,
+) -> list[GaussianProcessRegressor]:
+    """Fit one kernel to y (P,) at x (P,) for each factor of the errors; each fit after the first
+    starts where the one before ended.
+    """
     fits = []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a parameter at its bound is an answer
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # a parameter at its bound is an answer
         for kappa in factors:
-            gp = GaussianProcessRegressor(kernel, alpha=kappa**2 * variance, n_restarts_optimizer=0 if fits else n_restarts, random_state=seed)
+            gp = GaussianProcessRegressor(
+                kernel,
+                alpha=kappa**2 * variance,
+                n_restarts_optimizer=0 if fits else n_restarts,
+                random_state=seed,
+            )
             fits.append(gp.fit(x[:, None], y))
             kernel = gp.kernel_
     return fits
@@ -116,7 +189,8 @@ class PlainGP:
     Parameters
     ----------
     scatter : bool
-        Whether the points have an independent scatter besides their errors; it is fitted, and part of the prediction of a point.
+        Whether the points have an independent scatter besides their errors; it is fitted, and part
+        of the prediction of a point.
     factor : bool
         Whether the errors are known only up to a factor, over which the prediction is averaged.
     n_restarts : int
@@ -134,27 +208,62 @@ class PlainGP:
     n_restarts: int = 3
     seed: int = 0
 
-    def predict(self, radius: ArrayLike, value: ArrayLike, error: ArrayLike, new_radius: ArrayLike, new_error: ArrayLike) -> PointPrediction:
-        """Predict points at radii (Q,) [kpc] with errors (Q,) [km/s] from radii, values and errors (P,)."""
+    def predict(
+        self,
+        radius: ArrayLike,
+        value: ArrayLike,
+        error: ArrayLike,
+        new_radius: ArrayLike,
+        new_error: ArrayLike,
+    ) -> PointPrediction:
+        """Predict points at radii (Q,) [kpc] with errors (Q,) [km/s] from radii, values and errors
+        (P,).
+        """
         r, v, e, new_r, new_e = _seen_points(radius, value, error, new_radius, new_error)
         factors, middle, unit = _error_factors(self.factor), v.mean(), v.std() or e.mean()
-        fits = [_fit_plain(np.log(r), (v - middle) / unit, (e / unit) ** 2, k, factors, self.n_restarts, self.seed) for k in _plain_kernels(self.scatter)]
-        best = [max(same, key=lambda gp: gp.log_marginal_likelihood_value_) for same in zip(*fits)]  # one for each factor
-        mean, sd = np.moveaxis([gp.predict(np.log(new_r)[:, None], return_std=True) for gp in best], 1, 0)
+        fits = [
+            _fit_plain(
+                np.log(r),
+                (v - middle) / unit,
+                (e / unit) ** 2,
+                k,
+                factors,
+                self.n_restarts,
+                self.seed,
+            )
+            for k in _plain_kernels(self.scatter)
+        ]
+        best = [
+            max(same, key=lambda gp: gp.log_marginal_likelihood_value_) for same in zip(*fits)
+        ]  # one for each factor
+        mean, sd = np.moveaxis(
+            [gp.predict(np.log(new_r)[:, None], return_std=True) for gp in best], 1, 0
+        )
         k = _by_weight([gp.log_marginal_likelihood_value_ for gp in best])
-        return PointPrediction(middle + unit * mean[k], np.hypot(unit * sd[k], factors[k][:, None] * new_e))
+        return PointPrediction(
+            middle + unit * mean[k], np.hypot(unit * sd[k], factors[k][:, None] * new_e)
+        )
 
 # %% ../../nbs/evaluation/78_comparison.ipynb #a4427a24
-def _population_moments(family: Family, n_draws: int, seed: int, log: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (R,) and covariance (R, R) of the curves of a family on its grid, or of their logarithms."""
+def _population_moments(
+    family: Family, n_draws: int, seed: int, log: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (R,) and covariance (R, R) of the curves of a family on its grid, or of their
+    logarithms.
+    """
     curves = family.evaluate(family.draw(n_draws, seed))
     if log and curves.min() <= 0:
-        raise InputError(f"{family.name}: a curve falls to {curves.min():g}, which has no logarithm; choose log=False")
+        raise InputError(
+            f"{family.name}: a curve falls to {curves.min():g}, which has no logarithm; choose"
+            " log=False"
+        )
     curves = np.log(curves) if log else curves
     return curves.mean(0), np.cov(curves.T)
 
 # %% ../../nbs/evaluation/78_comparison.ipynb #7bbfdd4c
-def _condition(mean: np.ndarray, cov: np.ndarray, value: np.ndarray, sd: np.ndarray, log: bool) -> tuple[np.ndarray, tuple, float]:
+def _condition(
+    mean: np.ndarray, cov: np.ndarray, value: np.ndarray, sd: np.ndarray, log: bool
+) -> tuple[np.ndarray, tuple, float]:
     """Fit u ~ N(mean, cov) (P,) to values of u, or of exp(u), with errors (P,).
 
     Returns M⁻¹ times the residuals (P,), the Cholesky factor of M, and the log of the evidence.
@@ -170,7 +279,11 @@ def _condition(mean: np.ndarray, cov: np.ndarray, value: np.ndarray, sd: np.ndar
             break
         u = u + np.clip(step, -0.5, 0.5)
     log_det = 2 * np.log(np.diag(factor[0])).sum()
-    return weighed, factor, -0.5 * (residual @ weighed + log_det + len(u) * np.log(2 * np.pi)) - np.log(slope).sum()
+    return (
+        weighed,
+        factor,
+        -0.5 * (residual @ weighed + log_det + len(u) * np.log(2 * np.pi)) - np.log(slope).sum(),
+    )
 
 # %% ../../nbs/evaluation/78_comparison.ipynb #b914bd85
 @dataclass(frozen=True, eq=False)
@@ -182,7 +295,8 @@ class PopulationGP:
     family : Family
         The population; radii must lie within its grid.
     scatter : bool
-        Whether the points have an independent scatter besides their errors; the prediction of a point has it too.
+        Whether the points have an independent scatter besides their errors; the prediction of a
+        point has it too.
     factor : bool
         Whether the errors are known only up to a factor.
     log : bool
@@ -206,62 +320,111 @@ class PopulationGP:
 
     @cached_property
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (R,) and covariance (R, R) on the grid of the family, of curves [km/s] or their logarithms."""
+        """Mean (R,) and covariance (R, R) on the grid of the family, of curves [km/s] or their
+        logarithms.
+        """
         return _population_moments(self.family, self.n_draws, self.seed, self.log)
 
     def _tried(self, value: np.ndarray, error: np.ndarray) -> np.ndarray:
         """Pairs (J, 2) of a factor of the errors and a scatter [km/s] that are tried."""
-        scatters = np.append(0.0, np.geomspace(0.1 * np.median(error), max(np.abs(value).max(), error.max()), 25)) if self.scatter else [0.0]
+        scatters = (
+            np.append(
+                0.0,
+                np.geomspace(0.1 * np.median(error), max(np.abs(value).max(), error.max()), 25),
+            )
+            if self.scatter
+            else [0.0]
+        )
         return np.array([(kappa, t) for kappa in _error_factors(self.factor) for t in scatters])
 
-    def predict(self, radius: ArrayLike, value: ArrayLike, error: ArrayLike, new_radius: ArrayLike, new_error: ArrayLike) -> PointPrediction:
-        """Predict points at radii (Q,) [kpc] with errors (Q,) [km/s] from radii, values and errors (P,)."""
+    def predict(
+        self,
+        radius: ArrayLike,
+        value: ArrayLike,
+        error: ArrayLike,
+        new_radius: ArrayLike,
+        new_error: ArrayLike,
+    ) -> PointPrediction:
+        """Predict points at radii (Q,) [kpc] with errors (Q,) [km/s] from radii, values and errors
+        (P,).
+        """
         r, v, e, new_r, new_e = _seen_points(radius, value, error, new_radius, new_error)
         W, new_W = (spline_operator(self.family.radius, a) for a in (r, new_r))
         (mean, cov), tried = self.moments, self._tried(v, e)
-        cross, fits = new_W @ cov @ W.T, [_condition(W @ mean, W @ cov @ W.T, v, np.hypot(kappa * e, t), self.log) for kappa, t in tried]
-        picked, times = np.unique(_by_weight([evidence for _, _, evidence in fits]), return_counts=True)
+        cross, fits = new_W @ cov @ W.T, [
+            _condition(W @ mean, W @ cov @ W.T, v, np.hypot(kappa * e, t), self.log)
+            for kappa, t in tried
+        ]
+        picked, times = np.unique(
+            _by_weight([evidence for _, _, evidence in fits]), return_counts=True
+        )
         u = np.array([new_W @ mean + cross @ fits[j][0] for j in picked])
         explained = [(cross * cho_solve(fits[j][1], cross.T).T).sum(1) for j in picked]
         sd = np.sqrt(np.clip(np.einsum("qr,rs,qs->q", new_W, cov, new_W) - explained, 0, None))
         noise = np.hypot(tried[picked, :1] * new_e, tried[picked, 1:])
         u, sd, noise = (np.repeat(a, times, 0) for a in (u, sd, noise))
-        return PointPrediction(*_from_logarithm(u, sd, noise)) if self.log else PointPrediction(u, np.hypot(sd, noise))
+        return (
+            PointPrediction(*_from_logarithm(u, sd, noise))
+            if self.log
+            else PointPrediction(u, np.hypot(sd, noise))
+        )
 
 # %% ../../nbs/evaluation/78_comparison.ipynb #c2f3967d
-def _from_logarithm(u: np.ndarray, sd: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means and standard deviations (50 K, Q) of normals that stand for exp(u + sd × normal) + noise × normal, each (K, Q)."""
+def _from_logarithm(
+    u: np.ndarray, sd: np.ndarray, noise: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Means and standard deviations (50 K, Q) of normals that stand for exp(u + sd × normal) +
+    noise × normal, each (K, Q).
+    """
     z, within = (a[:, None, None] for a in _strata(50))
     center = np.exp(u + sd * z)
-    return tuple(a.reshape(-1, u.shape[1]) for a in (center, np.hypot(center * sd * within, noise)))
+    return tuple(
+        a.reshape(-1, u.shape[1]) for a in (center, np.hypot(center * sd * within, noise))
+    )
 
 # %% ../../nbs/evaluation/78_comparison.ipynb #fb39e777
-def _merged(r: np.ndarray, v: np.ndarray, e: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Radii in increasing order, weighted means of the values at each, and their errors; at least 5 radii."""
+def _merged(
+    r: np.ndarray, v: np.ndarray, e: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Radii in increasing order, weighted means of the values at each, and their errors; at least
+    5 radii.
+    """
     radius, place = np.unique(r, return_inverse=True)
     if len(radius) < 5:
-        raise InputError(f"there are {len(radius)} different radii; a smoothing spline needs at least 5")
+        raise InputError(
+            f"there are {len(radius)} different radii; a smoothing spline needs at least 5"
+        )
     weight = np.bincount(place, e**-2.0)
     return radius, np.bincount(place, v * e**-2.0) / weight, weight**-0.5
 
 # %% ../../nbs/evaluation/78_comparison.ipynb #90743d59
 def _spline_covariance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Covariance (P, Q) of a Wiener process, integrated once from 0, at a (P,) and b (Q,), none of them negative."""
+    """Covariance (P, Q) of a Wiener process, integrated once from 0, at a (P,) and b (Q,), none of
+    them negative.
+    """
     low, high = np.minimum(a[:, None], b), np.maximum(a[:, None], b)
     return low**2 * (3 * high - low) / 6
 
 # %% ../../nbs/evaluation/78_comparison.ipynb #29600565
-def _spline_residuals(x: np.ndarray, v: np.ndarray, variance: np.ndarray, penalty: float) -> tuple[np.ndarray, float, float]:
-    """Return v − f (P,), tr(1 − A) and the most likely variance b of the process, for errors of this variance (P,) up to a factor.
+def _spline_residuals(
+    x: np.ndarray, v: np.ndarray, variance: np.ndarray, penalty: float
+) -> tuple[np.ndarray, float, float]:
+    """Return v − f (P,), tr(1 − A) and the most likely variance b of the process, for errors of
+    this variance (P,) up to a factor.
 
     References
     ----------
-    Wahba 1983, J. R. Stat. Soc. B 45, 133; b maximises the likelihood of what is left of v after any straight line.
+    Wahba 1983, J. R. Stat. Soc. B 45, 133; b maximises the likelihood of what is left of v after
+    any straight line.
     """
     contrasts = np.linalg.qr(np.column_stack([np.ones_like(x), x]), mode="complete")[0][:, 2:]
     M = _spline_covariance(x, x) + np.diag(penalty * variance)
     B = contrasts @ np.linalg.solve(contrasts.T @ M @ contrasts, contrasts.T)
-    return penalty * variance * (B @ v), float(penalty * variance @ np.diag(B)), float(max(v @ B @ v, 0.0) / (len(x) - 2))
+    return (
+        penalty * variance * (B @ v),
+        float(penalty * variance @ np.diag(B)),
+        float(max(v @ B @ v, 0.0) / (len(x) - 2)),
+    )
 
 # %% ../../nbs/evaluation/78_comparison.ipynb #40a30949
 _PENALTIES = np.geomspace(1e-8, 1e4, 61)
@@ -276,24 +439,32 @@ def _best_penalty(x: np.ndarray, v: np.ndarray, variance: np.ndarray) -> float:
     return float(_PENALTIES[np.argmin(scores)])
 
 # %% ../../nbs/evaluation/78_comparison.ipynb #21ab764e
-def _spline_band(x: np.ndarray, new_x: np.ndarray, variance: np.ndarray, penalty: float) -> np.ndarray:
+def _spline_band(
+    x: np.ndarray, new_x: np.ndarray, variance: np.ndarray, penalty: float
+) -> np.ndarray:
     """Variance (Q,) of the process at new_x (Q,), in units of b, given points at x (P,)."""
     T, new_T = (np.column_stack([np.ones_like(a), a]) for a in (x, new_x))
     M, k = _spline_covariance(x, x) + np.diag(penalty * variance), _spline_covariance(new_x, x)
     K, MT = np.linalg.solve(M, k.T).T, np.linalg.solve(M, T)
     line = new_T - K @ T
-    band = np.diag(_spline_covariance(new_x, new_x)) - (K * k).sum(1) + (line * np.linalg.solve(T.T @ MT, line.T).T).sum(1)
+    band = (
+        np.diag(_spline_covariance(new_x, new_x))
+        - (K * k).sum(1)
+        + (line * np.linalg.solve(T.T @ MT, line.T).T).sum(1)
+    )
     return np.clip(band, 0, None)
 
 # %% ../../nbs/evaluation/78_comparison.ipynb #b2747536
 @dataclass(frozen=True)
 class SmoothingSpline:
-    """Smoothing spline in ln r, with a penalty by generalised cross-validation and its Bayesian band.
+    """Smoothing spline in ln r, with a penalty by generalised cross-validation and its Bayesian
+    band.
 
     Parameters
     ----------
     factor : bool
-        Whether the error of a predicted point is multiplied by the factor that the seen points suggest, at least a twentieth.
+        Whether the error of a predicted point is multiplied by the factor that the seen points
+        suggest, at least a twentieth.
 
     References
     ----------
@@ -302,8 +473,17 @@ class SmoothingSpline:
 
     factor: bool = False
 
-    def predict(self, radius: ArrayLike, value: ArrayLike, error: ArrayLike, new_radius: ArrayLike, new_error: ArrayLike) -> PointPrediction:
-        """Predict points at radii (Q,) [kpc] with errors (Q,) [km/s] from radii, values and errors (P,), at least 5 different radii."""
+    def predict(
+        self,
+        radius: ArrayLike,
+        value: ArrayLike,
+        error: ArrayLike,
+        new_radius: ArrayLike,
+        new_error: ArrayLike,
+    ) -> PointPrediction:
+        """Predict points at radii (Q,) [kpc] with errors (Q,) [km/s] from radii, values and errors
+        (P,), at least 5 different radii.
+        """
         r, v, e, new_r, new_e = _seen_points(radius, value, error, new_radius, new_error)
         r, v, e = _merged(r, v, e)
         origin, width, unit = np.log(min(r[0], new_r.min())), np.log(r[-1] / r[0]), (e**2).mean()
@@ -311,11 +491,17 @@ class SmoothingSpline:
         variance = e**2 / unit
         penalty = _best_penalty(x, v, variance)
         b = _spline_residuals(x, v, variance, penalty)[2]
-        spline, inside = make_smoothing_spline(x, v, w=1 / variance, lam=penalty), np.clip(new_x, x[0], x[-1])
+        spline, inside = make_smoothing_spline(x, v, w=1 / variance, lam=penalty), np.clip(
+            new_x, x[0], x[-1]
+        )
         center = spline(inside) + (new_x - inside) * spline(inside, 1)
-        widths = np.sqrt((len(x) - 2) / chdtri(len(x) - 2, (np.arange(200) + 0.5) / 200))[:, None]  # of Student's t as a mixture
+        widths = np.sqrt((len(x) - 2) / chdtri(len(x) - 2, (np.arange(200) + 0.5) / 200))[
+            :, None
+        ]  # of Student's t as a mixture
         kappa = widths * max(np.sqrt(penalty * b / unit), 0.05) if self.factor else 1.0
-        sd = np.hypot(widths * np.sqrt(b * _spline_band(x, new_x, variance, penalty)), kappa * new_e)
+        sd = np.hypot(
+            widths * np.sqrt(b * _spline_band(x, new_x, variance, penalty)), kappa * new_e
+        )
         return PointPrediction(np.repeat(center[None], 200, 0), sd)
 
 # %% ../../nbs/evaluation/78_comparison.ipynb #c8e6a8fb
@@ -350,18 +536,27 @@ class HiddenScores:
         return _mean_and_error(self.per_galaxy, seed)
 
     def minus(self, other: "HiddenScores", seed: int = 0) -> tuple[float, float]:
-        """Mean difference from other scores of the same galaxies, positive where these are better, and its standard error."""
+        """Mean difference from other scores of the same galaxies, positive where these are better,
+        and its standard error.
+        """
         if [len(a) for a in self.log_density] != [len(a) for a in other.log_density]:
-            raise InputError(f"the scores are of {len(self.pit)} and {len(other.pit)} galaxies, or of other hidden points; only the same points can be compared")
+            raise InputError(
+                f"the scores are of {len(self.pit)} and {len(other.pit)} galaxies, or of other"
+                " hidden points; only the same points can be compared"
+            )
         return _mean_and_error(self.per_galaxy - other.per_galaxy, seed)
 
     def coverage(self, level: float) -> tuple[float, float]:
-        """Share of hidden points in their central interval of probability `level`: over all points, and as a mean over galaxies."""
+        """Share of hidden points in their central interval of probability `level`: over all
+        points, and as a mean over galaxies.
+        """
         inside = [np.abs(p - 0.5) <= 0.5 * level for p in self.pit]
         return float(np.concatenate(inside).mean()), float(np.mean([i.mean() for i in inside]))
 
 # %% ../../nbs/evaluation/78_comparison.ipynb #eae18ccc
-def score_predictions(galaxies: Mapping | Sequence, hidden: Sequence[ArrayLike], predictor) -> HiddenScores:
+def score_predictions(
+    galaxies: Mapping | Sequence, hidden: Sequence[ArrayLike], predictor
+) -> HiddenScores:
     """Hide points of galaxies, have them predicted, and score the predictions.
 
     Parameters
@@ -371,7 +566,8 @@ def score_predictions(galaxies: Mapping | Sequence, hidden: Sequence[ArrayLike],
     hidden : sequence of array-like, bool, shapes (P_i,)
         True where a point is hidden; see `hidden_fifth` and `outer_third`.
     predictor : object
-        With a method `predict(radius, value, error, new_radius, new_error)` that returns a `PointPrediction`, such as `PlainGP`. Values of hidden points
+        With a method `predict(radius, value, error, new_radius, new_error)` that returns a
+        `PointPrediction`, such as `PlainGP`. Values of hidden points
         are not shown to it.
 
     Raises
@@ -381,12 +577,21 @@ def score_predictions(galaxies: Mapping | Sequence, hidden: Sequence[ArrayLike],
     """
     galaxies = list(galaxies.values() if isinstance(galaxies, Mapping) else galaxies)
     if len(galaxies) != len(hidden) or not galaxies:
-        raise InputError(f"there are {len(galaxies)} galaxies and {len(hidden)} masks of hidden points; there must be one mask for each, and at least one galaxy")
+        raise InputError(
+            f"there are {len(galaxies)} galaxies and {len(hidden)} masks of hidden points; there"
+            " must be one mask for each, and at least one galaxy"
+        )
     log_density, pit = [], []
     for i, (g, h) in enumerate(zip(galaxies, map(np.asarray, hidden))):
         if h.dtype != bool or h.shape != np.shape(g.velocity) or h.all() or not h.any():
-            raise InputError(f"the mask of galaxy {i} has shape {h.shape} and hides {int(h.sum())} of {len(g.velocity)} points; it must be bool, one per point, and hide some but not all")
-        told = predictor.predict(g.radius[~h], g.velocity[~h], g.error[~h], g.radius[h], g.error[h])
+            raise InputError(
+                f"the mask of galaxy {i} has shape {h.shape} and hides {int(h.sum())} of"
+                f" {len(g.velocity)} points; it must be bool, one per point, and hide some but"
+                " not all"
+            )
+        told = predictor.predict(
+            g.radius[~h], g.velocity[~h], g.error[~h], g.radius[h], g.error[h]
+        )
         log_density.append(told.log_density(g.velocity[h]))
         pit.append(told.pit(g.velocity[h]))
     return HiddenScores(tuple(log_density), tuple(pit))
@@ -405,18 +610,42 @@ def comparison_table(scores: Mapping[str, HiddenScores], reference: str | None =
     reference = next(iter(scores)) if reference is None else reference
     if reference not in scores:
         raise InputError(f"reference is {reference!r}; it must be one of {', '.join(scores)}")
-    lines = [f"| predictor | log density | less {reference} | in 68 % | in 95 % | in 68 %, by galaxy | in 95 %, by galaxy |", "| --- " + "| ---: " * 6 + "|"]
+    lines = [
+        (
+            f"| predictor | log density | less {reference} | in 68 % | in 95 % | in 68 %, by"
+            " galaxy | in 95 %, by galaxy |"
+        ),
+        "| --- " + "| ---: " * 6 + "|",
+    ]
     for name, score in scores.items():
         (points68, by68), (points95, by95) = score.coverage(0.68), score.coverage(0.95)
-        less = "" if name == reference else "{:+.2f} ± {:.2f}".format(*score.minus(scores[reference]))
-        lines.append("| {} | {:.2f} ± {:.2f} | {} | {:.1%} | {:.1%} | {:.1%} | {:.1%} |".format(name, *score.mean(), less, points68, points95, by68, by95))
+        less = (
+            "" if name == reference else "{:+.2f} ± {:.2f}".format(*score.minus(scores[reference]))
+        )
+        lines.append(
+            "| {} | {:.2f} ± {:.2f} | {} | {:.1%} | {:.1%} | {:.1%} | {:.1%} |".format(
+                name, *score.mean(), less, points68, points95, by68, by95
+            )
+        )
     return "\n".join(lines)
 
 # %% ../../nbs/evaluation/78_comparison.ipynb #198c91ae
 def calibrate_points(
-    f: Callable, grid: ArrayLike, prior: torch.nn.Module, measured_as: Sequence[tuple[ArrayLike, ArrayLike]], departure: Departure, *, believed: Departure | None = None,
-    parameters: Callable | None = None, names: Sequence[str] | None = None, n_draws: int = 99, n_bins: int = 20, block: int = 200, seed: int = 0, **options,
-) -> Calibration:  # fmt: skip
+    f: Callable,
+    grid: ArrayLike,
+    prior: torch.nn.Module,
+    measured_as: Sequence[tuple[ArrayLike, ArrayLike]],
+    departure: Departure,
+    *,
+    believed: Departure | None = None,
+    parameters: Callable | None = None,
+    names: Sequence[str] | None = None,
+    n_draws: int = 99,
+    n_bins: int = 20,
+    block: int = 200,
+    seed: int = 0,
+    **options,
+) -> Calibration:
     """Simulation-based calibration of the posterior from points.
 
     Parameters
@@ -426,13 +655,16 @@ def calibrate_points(
     measured_as : sequence of (radius, error)
         How each of N curves is measured.
     departure, believed : Departure
-        What the curves are drawn with, and what the posterior takes for true; the same if `believed` is None.
+        What the curves are drawn with, and what the posterior takes for true; the same if
+        `believed` is None.
     parameters : callable, optional
-        From codes (..., n_latent) to quantities (..., k), which are then ranked instead of the codes.
+        From codes (..., n_latent) to quantities (..., k), which are then ranked instead of the
+        codes.
     names : sequence of str, optional
         Of what is ranked.
     n_draws, n_bins : int
-        Posterior draws for each curve, and bins of the chi-squared test; n_draws + 1 is a multiple of n_bins.
+        Posterior draws for each curve, and bins of the chi-squared test; n_draws + 1 is a multiple
+        of n_bins.
     block : int
         Curves at a time.
     seed, **options
@@ -443,13 +675,28 @@ def calibrate_points(
     Talts et al. 2018, arXiv:1804.06788.
     """
     if (n_draws + 1) % n_bins:
-        raise InputError(f"n_draws is {n_draws} and n_bins {n_bins}; n_draws + 1 must be a multiple of n_bins")
+        raise InputError(
+            f"n_draws is {n_draws} and n_bins {n_bins}; n_draws + 1 must be a multiple of n_bins"
+        )
     true, curves = points_of_the_model(f, grid, prior, measured_as, departure, seed)
-    draws, pick = [], stream(seed, "picked draws")  # the sampler uses the same random numbers for all curves, ranks must not
+    draws, pick = [], stream(
+        seed, "picked draws"
+    )  # the sampler uses the same random numbers for all curves, ranks must not
     for start in range(0, len(curves), block):
         points = turned_points(curves[start : start + block], grid, believed or departure)
-        many = point_posterior(f, grid, points, true.shape[1], prior=prior, n_posterior=16 * n_draws, seed=seed + start, **options).z
+        many = point_posterior(
+            f,
+            grid,
+            points,
+            true.shape[1],
+            prior=prior,
+            n_posterior=16 * n_draws,
+            seed=seed + start,
+            **options,
+        ).z
         draws.append(np.stack([z[pick.choice(len(z), n_draws, replace=False)] for z in many]))
     draws, quantity = np.concatenate(draws), parameters or (lambda z: z)
     ranks = (quantity(draws) < quantity(true)[:, None]).sum(1)
-    return Calibration.of_ranks(names or [f"z[{i}]" for i in range(ranks.shape[1])], ranks, n_draws, n_bins)
+    return Calibration.of_ranks(
+        names or [f"z[{i}]" for i in range(ranks.shape[1])], ranks, n_draws, n_bins
+    )

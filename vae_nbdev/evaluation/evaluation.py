@@ -45,19 +45,25 @@ from ..model.vae import VAE, reparametrize
 # %% ../../nbs/evaluation/72_evaluation.ipynb #a8de7518
 def _values(X, name: str = "X", n_radii: int | None = None) -> np.ndarray:
     """Curves (N, R) in float64, from an array or a CurveSet, checked."""
-    return as_curves(X.values if isinstance(X, CurveSet) else X, name=name, n_radii=n_radii).astype(np.float64)
+    return as_curves(
+        X.values if isinstance(X, CurveSet) else X, name=name, n_radii=n_radii
+    ).astype(np.float64)
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #99836464
 def _mean_error(values: np.ndarray) -> tuple[float, float]:
     """Mean of independent values (N,) and its standard error."""
-    return float(np.mean(values)), float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+    return float(np.mean(values)), (
+        float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+    )
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #a6ff6d26
 def _known(log_evidence) -> Evidence:
     """Log evidences (N,) that are known without error."""
     log_evidence = np.asarray(log_evidence, np.float64)
     n = log_evidence.size
-    return Evidence(log_evidence, np.zeros(n), np.full(n, np.inf), np.zeros(n, int), np.zeros((n, 0, 0)))
+    return Evidence(
+        log_evidence, np.zeros(n), np.full(n, np.inf), np.zeros(n, int), np.zeros((n, 0, 0))
+    )
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #efdbadca
 def model_evidence(model, X, **options) -> Evidence:
@@ -75,7 +81,8 @@ def model_evidence(model, X, **options) -> Evidence:
     Returns
     -------
     Evidence
-        In nats, in the unit of the data. Without importance sampling the error is 0 and the effective sample size infinite.
+        In nats, in the unit of the data. Without importance sampling the error is 0 and the
+        effective sample size infinite.
     """
     X = _values(X, n_radii=getattr(model, "n_features_in_", None))
     if not hasattr(model, "vae_"):
@@ -84,7 +91,9 @@ def model_evidence(model, X, **options) -> Evidence:
     return replace(found, log_evidence=found.log_evidence + model.units_.log_jacobian(X.shape[1]))
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #41fe9516
-def exact_evidence(family: Family, X, noise, *, radius: ArrayLike | None = None, seed: int = 0, **options) -> Evidence:
+def exact_evidence(
+    family: Family, X, noise, *, radius: ArrayLike | None = None, seed: int = 0, **options
+) -> Evidence:
     """Log evidence of measured curves under the family that made them.
 
     Parameters
@@ -111,14 +120,26 @@ def exact_evidence(family: Family, X, noise, *, radius: ArrayLike | None = None,
         If the family is not a map from normal variables, or radii do not fit.
     """
     if family.from_normal is None:
-        raise InputError(f"{family.name}: the prior is given as draws; the exact evidence needs one given as from_normal")
+        raise InputError(
+            f"{family.name}: the prior is given as draws; the exact evidence needs one given as"
+            " from_normal"
+        )
     radius = family.radius if radius is None else as_radius(radius)
     X = _values(X, n_radii=len(radius))
     noise = as_noise(noise, X.shape)
     if noise.ndim == 2:
-        raise InputError(f"noise has shape {noise.shape}; the exact evidence takes one number or one per radius")
+        raise InputError(
+            f"noise has shape {noise.shape}; the exact evidence takes one number or one per radius"
+        )
     sigma = float(noise) if noise.ndim == 0 else torch.from_numpy(noise)
-    return map_evidence(lambda u: torch.from_numpy(family.curve(u.clamp(-12, 12).numpy(), radius)), torch.from_numpy(X), sigma, family.n_normal, seed=seed, **options)
+    return map_evidence(
+        lambda u: torch.from_numpy(family.curve(u.clamp(-12, 12).numpy(), radius)),
+        torch.from_numpy(X),
+        sigma,
+        family.n_normal,
+        seed=seed,
+        **options,
+    )
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #7dba32ab
 class BetterThanTruth(AssertionError):
@@ -140,7 +161,9 @@ class GapSummary:
     n_low_ess: int  # curves whose effective sample size is too small; they are not left out
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #675b0cc1
-def gap_summary(exact: Evidence | ArrayLike, model: Evidence | ArrayLike, *, min_ess: float = 100.0) -> GapSummary:
+def gap_summary(
+    exact: Evidence | ArrayLike, model: Evidence | ArrayLike, *, min_ess: float = 100.0
+) -> GapSummary:
     """Summarise exact minus modelled log evidence.
 
     Parameters
@@ -160,68 +183,113 @@ def gap_summary(exact: Evidence | ArrayLike, model: Evidence | ArrayLike, *, min
     parts = [e if isinstance(e, Evidence) else _known(e) for e in (exact, model)]
     p, q = (e.log_evidence for e in parts)
     if p.ndim != 1 or p.shape != q.shape or len(p) < 2:
-        raise InputError(f"log evidences of shapes {p.shape} and {q.shape}; both must be (N,), N at least 2, for the same curves")
+        raise InputError(
+            f"log evidences of shapes {p.shape} and {q.shape}; both must be (N,), N at least 2,"
+            " for the same curves"
+        )
     if not np.isfinite(p - q).all():
-        raise InputError(f"the gap of curve {np.argmin(np.isfinite(p - q))} is {(p - q)[np.argmin(np.isfinite(p - q))]}; every log evidence must be finite")
+        raise InputError(
+            f"the gap of curve {np.argmin(np.isfinite(p - q))} is"
+            f" {(p - q)[np.argmin(np.isfinite(p - q))]}; every log evidence must be finite"
+        )
     gap = p - q
     mean, error = _mean_error(gap)
     with np.errstate(over="ignore", invalid="ignore"):
         second, second_error = _mean_error(np.expm1(-gap) + gap)
     computing = float(np.hypot(*(e.standard_error.mean() for e in parts)))
     if mean < -3 * error:
-        raise BetterThanTruth(f"the model is {-mean:.3g} ± {error:.2g} nats per curve better than the truth, which is impossible: "
-                              "look for a wrong unit or noise, or for curves that are not from this family")
+        raise BetterThanTruth(
+            f"the model is {-mean:.3g} ± {error:.2g} nats per curve better than the truth, which"
+            " is impossible: look for a wrong unit or noise, or for curves that are not from this"
+            " family"
+        )
     low = ~((parts[0].ess >= min_ess) & (parts[1].ess >= min_ess))
-    return GapSummary(len(gap), mean, error, computing, float(np.median(gap)), float(np.quantile(gap, 0.99)), second, second_error, int(low.sum()))
+    return GapSummary(
+        len(gap),
+        mean,
+        error,
+        computing,
+        float(np.median(gap)),
+        float(np.quantile(gap, 0.99)),
+        second,
+        second_error,
+        int(low.sum()),
+    )
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #36bb5fea
 def _draw_gaps(ax, gaps: Mapping[str, np.ndarray]) -> None:
     """Draw the fraction of curves whose gap (N,) exceeds a value, one line per model."""
     for i, (name, gap) in enumerate(gaps.items()):
-        ax.step(np.sort(gap), 1 - np.arange(len(gap)) / len(gap), where="post", color=PALETTE[i % len(PALETTE)], label=f"{name}: mean {gap.mean():.2f}")
+        ax.step(
+            np.sort(gap),
+            1 - np.arange(len(gap)) / len(gap),
+            where="post",
+            color=PALETTE[i % len(PALETTE)],
+            label=f"{name}: mean {gap.mean():.2f}",
+        )
     ax.axvline(0, color="0.6", lw=0.8)
     ax.set_xscale("symlog", linthresh=1)
-    ax.set(xlabel="exact − model log evidence [nats]", ylabel="fraction of curves above", yscale="log")
+    ax.set(
+        xlabel="exact − model log evidence [nats]", ylabel="fraction of curves above", yscale="log"
+    )
     ax.legend()
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #8a307e14
 def _normal_draws(n: int, d: int, seed: int, purpose: str) -> Tensor:
     """Evenly spread standard normal draws (n, d), float64; n a power of two."""
     sobol = stats.qmc.Sobol(d, scramble=True, rng=stream(seed, purpose))
-    return torch.from_numpy(ndtri(np.clip(sobol.random_base2(round(math.log2(n))), 1e-12, 1 - 1e-12)))
+    return torch.from_numpy(
+        ndtri(np.clip(sobol.random_base2(round(math.log2(n))), 1e-12, 1 - 1e-12))
+    )
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #c2c27c1e
 def posterior_kind(q: Distribution) -> str:
-    """The family of an encoder's answer: "diagonal", "full" or "flow" (anything that is not a normal)."""
+    """The family of an encoder's answer: "diagonal", "full" or "flow" (anything that is not a
+    normal).
+    """
     if isinstance(q, MultivariateNormal):
         return "full"
     return "diagonal" if isinstance(q, Independent) and isinstance(q.base_dist, Normal) else "flow"
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #b08b3cea
 def _normal_bound(vae: VAE, y: Tensor, mean: Tensor, tril: Tensor, eps: Tensor) -> Tensor:
-    """ELBO (N,) of curves y (N, R) for q = N(mean, tril trilᵀ), with draws eps (S, d); the entropy of q is exact."""
+    """ELBO (N,) of curves y (N, R) for q = N(mean, tril trilᵀ), with draws eps (S, d); the entropy
+    of q is exact.
+    """
     z = mean + torch.einsum("nij,sj->sni", tril, eps)
-    log_joint = gaussian_log_likelihood(y, vae.decoder.mean(z), vae.decoder.sigma) + vae.prior().log_prob(z)
-    entropy = torch.diagonal(tril, dim1=-2, dim2=-1).log().sum(-1) + 0.5 * mean.shape[-1] * (1 + math.log(2 * math.pi))
+    log_joint = gaussian_log_likelihood(
+        y, vae.decoder.mean(z), vae.decoder.sigma
+    ) + vae.prior().log_prob(z)
+    entropy = torch.diagonal(tril, dim1=-2, dim2=-1).log().sum(-1) + 0.5 * mean.shape[-1] * (
+        1 + math.log(2 * math.pi)
+    )
     return log_joint.mean(0) + entropy
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #9f2f3e9d
-def _fit_normal(vae: VAE, y: Tensor, mean: Tensor, tril: Tensor, diagonal: bool, eps: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """Mean and Cholesky factor of the best normal posterior of each curve, found by Adam from the given one."""
+def _fit_normal(
+    vae: VAE, y: Tensor, mean: Tensor, tril: Tensor, diagonal: bool, eps: Tensor, steps: int
+) -> tuple[Tensor, Tensor]:
+    """Mean and Cholesky factor of the best normal posterior of each curve, found by Adam from the
+    given one.
+    """
     n, d = mean.shape
     shift, log_scale = (torch.zeros(n, d, dtype=y.dtype, requires_grad=True) for _ in range(2))
     below = torch.zeros(n, d, d, dtype=y.dtype, requires_grad=True)
     lower = torch.tril(torch.ones(d, d, dtype=y.dtype), -1) * (not diagonal)
 
     def place():
-        return mean + (tril @ shift[..., None]).squeeze(-1), tril @ (torch.diag_embed(log_scale.exp()) + below * lower)
+        return mean + (tril @ shift[..., None]).squeeze(-1), tril @ (
+            torch.diag_embed(log_scale.exp()) + below * lower
+        )
 
     parameters = [shift, log_scale, below]
     adam = torch.optim.Adam(parameters, lr=0.1)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
     for _ in range(steps):
         loss = -_normal_bound(vae, y, *place(), eps).sum()
-        for p, gradient in zip(parameters, torch.autograd.grad(loss, parameters, allow_unused=True)):
+        for p, gradient in zip(
+            parameters, torch.autograd.grad(loss, parameters, allow_unused=True)
+        ):
             p.grad = gradient
         adam.step()
         decay.step()
@@ -235,7 +303,11 @@ class BoundGap:
     kind: str  # family of the encoder's answer: "diagonal", "full" or "flow"
     log_p: np.ndarray  # (N,)
     elbo: np.ndarray  # (N,) with the encoder's answer
-    best: np.ndarray  # (N,) with a normal fitted to each curve: of the encoder's kind, or with full covariance for a flow
+    best: (
+        np.ndarray
+    # (N,) with a normal fitted to each curve: of the encoder's kind, or with full covariance for a
+    # flow
+    )
 
     @property
     def total(self) -> np.ndarray:
@@ -258,14 +330,31 @@ def _encoder_bound(vae: VAE, y: Tensor, n_draws: int, seed: int) -> Tensor:
     with torch.no_grad():
         q = vae.encoder(y)
         if posterior_kind(q) != "flow":
-            tril = q.scale_tril if isinstance(q, MultivariateNormal) else torch.diag_embed(q.stddev)
-            return _normal_bound(vae, y, q.mean, tril, _normal_draws(n_draws, vae.n_latent, seed, "bound check"))
-        z = reparametrize(q, torch.randn(n_draws, len(y), vae.n_latent, generator=torch_generator(seed, "bound check"), dtype=y.dtype))
-        log_joint = gaussian_log_likelihood(y, vae.decoder.mean(z), vae.decoder.sigma) + vae.prior().log_prob(z)
+            tril = (
+                q.scale_tril if isinstance(q, MultivariateNormal) else torch.diag_embed(q.stddev)
+            )
+            return _normal_bound(
+                vae, y, q.mean, tril, _normal_draws(n_draws, vae.n_latent, seed, "bound check")
+            )
+        z = reparametrize(
+            q,
+            torch.randn(
+                n_draws,
+                len(y),
+                vae.n_latent,
+                generator=torch_generator(seed, "bound check"),
+                dtype=y.dtype,
+            ),
+        )
+        log_joint = gaussian_log_likelihood(
+            y, vae.decoder.mean(z), vae.decoder.sigma
+        ) + vae.prior().log_prob(z)
         return (log_joint - q.log_prob(z)).mean(0)
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #872fa7db
-def bound_gap(model, X, *, n_draws: int = 64, steps: int = 100, seed: int = 0, chunk: int = 100) -> BoundGap:
+def bound_gap(
+    model, X, *, n_draws: int = 64, steps: int = 100, seed: int = 0, chunk: int = 100
+) -> BoundGap:
     """Split log p(x) − ELBO into amortisation and approximation.
 
     Parameters
@@ -286,21 +375,38 @@ def bound_gap(model, X, *, n_draws: int = 64, steps: int = 100, seed: int = 0, c
     ----------
     Cremer, Li & Duvenaud 2018, arXiv:1801.03558.
     """
-    vae, y = model.vae_, model.units_.to_model(_values(X, n_radii=model.n_features_in_), torch.float64)
+    vae, y = model.vae_, model.units_.to_model(
+        _values(X, n_radii=model.n_features_in_), torch.float64
+    )
     kind = posterior_kind(vae.encoder(y[:1]))
-    eps, check = (_normal_draws(n, vae.n_latent, seed, purpose) for n, purpose in ((n_draws, "bound"), (16 * n_draws, "bound check")))
+    eps, check = (
+        _normal_draws(n, vae.n_latent, seed, purpose)
+        for n, purpose in ((n_draws, "bound"), (16 * n_draws, "bound check"))
+    )
     elbo, best = [], []
     for part in y.split(chunk):
-        mean, covariance = (torch.as_tensor(a, dtype=torch.float64) for a in posterior_moments(vae, part))
+        mean, covariance = (
+            torch.as_tensor(a, dtype=torch.float64) for a in posterior_moments(vae, part)
+        )
         start = mean, torch.linalg.cholesky(covariance)
         fitted = _fit_normal(vae, part, *start, kind == "diagonal", eps, steps)
         with torch.no_grad():
-            improved = _normal_bound(vae, part, *fitted, eps) > _normal_bound(vae, part, *start, eps)
-            best.append(torch.where(improved, _normal_bound(vae, part, *fitted, check), _normal_bound(vae, part, *start, check)))
+            improved = _normal_bound(vae, part, *fitted, eps) > _normal_bound(
+                vae, part, *start, eps
+            )
+            best.append(
+                torch.where(
+                    improved,
+                    _normal_bound(vae, part, *fitted, check),
+                    _normal_bound(vae, part, *start, check),
+                )
+            )
         elbo.append(_encoder_bound(vae, part, 16 * n_draws, seed))
     jacobian = model.units_.log_jacobian(y.shape[1])
     in_data_units = lambda parts: torch.cat(parts).numpy() + jacobian
-    return BoundGap(kind, model_evidence(model, X).log_evidence, in_data_units(elbo), in_data_units(best))
+    return BoundGap(
+        kind, model_evidence(model, X).log_evidence, in_data_units(elbo), in_data_units(best)
+    )
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #7bfb2e15
 @dataclass(frozen=True)
@@ -309,12 +415,16 @@ class LatentUse:
 
     rate: float  # mean KL of q(z|x) from the prior [nats per curve]
     rate_error: float
-    kl_per_latent: np.ndarray  # (d,) of the marginals, from a normal with the prior's moments [nats per curve]
+    kl_per_latent: (
+        np.ndarray
+    )  # (d,) of the marginals, from a normal with the prior's moments [nats per curve]
     active: np.ndarray  # (d,) bool: the posterior mean moves from curve to curve
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #579092dd
 @torch.no_grad()
-def latent_use(model, X, *, n_draws: int = 64, seed: int = 0, threshold: float = 0.01) -> LatentUse:
+def latent_use(
+    model, X, *, n_draws: int = 64, seed: int = 0, threshold: float = 0.01
+) -> LatentUse:
     """Rate, divergence per latent and active latents.
 
     Parameters
@@ -329,28 +439,43 @@ def latent_use(model, X, *, n_draws: int = 64, seed: int = 0, threshold: float =
     threshold : float
         For `active`, in units of the prior's variance.
     """
-    vae, y = model.vae_, model.units_.to_model(_values(X, n_radii=model.n_features_in_), torch.float64)
+    vae, y = model.vae_, model.units_.to_model(
+        _values(X, n_radii=model.n_features_in_), torch.float64
+    )
     rates, generator = [], torch_generator(seed, "rate")
     for part in y.split(1000):
         q = vae.encoder(part)
-        z = reparametrize(q, torch.randn(n_draws, len(part), vae.n_latent, generator=generator, dtype=y.dtype))
+        z = reparametrize(
+            q, torch.randn(n_draws, len(part), vae.n_latent, generator=generator, dtype=y.dtype)
+        )
         rates.append((q.log_prob(z) - vae.prior().log_prob(z)).mean(0))
     codes = vae.prior.sample(20_000, torch_generator(seed, "prior moments")).numpy()
     center, scale = codes.mean(0), codes.std(0)
     mean, covariance = posterior_moments(vae, y)
     mean, covariance = (mean - center) / scale, covariance / np.outer(scale, scale)
-    return LatentUse(*_mean_error(torch.cat(rates).numpy()), kl_per_latent(mean, covariance), active_units(mean, threshold))
+    return LatentUse(
+        *_mean_error(torch.cat(rates).numpy()),
+        kl_per_latent(mean, covariance),
+        active_units(mean, threshold),
+    )
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #d356a3ef
 class _NormalMixture:
-    """Curves whose principal coordinates follow a mixture of normals: what both baselines are when fitted.
+    """Curves whose principal coordinates follow a mixture of normals: what both baselines are when
+    fitted.
 
-    In units of the noise: basis (R, R) with the directions as columns, weights (C,), means (C, K), noise-free covariances
+    In units of the noise: basis (R, R) with the directions as columns, weights (C,), means (C, K),
+    noise-free covariances
     (C, K, K) in the first K directions, variance rest (R − K,) in the others.
     """
 
     def _set(self, center, noise, basis, weights, means, covariances, rest):
-        self.center_, self.noise_, self.basis_, self.weights_ = center, np.broadcast_to(noise, center.shape).copy(), basis, weights
+        self.center_, self.noise_, self.basis_, self.weights_ = (
+            center,
+            np.broadcast_to(noise, center.shape).copy(),
+            basis,
+            weights,
+        )
         self.means_, self.covariances_, self.rest_ = means, covariances, rest
         self.n_features_in_ = len(center)
 
@@ -360,8 +485,14 @@ class _NormalMixture:
         k = self.means_.shape[1]
         tril = np.linalg.cholesky(self.covariances_ + np.eye(k))
         inverse = np.linalg.inv(tril)
-        parts = np.stack([np.square((y[:, :k] - m) @ a.T).sum(1) for m, a in zip(self.means_, inverse)], 1)
-        log_parts = np.log(self.weights_) - np.log(np.diagonal(tril, axis1=1, axis2=2)).sum(1) - 0.5 * parts
+        parts = np.stack(
+            [np.square((y[:, :k] - m) @ a.T).sum(1) for m, a in zip(self.means_, inverse)], 1
+        )
+        log_parts = (
+            np.log(self.weights_)
+            - np.log(np.diagonal(tril, axis1=1, axis2=2)).sum(1)
+            - 0.5 * parts
+        )
         others = np.square(y[:, k:]) / (1 + self.rest_) + np.log1p(self.rest_)
         constant = -0.5 * self.n_features_in_ * math.log(2 * math.pi) - np.log(self.noise_).sum()
         return logsumexp(log_parts, axis=1) - 0.5 * others.sum(1) + constant
@@ -374,12 +505,22 @@ class _NormalMixture:
         root = vectors * np.sqrt(np.clip(values, 0, None))[:, None, :]
         eps = rng.standard_normal((n, self.n_features_in_))
         k = self.means_.shape[1]
-        y = np.concatenate([self.means_[which] + np.einsum("nij,nj->ni", root[which], eps[:, :k]), np.sqrt(self.rest_) * eps[:, k:]], 1) @ self.basis_.T
+        y = (
+            np.concatenate(
+                [
+                    self.means_[which] + np.einsum("nij,nj->ni", root[which], eps[:, :k]),
+                    np.sqrt(self.rest_) * eps[:, k:],
+                ],
+                1,
+            )
+            @ self.basis_.T
+        )
         return self.center_ + self.noise_ * (y + observed * rng.standard_normal(y.shape))
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #5910d065
 def _principal(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Variances (R,), largest first, and directions (R, R) as columns, of centred curves y (N, R)."""
+    """Variances (R,), largest first, and directions (R, R) as columns, of centred curves y (N, R).
+    """
     values, vectors = np.linalg.eigh(y.T @ y / len(y))
     return np.clip(values[::-1], 0, None), vectors[:, ::-1]
 
@@ -388,16 +529,23 @@ def _baseline_noise(noise, clean_input: bool, shape: tuple[int, int]) -> np.ndar
     """Noise (R,) of a baseline, None if it is to be learned."""
     if isinstance(noise, str):
         if noise != "learn" or clean_input:
-            raise InputError(f"noise is {noise!r}; give a number or one per radius" + (", or 'learn'" if not clean_input else "; clean curves do not tell it"))
+            raise InputError(
+                f"noise is {noise!r}; give a number or one per radius"
+                + (", or 'learn'" if not clean_input else "; clean curves do not tell it")
+            )
         return None
     noise = as_noise(noise, shape)
     if noise.ndim == 2:
-        raise InputError(f"noise has shape {noise.shape}; a baseline takes one number or one per radius")
+        raise InputError(
+            f"noise has shape {noise.shape}; a baseline takes one number or one per radius"
+        )
     return np.broadcast_to(noise, shape[1:])
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #76edabb0
 def _visible_components(variance: np.ndarray, n: int, clean: bool, spread: float = 0.15) -> int:
-    """How many principal components of n curves, with variances (R,) in units of the noise, are worth keeping."""
+    """How many principal components of n curves, with variances (R,) in units of the noise, are
+    worth keeping.
+    """
     edge = spread**2 if clean else (1 + math.sqrt(len(variance) / n)) ** 2
     return max(1, int((variance > edge).sum()))
 
@@ -431,25 +579,46 @@ class PPCA(_NormalMixture):
         if q is None and noise is not None:
             q = min(_visible_components(variance, len(X), self.clean_input), n_radii - 1)
         if q is None or not 1 <= q < n_radii:
-            raise InputError(f"n_components is {q}; with {n_radii} radii it must lie between 1 and {n_radii - 1}, and be given if the noise is to be learned")
+            raise InputError(
+                f"n_components is {q}; with {n_radii} radii it must lie between 1 and"
+                f" {n_radii - 1}, and be given if the noise is to be learned"
+            )
         if noise is None:
             square = variance[q:].mean()
             noise, variance = np.sqrt(square), variance / square
         spread = variance[:q] if self.clean_input else np.clip(variance[:q] - 1, 0, None)
-        self._set(center, noise, basis, np.ones(1), np.zeros((1, q)), np.diag(spread)[None], np.zeros(n_radii - q))
+        self._set(
+            center,
+            noise,
+            basis,
+            np.ones(1),
+            np.zeros((1, q)),
+            np.diag(spread)[None],
+            np.zeros(n_radii - q),
+        )
         return self
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #2f3f57c8
-def _fit_mixture(coordinates: np.ndarray, n: int, noisy: bool, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weights, means and noise-free covariances of a mixture of n normals of coordinates (N, K) in units of the noise."""
+def _fit_mixture(
+    coordinates: np.ndarray, n: int, noisy: bool, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights, means and noise-free covariances of a mixture of n normals of coordinates (N, K) in
+    units of the noise.
+    """
     scale = coordinates.std(0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a mixture that still improves a little is good enough
-        mixture = GaussianMixture(n, reg_covar=1e-6, max_iter=100, random_state=seed).fit(coordinates / scale)
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # a mixture that still improves a little is good enough
+        mixture = GaussianMixture(n, reg_covar=1e-6, max_iter=100, random_state=seed).fit(
+            coordinates / scale
+        )
     covariances = mixture.covariances_ * np.outer(scale, scale)
     if noisy:
         values, vectors = np.linalg.eigh(covariances)
-        covariances = (vectors * np.clip(values - 1, 0, None)[:, None, :]) @ vectors.transpose(0, 2, 1)
+        covariances = (vectors * np.clip(values - 1, 0, None)[:, None, :]) @ vectors.transpose(
+            0, 2, 1
+        )
     return mixture.weights_ / mixture.weights_.sum(), mixture.means_ * scale, covariances
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #51f7c18b
@@ -463,7 +632,8 @@ class PCAMixture(_NormalMixture):
     noise : float or array-like of shape (R,)
         Standard deviation of the noise.
     clean_input : bool
-        Whether the curves to fit are noise-free; then the noise is added in closed form afterwards.
+        Whether the curves to fit are noise-free; then the noise is added in closed form
+        afterwards.
     sizes : tuple of int
         Numbers of normals to choose from.
     n_starts : int
@@ -471,45 +641,84 @@ class PCAMixture(_NormalMixture):
     seed : int
     """
 
-    def __init__(self, n_components: int | None = None, noise=None, clean_input: bool = False,
-                 sizes: tuple[int, ...] = (5, 10, 15, 20, 30, 40, 80, 120, 160), n_starts: int = 8, seed: int = 0):  # fmt: skip
+    def __init__(
+        self,
+        n_components: int | None = None,
+        noise=None,
+        clean_input: bool = False,
+        sizes: tuple[int, ...] = (5, 10, 15, 20, 30, 40, 80, 120, 160),
+        n_starts: int = 8,
+        seed: int = 0,
+    ):
         self.n_components, self.noise, self.clean_input = n_components, noise, clean_input
         self.sizes, self.n_starts, self.seed = sizes, n_starts, seed
 
     def _fit_size(self, X: np.ndarray, size: int, k: int, n_starts: int) -> "PCAMixture":
         """Fit some mixtures of one size in k components and average them."""
-        noise, center = _baseline_noise("none" if self.noise is None else self.noise, True, X.shape), X.mean(0)
+        noise, center = _baseline_noise(
+            "none" if self.noise is None else self.noise, True, X.shape
+        ), X.mean(0)
         variance, basis = _principal((X - center) / noise)
-        k = min(k, int((variance > 1e-10 * variance[0]).sum()))  # few curves do not span k directions
+        k = min(
+            k, int((variance > 1e-10 * variance[0]).sum())
+        )  # few curves do not span k directions
         coordinates = (X - center) / noise @ basis[:, :k]
-        starts = [_fit_mixture(coordinates, size, not self.clean_input, self.seed + i) for i in range(n_starts)]
+        starts = [
+            _fit_mixture(coordinates, size, not self.clean_input, self.seed + i)
+            for i in range(n_starts)
+        ]
         weights, means, covariances = (np.concatenate(parts) for parts in zip(*starts))
         rest = variance[k:] if self.clean_input else np.clip(variance[k:] - 1, 0, None)
         self._set(center, noise, basis, weights / n_starts, means, covariances, rest)
         return self
 
     def _judge(self, X: np.ndarray, size: int, k: int) -> float:
-        """Mean log p of curves that are set aside: each third in turn, or one third if there are many curves."""
+        """Mean log p of curves that are set aside: each third in turn, or one third if there are
+        many curves.
+        """
         total, thirds = [], np.array_split(stream(self.seed, "thirds").permutation(len(X)), 3)
         for i, third in enumerate(thirds if len(X) < 5000 else thirds[:1]):
             judge = X[third]
             if self.clean_input:
-                judge = judge + self.noise * stream(self.seed, "judge", i).standard_normal(judge.shape)
-            fitted = self._fit_size(np.delete(X, third, 0), size, k, int(np.clip(8000 // len(X), 1, self.n_starts)))
+                judge = judge + self.noise * stream(self.seed, "judge", i).standard_normal(
+                    judge.shape
+                )
+            fitted = self._fit_size(
+                np.delete(X, third, 0), size, k, int(np.clip(8000 // len(X), 1, self.n_starts))
+            )
             total.append(fitted.score_samples(judge).mean())
         return float(np.mean(total))
 
     def fit(self, X) -> "PCAMixture":
-        """Fit to curves (N, R): choose size and components with a third of them set aside, then use all."""
+        """Fit to curves (N, R): choose size and components with a third of them set aside, then
+        use all.
+        """
         X = _values(X)
-        noise, n = _baseline_noise("none" if self.noise is None else self.noise, True, X.shape), len(X) - len(X) // 3
+        noise, n = (
+            _baseline_noise("none" if self.noise is None else self.noise, True, X.shape),
+            len(X) - len(X) // 3,
+        )
         variance = _principal((X - X.mean(0)) / noise)[0]
-        few, many = (_visible_components(variance, n, self.clean_input, spread) for spread in (0.4, 0.15))
-        choices = [min(self.n_components, X.shape[1])] if self.n_components else sorted({few, many})
+        few, many = (
+            _visible_components(variance, n, self.clean_input, spread) for spread in (0.4, 0.15)
+        )
+        choices = (
+            [min(self.n_components, X.shape[1])] if self.n_components else sorted({few, many})
+        )
         tried = [s for s in self.sizes if 30 * s <= n <= 500 * s] or [1]
-        self.size_ = max(tried, key=lambda size: self._judge(X, size, choices[0])) if len(tried) > 1 else tried[0]
-        self.n_components_ = max(choices, key=lambda k: self._judge(X, self.size_, k)) if len(choices) > 1 else choices[0]
-        self.size_ = round(1.5 * self.size_) if len(tried) > 1 else self.size_  # all curves are half as many again
+        self.size_ = (
+            max(tried, key=lambda size: self._judge(X, size, choices[0]))
+            if len(tried) > 1
+            else tried[0]
+        )
+        self.n_components_ = (
+            max(choices, key=lambda k: self._judge(X, self.size_, k))
+            if len(choices) > 1
+            else choices[0]
+        )
+        self.size_ = (
+            round(1.5 * self.size_) if len(tried) > 1 else self.size_
+        )  # all curves are half as many again
         return self._fit_size(X, self.size_, self.n_components_, self.n_starts)
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #46806243
@@ -538,11 +747,22 @@ class TwoSample:
     """How well a classifier tells two sets apart."""
 
     accuracy: float  # 0.5: not at all
-    standard_error: float  # binomial, of the curves; folds share their training curves, which can make the scatter up to half as large again
+    # binomial, of the curves; folds share their training curves, which can make the scatter up to
+    # half as large again
+    standard_error: float
     auc: float  # area under its ROC curve, 0.5: not at all
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #7265869e
-def two_sample_tests(a, b, *, n_components: int = 8, n_folds: int = 5, max_curves: int = 4000, only: str = "", seed: int = 0) -> dict[str, TwoSample]:
+def two_sample_tests(
+    a,
+    b,
+    *,
+    n_components: int = 8,
+    n_folds: int = 5,
+    max_curves: int = 4000,
+    only: str = "",
+    seed: int = 0,
+) -> dict[str, TwoSample]:
     """Classifier two-sample tests between sets of curves.
 
     Parameters
@@ -552,7 +772,8 @@ def two_sample_tests(a, b, *, n_components: int = 8, n_folds: int = 5, max_curve
     n_components : int
         Principal components for the network that uses them.
     n_folds : int
-        Stratified, shuffled folds; each curve is scored by a classifier that was not trained on it.
+        Stratified, shuffled folds; each curve is scored by a classifier that was not trained on
+        it.
     max_curves : int
         Use at most so many curves of each set.
     only : str
@@ -572,7 +793,10 @@ def two_sample_tests(a, b, *, n_components: int = 8, n_folds: int = 5, max_curve
     b = _values(b, "b", n_radii=a.shape[1])
     n = min(len(a), len(b), max_curves)
     if n < 2 * n_folds:
-        raise InputError(f"a and b have {len(a)} and {len(b)} curves; {n_folds} folds need at least {2 * n_folds} of each")
+        raise InputError(
+            f"a and b have {len(a)} and {len(b)} curves; {n_folds} folds need at least"
+            f" {2 * n_folds} of each"
+        )
     X, label = np.concatenate([a[:n], b[:n]]), np.repeat([0, 1], n)
     folds, out = StratifiedKFold(n_folds, shuffle=True, random_state=seed), {}
     with warnings.catch_warnings():
@@ -580,13 +804,27 @@ def two_sample_tests(a, b, *, n_components: int = 8, n_folds: int = 5, max_curve
         for name, (features, classifier) in _classifiers(X, n_components, seed).items():
             if only not in name:
                 continue
-            score = cross_val_predict(classifier, features, label, cv=folds, method="predict_proba")[:, 1]
+            score = cross_val_predict(
+                classifier, features, label, cv=folds, method="predict_proba"
+            )[:, 1]
             right = float(((score > 0.5) == label).mean())
-            out[name] = TwoSample(right, math.sqrt(max(right * (1 - right), 0.25 / n) / (2 * n)), float(roc_auc_score(label, score)))
+            out[name] = TwoSample(
+                right,
+                math.sqrt(max(right * (1 - right), 0.25 / n) / (2 * n)),
+                float(roc_auc_score(label, score)),
+            )
     return out
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #f4e9087c
-def reference_tests(family: Family, n: int, noise: float | ArrayLike = 0.0, *, extra: float = 0.3, seed: int = 0, **options) -> dict[str, dict[str, TwoSample]]:
+def reference_tests(
+    family: Family,
+    n: int,
+    noise: float | ArrayLike = 0.0,
+    *,
+    extra: float = 0.3,
+    seed: int = 0,
+    **options,
+) -> dict[str, dict[str, TwoSample]]:
     """Two-sample tests of the truth against itself, and against itself with white noise added.
 
     Parameters
@@ -603,9 +841,14 @@ def reference_tests(family: Family, n: int, noise: float | ArrayLike = 0.0, *, e
         For `two_sample_tests`.
     """
     number = lambda purpose: int(stream(seed, purpose).integers(2**31))
-    first, second = (simulate(n, noise, number(f"reference {i}"), family=family).values for i in "ab")
+    first, second = (
+        simulate(n, noise, number(f"reference {i}"), family=family).values for i in "ab"
+    )
     spoilt = second + extra * stream(seed, "extra noise").standard_normal(second.shape)
-    return {"truth": two_sample_tests(first, second, seed=seed, **options), f"truth + {extra:g}": two_sample_tests(first, spoilt, seed=seed, **options)}
+    return {
+        "truth": two_sample_tests(first, second, seed=seed, **options),
+        f"truth + {extra:g}": two_sample_tests(first, spoilt, seed=seed, **options),
+    }
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #016eb26f
 @dataclass(frozen=True)
@@ -616,7 +859,9 @@ class EnergyDistance:
     p_value: float  # share of shuffles with a distance at least as large
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #104eaeaa
-def energy_distance(a, b, *, n_permutations: int = 199, max_curves: int = 2000, seed: int = 0) -> EnergyDistance:
+def energy_distance(
+    a, b, *, n_permutations: int = 199, max_curves: int = 2000, seed: int = 0
+) -> EnergyDistance:
     """Energy distance with a permutation test.
 
     Parameters
@@ -636,7 +881,9 @@ def energy_distance(a, b, *, n_permutations: int = 199, max_curves: int = 2000, 
     rng = stream(seed, "permutations")
     signs = np.stack([sign] + [rng.permutation(sign) for _ in range(n_permutations)])
     values = -np.einsum("pi,pi->p", signs @ distance, signs)
-    return EnergyDistance(float(values[0]), float((values >= values[0] - 1e-12 * abs(values[0])).mean()))
+    return EnergyDistance(
+        float(values[0]), float((values >= values[0] - 1e-12 * abs(values[0])).mean())
+    )
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #9bc505f6
 @dataclass(frozen=True)
@@ -651,7 +898,9 @@ class QuantileBands:
     p_value: float  # how often chance makes a larger one
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #8f6c82a8
-def quantile_bands(a, b, *, levels=(0.05, 0.25, 0.5, 0.75, 0.95), n_bootstrap: int = 200, seed: int = 0) -> QuantileBands:
+def quantile_bands(
+    a, b, *, levels=(0.05, 0.25, 0.5, 0.75, 0.95), n_bootstrap: int = 200, seed: int = 0
+) -> QuantileBands:
     """Compare the quantiles of two sets of curves at each radius.
 
     Parameters
@@ -672,7 +921,14 @@ def quantile_bands(a, b, *, levels=(0.05, 0.25, 0.5, 0.75, 0.95), n_bootstrap: i
     error = np.maximum(chance.std(0), 1e-12 * (np.abs(qa).max() + np.abs(qb).max()) + 1e-300)
     largest = float(np.abs((qa - qb) / error).max())
     by_chance = np.abs(chance / error).max((1, 2))
-    return QuantileBands(levels, qa, qb, error, largest, float((1 + (by_chance >= largest).sum()) / (1 + n_bootstrap)))
+    return QuantileBands(
+        levels,
+        qa,
+        qb,
+        error,
+        largest,
+        float((1 + (by_chance >= largest).sum()) / (1 + n_bootstrap)),
+    )
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #7e58e45b
 @dataclass(frozen=True)
@@ -682,8 +938,11 @@ class Memorisation:
     generated: np.ndarray  # (N,)
     held_out: np.ndarray  # (M,)
     ratio: float  # of the medians; well below 1 for a copy
-    too_close: float  # share of generated curves closer than the first percentile of held-out ones; 0.01 by chance
-    p_value: float  # one-sided: that generated curves are as close as they are by chance (Mann–Whitney)
+    # share of generated curves closer than the first percentile of held-out ones; 0.01 by chance
+    too_close: float
+    p_value: (
+        float  # one-sided: that generated curves are as close as they are by chance (Mann–Whitney)
+    )
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #c88e7c3a
 def memorisation(generated, train, held_out) -> Memorisation:
@@ -695,20 +954,37 @@ def memorisation(generated, train, held_out) -> Memorisation:
         All noise-free, or all with the same noise.
     """
     train = _values(train, "train")
-    generated, held_out = (_values(x, name, n_radii=train.shape[1]) for x, name in ((generated, "generated"), (held_out, "held_out")))
+    generated, held_out = (
+        _values(x, name, n_radii=train.shape[1])
+        for x, name in ((generated, "generated"), (held_out, "held_out"))
+    )
     tree = cKDTree(train)
     near = [tree.query(x)[0] / math.sqrt(train.shape[1]) for x in (generated, held_out)]
     p_value = stats.mannwhitneyu(*near, alternative="less").pvalue
     ratio = np.median(near[0]) / max(np.median(near[1]), 1e-300)
-    return Memorisation(*near, float(ratio), float((near[0] < np.quantile(near[1], 0.01)).mean()), float(p_value))
+    return Memorisation(
+        *near, float(ratio), float((near[0] < np.quantile(near[1], 0.01)).mean()), float(p_value)
+    )
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #d393119f
 def _draw_memorisation(ax, found: Mapping[str, Memorisation], unit: str = "") -> None:
     """Draw the distribution of the distances to the training set."""
     first = next(iter(found.values()))
-    for i, (name, d) in enumerate([("held-out", first.held_out)] + [(name, m.generated) for name, m in found.items()]):
-        ax.step(np.sort(np.maximum(d, 1e-6)), np.arange(1, len(d) + 1) / len(d), color="k" if i == 0 else PALETTE[(i - 1) % 6], lw=2.2 if i == 0 else 1.4, label=name)
-    ax.set(xscale="log", xlabel=f"distance to the nearest training curve {unit}".strip(), ylabel="fraction of curves below")
+    for i, (name, d) in enumerate(
+        [("held-out", first.held_out)] + [(name, m.generated) for name, m in found.items()]
+    ):
+        ax.step(
+            np.sort(np.maximum(d, 1e-6)),
+            np.arange(1, len(d) + 1) / len(d),
+            color="k" if i == 0 else PALETTE[(i - 1) % 6],
+            lw=2.2 if i == 0 else 1.4,
+            label=name,
+        )
+    ax.set(
+        xscale="log",
+        xlabel=f"distance to the nearest training curve {unit}".strip(),
+        ylabel="fraction of curves below",
+    )
     ax.legend()
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #bb394e06
@@ -721,9 +997,16 @@ class PhysicsFit:
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #6d73cbae
 def fit_physics(
-    curves, family: Family = ROTATION_CURVES, *, tolerance: float = 0.5, radius: ArrayLike | None = None, n_scan: int = 4000,
-    n_starts: int = 2, iterations: int = 15, seed: int = 0,
-) -> PhysicsFit:  # fmt: skip
+    curves,
+    family: Family = ROTATION_CURVES,
+    *,
+    tolerance: float = 0.5,
+    radius: ArrayLike | None = None,
+    n_scan: int = 4000,
+    n_starts: int = 2,
+    iterations: int = 15,
+    seed: int = 0,
+) -> PhysicsFit:
     """Fit noise-free curves with the members of a family.
 
     Parameters
@@ -732,7 +1015,8 @@ def fit_physics(
     family : Family
         With a prior given as `from_normal`.
     tolerance : float
-        Standard deviation per radius with which a curve is fitted, in the unit of the curves; well below the noise of the data.
+        Standard deviation per radius with which a curve is fitted, in the unit of the curves; well
+        below the noise of the data.
     radius : array-like of shape (R,), optional
         The family's own radii if None.
     n_scan, n_starts : int
@@ -742,16 +1026,26 @@ def fit_physics(
     seed : int
     """
     if family.from_normal is None:
-        raise InputError(f"{family.name}: the prior is given as draws; fitting needs one given as from_normal")
+        raise InputError(
+            f"{family.name}: the prior is given as draws; fitting needs one given as from_normal"
+        )
     radius = family.radius if radius is None else as_radius(radius)
     x = torch.from_numpy(_values(curves, "curves", n_radii=len(radius)))
     f = lambda u: torch.from_numpy(family.curve(np.clip(u.numpy(), -12, 12), radius))
-    scan = torch.from_numpy(stream(seed, "physics scan").standard_normal((n_scan, family.n_normal)))
-    nearest = np.argpartition(cdist(x.numpy(), f(scan).numpy()), range(n_starts), axis=1)[:, :n_starts]
-    fits = [laplace_start(f, x, tolerance, scan[nearest[:, k]], iterations)[0] for k in range(n_starts)]
+    scan = torch.from_numpy(
+        stream(seed, "physics scan").standard_normal((n_scan, family.n_normal))
+    )
+    nearest = np.argpartition(cdist(x.numpy(), f(scan).numpy()), range(n_starts), axis=1)[
+        :, :n_starts
+    ]
+    fits = [
+        laplace_start(f, x, tolerance, scan[nearest[:, k]], iterations)[0] for k in range(n_starts)
+    ]
     residual = np.stack([(f(u) - x).square().mean(1).sqrt().numpy() for u in fits])
     best = residual.argmin(0), np.arange(len(x))
-    return PhysicsFit(residual[best], family.parameters(np.clip(torch.stack(fits).numpy()[best], -12, 12)))
+    return PhysicsFit(
+        residual[best], family.parameters(np.clip(torch.stack(fits).numpy()[best], -12, 12))
+    )
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #c395c25e
 def _draw_physics(axes, found: Mapping[str, PhysicsFit], labels, unit: str = "") -> None:
@@ -759,7 +1053,9 @@ def _draw_physics(axes, found: Mapping[str, PhysicsFit], labels, unit: str = "")
     for i, (name, fit_) in enumerate(found.items()):
         style = {"color": "k", "lw": 2.2} if i == 0 else {"color": PALETTE[(i - 1) % 6], "lw": 1.4}
         for ax, values in zip(axes, [np.maximum(fit_.residual, 1e-4), *fit_.parameters.T]):
-            ax.step(np.sort(values), np.arange(1, len(values) + 1) / len(values), label=name, **style)
+            ax.step(
+                np.sort(values), np.arange(1, len(values) + 1) / len(values), label=name, **style
+            )
     for ax, label in zip(axes, [f"residual of the physical fit {unit}".strip(), *labels]):
         ax.set(xlabel=label)
     axes[0].set(xscale="log", ylabel="fraction of curves below")
@@ -768,19 +1064,32 @@ def _draw_physics(axes, found: Mapping[str, PhysicsFit], labels, unit: str = "")
 # %% ../../nbs/evaluation/72_evaluation.ipynb #7108c6f0
 @torch.no_grad()
 def _posterior_draws(model, y: Tensor, n_draws: int, posterior: str, seed: int) -> Tensor:
-    """Draws (n_draws, N, d) from the encoder's posterior of curves y (N, R), or from the importance-sampled one."""
+    """Draws (n_draws, N, d) from the encoder's posterior of curves y (N, R), or from the
+    importance-sampled one.
+    """
     vae = model.vae_
     if posterior == "importance":
         parts = []
         for i, part in enumerate(y.split(20)):
             z = vae_evidence(vae, part, n_posterior=8 * n_draws, seed=seed + i).z
-            pick = stream(seed, "posterior picks", i).integers(z.shape[1], size=(len(part), n_draws, 1))
+            pick = stream(seed, "posterior picks", i).integers(
+                z.shape[1], size=(len(part), n_draws, 1)
+            )
             parts.append(torch.from_numpy(np.take_along_axis(z, pick, 1)))
         return torch.cat(parts).transpose(0, 1)
     if posterior != "encoder":
         raise InputError(f"posterior is {posterior!r}; choose 'encoder' or 'importance'")
-    eps = torch.randn(n_draws, len(y), vae.n_latent, generator=torch_generator(seed, "posterior draws"), dtype=y.dtype)
-    return torch.cat([reparametrize(vae.encoder(part), e) for part, e in zip(y.split(500), eps.split(500, 1))], 1)
+    eps = torch.randn(
+        n_draws,
+        len(y),
+        vae.n_latent,
+        generator=torch_generator(seed, "posterior draws"),
+        dtype=y.dtype,
+    )
+    return torch.cat(
+        [reparametrize(vae.encoder(part), e) for part, e in zip(y.split(500), eps.split(500, 1))],
+        1,
+    )
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #f86298a3
 @dataclass(frozen=True)
@@ -798,14 +1107,26 @@ class Calibration:
         return float(min(1.0, len(self.p_values) * self.p_values.min()))
 
     @classmethod
-    def of_ranks(cls, names: Sequence[str], ranks: np.ndarray, n_draws: int, n_bins: int) -> "Calibration":
+    def of_ranks(
+        cls, names: Sequence[str], ranks: np.ndarray, n_draws: int, n_bins: int
+    ) -> "Calibration":
         """Test ranks (N, k) among n_draws in n_bins bins."""
-        counts = np.stack([np.bincount(r * n_bins // (n_draws + 1), minlength=n_bins) for r in ranks.T], 1)
+        counts = np.stack(
+            [np.bincount(r * n_bins // (n_draws + 1), minlength=n_bins) for r in ranks.T], 1
+        )
         return cls(tuple(names), ranks, n_draws, stats.chisquare(counts).pvalue)
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #65a3c3ff
 @torch.no_grad()
-def simulation_based_calibration(model, n: int = 1000, n_draws: int = 99, *, posterior: str = "encoder", n_bins: int = 20, seed: int = 0) -> Calibration:
+def simulation_based_calibration(
+    model,
+    n: int = 1000,
+    n_draws: int = 99,
+    *,
+    posterior: str = "encoder",
+    n_bins: int = 20,
+    seed: int = 0,
+) -> Calibration:
     """Rank codes from the prior among draws from the posterior of their curves.
 
     Parameters
@@ -827,23 +1148,35 @@ def simulation_based_calibration(model, n: int = 1000, n_draws: int = 99, *, pos
     Talts et al. 2018, arXiv:1804.06788; Modrák et al. 2023, arXiv:2211.02383.
     """
     if (n_draws + 1) % n_bins:
-        raise InputError(f"n_draws is {n_draws} and n_bins {n_bins}; n_draws + 1 must be a multiple of n_bins")
+        raise InputError(
+            f"n_draws is {n_draws} and n_bins {n_bins}; n_draws + 1 must be a multiple of n_bins"
+        )
     vae = model.vae_
     z = vae.prior.sample(n, torch_generator(seed, "calibration codes"))
     clean = vae.decoder.mean(z)
-    y = clean + vae.decoder.sigma * torch.randn(clean.shape, generator=torch_generator(seed, "calibration noise"), dtype=clean.dtype)
+    y = clean + vae.decoder.sigma * torch.randn(
+        clean.shape, generator=torch_generator(seed, "calibration noise"), dtype=clean.dtype
+    )
     draws = _posterior_draws(model, y, n_draws, posterior, seed)
-    fits = torch.stack([gaussian_log_likelihood(y, vae.decoder.mean(d), vae.decoder.sigma) for d in draws])
+    fits = torch.stack(
+        [gaussian_log_likelihood(y, vae.decoder.mean(d), vae.decoder.sigma) for d in draws]
+    )
     fit_true = gaussian_log_likelihood(y, clean, vae.decoder.sigma)
     ranks = torch.cat([(draws < z).sum(0), (fits < fit_true).sum(0)[:, None]], 1).numpy()
-    return Calibration.of_ranks([*(f"z[{i}]" for i in range(vae.n_latent)), "log p(x|z)"], ranks, n_draws, n_bins)
+    return Calibration.of_ranks(
+        [*(f"z[{i}]" for i in range(vae.n_latent)), "log p(x|z)"], ranks, n_draws, n_bins
+    )
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #1e3a289a
 def _draw_calibration(ax, found: Calibration, legend: bool = True) -> None:
-    """Draw the distribution of the ranks minus the uniform one, with the band that 95 % of uniform ranks stay in."""
+    """Draw the distribution of the ranks minus the uniform one, with the band that 95 % of uniform
+    ranks stay in.
+    """
     n, points = len(found.ranks), (np.arange(found.n_draws + 1) + 1) / (found.n_draws + 1)
     chance = np.sort(stream(0, "uniform ranks").random((500, n)), 1)
-    largest = np.quantile([np.abs(np.searchsorted(u, points) / n - points).max() for u in chance], 0.95)
+    largest = np.quantile(
+        [np.abs(np.searchsorted(u, points) / n - points).max() for u in chance], 0.95
+    )
     ax.axhspan(-largest, largest, color="0.92", lw=0)
     for i, (name, ranks) in enumerate(zip(found.names, found.ranks.T)):
         below = np.searchsorted(np.sort(ranks), np.arange(found.n_draws + 1), side="right") / n
@@ -858,12 +1191,25 @@ class Coverage:
     """Share of true values inside bands of the posterior, averaged over curves and radii."""
 
     levels: tuple[float, ...]  # what the bands should hold
-    clean: tuple[tuple[float, float], ...]  # of noise-free values: share and its standard error, for each level
-    measured: tuple[tuple[float, float], ...]  # of a second measurement, in bands that include the noise
+    clean: tuple[
+        tuple[float, float], ...
+    ]  # of noise-free values: share and its standard error, for each level
+    measured: tuple[
+        tuple[float, float], ...
+    ]  # of a second measurement, in bands that include the noise
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #75976286
 @torch.no_grad()
-def coverage(model, measured, clean, *, levels: tuple[float, ...] = (0.68, 0.95), n_draws: int = 400, posterior: str = "encoder", seed: int = 0) -> Coverage:
+def coverage(
+    model,
+    measured,
+    clean,
+    *,
+    levels: tuple[float, ...] = (0.68, 0.95),
+    n_draws: int = 400,
+    posterior: str = "encoder",
+    seed: int = 0,
+) -> Coverage:
     """Coverage of posterior and predictive bands.
 
     Parameters
@@ -881,15 +1227,23 @@ def coverage(model, measured, clean, *, levels: tuple[float, ...] = (0.68, 0.95)
     measured = _values(measured, "measured", n_radii=model.n_features_in_)
     clean = _values(clean, "clean", n_radii=model.n_features_in_)
     if len(clean) != len(measured):
-        raise InputError(f"there are {len(measured)} measured and {len(clean)} clean curves; they must be the same curves")
+        raise InputError(
+            f"there are {len(measured)} measured and {len(clean)} clean curves; they must be the"
+            " same curves"
+        )
     rng, inside = stream(seed, "second measurement"), []
     for rows in np.array_split(np.arange(len(clean)), max(1, len(clean) // 100)):
         y = model.units_.to_model(measured[rows], torch.float64)
-        bands = model.units_.to_data(model.vae_.decoder.mean(_posterior_draws(model, y, n_draws, posterior, seed)))
+        bands = model.units_.to_data(
+            model.vae_.decoder.mean(_posterior_draws(model, y, n_draws, posterior, seed))
+        )
         noisy = bands + model.noise_ * rng.standard_normal(bands.shape)
         second = clean[rows] + model.noise_ * rng.standard_normal(clean[rows].shape)
         for b, truth in ((bands, clean[rows]), (noisy, second)):
-            low, high = (np.quantile(b, [0.5 - s * np.array(levels) / 2 for s in (1, -1)][i], axis=0) for i in (0, 1))
+            low, high = (
+                np.quantile(b, [0.5 - s * np.array(levels) / 2 for s in (1, -1)][i], axis=0)
+                for i in (0, 1)
+            )
             inside.append(((truth >= low) & (truth <= high)).mean(2))
     shares = [np.concatenate(inside[i::2], 1) for i in (0, 1)]
     return Coverage(tuple(levels), *(tuple(_mean_error(s) for s in share) for share in shares))
@@ -930,7 +1284,9 @@ class OutsideScores:
     detected: dict[str, float]  # kind → share below the first percentile of the held-out scores
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #d538f8ed
-def outside_scores(model, measured, clean, *, noise=None, radius: ArrayLike | None = None, seed: int = 0) -> OutsideScores:
+def outside_scores(
+    model, measured, clean, *, noise=None, radius: ArrayLike | None = None, seed: int = 0
+) -> OutsideScores:
     """Score curves from outside the family beside held-out ones.
 
     Parameters
@@ -947,9 +1303,16 @@ def outside_scores(model, measured, clean, *, noise=None, radius: ArrayLike | No
     """
     noise = model.noise_ if noise is None else noise
     radius = getattr(model, "radius_", None) if radius is None else radius
-    strangers = {k: x + noise * stream(seed, "strangers", k).standard_normal(x.shape) for k, x in outside_curves(clean, radius).items()}
-    score = lambda x: model_evidence(model, x, retries=0, min_ess=0.0).log_evidence  # how improbable a stranger is need not be known exactly
-    inside, scores = score(_values(measured, "measured")), {k: score(x) for k, x in strangers.items()}
+    strangers = {
+        k: x + noise * stream(seed, "strangers", k).standard_normal(x.shape)
+        for k, x in outside_curves(clean, radius).items()
+    }
+    score = lambda x: model_evidence(
+        model, x, retries=0, min_ess=0.0
+    ).log_evidence  # how improbable a stranger is need not be known exactly
+    inside, scores = score(_values(measured, "measured")), {
+        k: score(x) for k, x in strangers.items()
+    }
     edge = np.quantile(inside, 0.01)
     return OutsideScores(inside, scores, {k: float((s < edge).mean()) for k, s in scores.items()})
 
@@ -958,7 +1321,15 @@ def _draw_outside(ax, found: OutsideScores) -> None:
     """Draw, for each kind, the score relative to the first percentile of held-out ones."""
     edge = np.quantile(found.held_out, 0.01)
     for i, (name, scores) in enumerate([("held-out", found.held_out), *found.outside.items()]):
-        ax.plot(scores - edge, i + 0.25 * stream(0, "height", i).uniform(-1, 1, len(scores)), ".", ms=3, alpha=0.5, color=PALETTE[i % len(PALETTE)], rasterized=True)
+        ax.plot(
+            scores - edge,
+            i + 0.25 * stream(0, "height", i).uniform(-1, 1, len(scores)),
+            ".",
+            ms=3,
+            alpha=0.5,
+            color=PALETTE[i % len(PALETTE)],
+            rasterized=True,
+        )
     ax.axvline(0, color="0.4", lw=0.9)
     ax.set_yticks(range(1 + len(found.outside)), ["held-out", *found.outside])
     ax.invert_yaxis()
@@ -967,7 +1338,9 @@ def _draw_outside(ax, found: OutsideScores) -> None:
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #40a76ba5
 class TrueFamily:
-    """A family and its noise with the methods of a model: log p(x) is exact, samples are true curves."""
+    """A family and its noise with the methods of a model: log p(x) is exact, samples are true
+    curves.
+    """
 
     def __init__(self, family: Family, noise, *, extra: float = 0.0):
         self.family, self.noise_, self.extra = family, noise, extra
@@ -978,8 +1351,12 @@ class TrueFamily:
         return exact_evidence(self.family, X, self.noise_).log_evidence
 
     def sample(self, n: int, observed: bool = False, seed: int = 0) -> np.ndarray:
-        """True curves (n, R), with white noise of size `extra`, and with the noise of a measurement if observed."""
-        curves = simulate(n, 0.0, int(stream(seed, "true curves").integers(2**31)), family=self.family).values
+        """True curves (n, R), with white noise of size `extra`, and with the noise of a
+        measurement if observed.
+        """
+        curves = simulate(
+            n, 0.0, int(stream(seed, "true curves").integers(2**31)), family=self.family
+        ).values
         rng = stream(seed, "true noise")
         curves = curves + self.extra * rng.standard_normal(curves.shape)
         return curves + observed * self.noise_ * rng.standard_normal(curves.shape)
@@ -1003,29 +1380,59 @@ class _Material:
     seed: int
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #2afd78d7
-def _material(model, held_out, clean, train, family, noise, clean_input, n_generated, n_components, seed) -> _Material:
+def _material(
+    model, held_out, clean, train, family, noise, clean_input, n_generated, n_components, seed
+) -> _Material:
     """Check what was given to a report and make what follows from it."""
     n_radii = model.n_features_in_
     X = _values(held_out, "held_out", n_radii)
-    radius = as_radius(getattr(model, "radius_", None if family is None else family.radius), n_radii)
+    radius = as_radius(
+        getattr(model, "radius_", None if family is None else family.radius), n_radii
+    )
     noise = _baseline_noise(model.noise_ if noise is None else noise, False, X.shape)
-    clean_input = bool(getattr(model, "clean_input", False)) if clean_input is None else clean_input
+    clean_input = (
+        bool(getattr(model, "clean_input", False)) if clean_input is None else clean_input
+    )
     reference = None if clean is None else _values(clean, "clean", n_radii)
     if reference is not None and len(reference) != len(X):
-        raise InputError(f"there are {len(X)} held-out and {len(reference)} clean curves; clean must be the held-out curves without noise")
+        raise InputError(
+            f"there are {len(X)} held-out and {len(reference)} clean curves; clean must be the"
+            " held-out curves without noise"
+        )
     if family is None and len(X) < 20:
-        raise InputError(f"held_out has {len(X)} curves; without a family at least 20 are needed, half of them to stand for the truth")
+        raise InputError(
+            f"held_out has {len(X)} curves; without a family at least 20 are needed, half of them"
+            " to stand for the truth"
+        )
     own = getattr(model, "noise_", None)
     if own is not None and not np.allclose(own, noise, rtol=1e-3):
-        raise InputError(f"noise is {np.ravel(noise)[0]:g}, but the model was fitted for a noise of {np.ravel(own)[0]:g}; judge it on curves with that noise")
+        raise InputError(
+            f"noise is {np.ravel(noise)[0]:g}, but the model was fitted for a noise of"
+            f" {np.ravel(own)[0]:g}; judge it on curves with that noise"
+        )
     noisy, exact = X, None
     if family is not None:
         family = replace(family, radius=radius)
         reference = TrueFamily(family, noise).sample(n_generated, seed=seed)
-        noisy = reference + noise * stream(seed, "reference noise").standard_normal(reference.shape)
+        noisy = reference + noise * stream(seed, "reference noise").standard_normal(
+            reference.shape
+        )
         exact = None if family.from_normal is None else exact_evidence(family, X, noise)
     train = None if train is None else _values(train, "train", n_radii)
-    return _Material(X, reference, noisy, train, clean_input, family, noise, radius, exact, n_generated, n_components, seed)
+    return _Material(
+        X,
+        reference,
+        noisy,
+        train,
+        clean_input,
+        family,
+        noise,
+        radius,
+        exact,
+        n_generated,
+        n_components,
+        seed,
+    )
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #8e075582
 def _number(value) -> float | None:
@@ -1045,12 +1452,21 @@ def _row_evidence(m, about: _Material, keep: dict) -> dict:
         found = about.exact if isinstance(m, TrueFamily) else model_evidence(m, about.held_out)
     if found is None:
         return {}
-    row = {"log_p": _pair(*_mean_error(found.log_evidence)), "low_ess": int((found.ess < 100).sum())}
+    row = {
+        "log_p": _pair(*_mean_error(found.log_evidence)),
+        "low_ess": int((found.ess < 100).sum()),
+    }
     if about.exact is not None and not isinstance(m, TrueFamily):
         s = gap_summary(about.exact, found)
         keep["gap"] = about.exact.log_evidence - found.log_evidence
-        row |= {"gap": _pair(s.mean, s.standard_error), "gap_median": s.median, "gap_worst": s.worst,
-                "gap_second": _pair(s.second, s.second_error), "computing_error": s.computing_error, "low_ess": s.n_low_ess}  # fmt: skip
+        row |= {
+            "gap": _pair(s.mean, s.standard_error),
+            "gap_median": s.median,
+            "gap_worst": s.worst,
+            "gap_second": _pair(s.second, s.second_error),
+            "computing_error": s.computing_error,
+            "low_ess": s.n_low_ess,
+        }
     return row
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #3cd1e8c7
@@ -1058,18 +1474,33 @@ def _row_bound(m, about: _Material, keep: dict, n_curves: int = 100) -> dict:
     """The bound, its two parts, the rate and the latents, of a VAE."""
     if not hasattr(m, "vae_"):
         return {}
-    gaps, use = bound_gap(m, about.held_out[:n_curves], seed=about.seed), latent_use(m, about.held_out, seed=about.seed)
-    parts = {name: None if (v := getattr(gaps, name)) is None else _pair(*_mean_error(v)) for name in ("total", "amortisation", "approximation")}
+    gaps, use = bound_gap(m, about.held_out[:n_curves], seed=about.seed), latent_use(
+        m, about.held_out, seed=about.seed
+    )
+    parts = {
+        name: None if (v := getattr(gaps, name)) is None else _pair(*_mean_error(v))
+        for name in ("total", "amortisation", "approximation")
+    }
     best = _pair(*_mean_error(gaps.log_p - gaps.best)) if gaps.kind == "flow" else None
-    return {"posterior": gaps.kind, **parts, "best_normal": best, "rate": _pair(use.rate, use.rate_error),
-            "kl_per_latent": use.kl_per_latent.tolist(), "active": int(use.active.sum()), "n_latent": len(use.active)}  # fmt: skip
+    return {
+        "posterior": gaps.kind,
+        **parts,
+        "best_normal": best,
+        "rate": _pair(use.rate, use.rate_error),
+        "kl_per_latent": use.kl_per_latent.tolist(),
+        "active": int(use.active.sum()),
+        "n_latent": len(use.active),
+    }
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #6829bdbe
 def _row_samples(m, about: _Material, keep: dict) -> dict:
     """Two-sample tests, distances, memorisation and physical fits of generated curves."""
     row, seed, n = {}, about.seed, about.n_generated
     options = {"n_components": about.n_components, "seed": seed}
-    tests = lambda a, b: {k: _pair(t.accuracy, t.standard_error) | {"auc": t.auc} for k, t in two_sample_tests(a, b, **options).items()}
+    tests = lambda a, b: {
+        k: _pair(t.accuracy, t.standard_error) | {"auc": t.auc}
+        for k, t in two_sample_tests(a, b, **options).items()
+    }
     curves = m.sample(n, seed=seed + 1)
     noisy = m.sample(n, observed=True, seed=seed + 2)
     row["noisy"] = tests(about.noisy, noisy)
@@ -1080,31 +1511,66 @@ def _row_samples(m, about: _Material, keep: dict) -> dict:
     row["energy"] = {"distance": energy.distance, "p_value": energy.p_value}
     row["bands"] = {"largest": bands.largest, "p_value": bands.p_value}
     if about.train is not None and (about.reference is not None or not about.clean_input):
-        keep["memory"] = d = memorisation(*((curves, about.train, about.reference) if about.clean_input else (noisy, about.train, about.noisy)))
+        keep["memory"] = d = memorisation(
+            *(
+                (curves, about.train, about.reference)
+                if about.clean_input
+                else (noisy, about.train, about.noisy)
+            )
+        )
         row["memorisation"] = {"ratio": d.ratio, "too_close": d.too_close, "p_value": d.p_value}
     if about.family is not None and about.family.from_normal is not None:
         tolerance = 0.1 * float(np.median(about.noise))
-        p, true = (fit_physics(x[:300], about.family, tolerance=tolerance) for x in (curves, about.reference))
+        p, true = (
+            fit_physics(x[:300], about.family, tolerance=tolerance)
+            for x in (curves, about.reference)
+        )
         keep["physics"] = p
-        row["physics"] = {"median": float(np.median(p.residual)), "worst": float(np.quantile(p.residual, 0.95)),
-                          "distance": [float(stats.ks_2samp(a, b).statistic) for a, b in zip(p.parameters.T, true.parameters.T)]}  # fmt: skip
+        row["physics"] = {
+            "median": float(np.median(p.residual)),
+            "worst": float(np.quantile(p.residual, 0.95)),
+            "distance": [
+                float(stats.ks_2samp(a, b).statistic)
+                for a, b in zip(p.parameters.T, true.parameters.T)
+            ],
+        }
     return row
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #5519f723
 def _row_posterior(m, about: _Material, keep: dict) -> dict:
     """Calibration, coverage, and scores of curves from outside."""
-    row, few, base = {}, slice(0, 300), about.held_out if about.reference is None else about.reference
+    row, few, base = (
+        {},
+        slice(0, 300),
+        about.held_out if about.reference is None else about.reference,
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         if hasattr(m, "vae_"):
             for kind in ("encoder", "importance"):
-                keep[kind] = simulation_based_calibration(m, 500 if kind == "encoder" else 300, posterior=kind, seed=about.seed)
-                row[f"sbc_{kind}"] = {"p_value": keep[kind].p_value, "p_values": keep[kind].p_values.tolist()}
+                keep[kind] = simulation_based_calibration(
+                    m, 500 if kind == "encoder" else 300, posterior=kind, seed=about.seed
+                )
+                row[f"sbc_{kind}"] = {
+                    "p_value": keep[kind].p_value,
+                    "p_values": keep[kind].p_values.tolist(),
+                }
             if about.reference is not None:
                 c = coverage(m, about.noisy[few], about.reference[few], seed=about.seed)
-                row["coverage"] = {f"{kind}_{level:g}": _pair(*pair) for kind in ("clean", "measured") for level, pair in zip(c.levels, getattr(c, kind))}
+                row["coverage"] = {
+                    f"{kind}_{level:g}": _pair(*pair)
+                    for kind in ("clean", "measured")
+                    for level, pair in zip(c.levels, getattr(c, kind))
+                }
         if not isinstance(m, (TrueFamily, _HeldOut)):
-            keep["outside"] = o = outside_scores(m, about.noisy[few], base[:60], noise=about.noise, radius=about.radius, seed=about.seed)
+            keep["outside"] = o = outside_scores(
+                m,
+                about.noisy[few],
+                base[:60],
+                noise=about.noise,
+                radius=about.radius,
+                seed=about.seed,
+            )
             row["outside"] = o.detected
     return row
 
@@ -1123,23 +1589,43 @@ class _HeldOut:
 def _show(entry, digits: int = 2) -> str:
     """A number, or a number with its error, as text; a dash where there is none."""
     if isinstance(entry, dict) and "standard_error" in entry:
-        error = "" if entry["standard_error"] is None else f" ± {entry['standard_error']:.{digits}f}"
+        error = (
+            "" if entry["standard_error"] is None else f" ± {entry['standard_error']:.{digits}f}"
+        )
         return "–" if entry["value"] is None else f"{entry['value']:.{digits}f}{error}"
     if isinstance(entry, (list, tuple)):
         return " ".join(f"{v:.{digits}f}" for v in entry)
-    return "–" if entry is None else str(entry) if isinstance(entry, (str, int)) else f"{entry:.{digits}f}"
+    return (
+        "–"
+        if entry is None
+        else str(entry) if isinstance(entry, (str, int)) else f"{entry:.{digits}f}"
+    )
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #d5e03b17
 def _markdown(title: str, header: list[str], rows: list[list[str]]) -> str:
-    """An aligned Markdown table; columns of dashes are dropped, and nothing is left of a table of dashes."""
+    """An aligned Markdown table; columns of dashes are dropped, and nothing is left of a table of
+    dashes.
+    """
     keep = [j for j in range(1, len(header)) if any(row[j] != "–" for row in rows)]
     rows = [[row[0], *(row[j] for j in keep)] for row in rows if any(row[j] != "–" for j in keep)]
     if not rows:
         return ""
     lines = [[header[0], *(header[j] for j in keep)], *rows]
     width = [max(len(line[j]) for line in lines) for j in range(len(lines[0]))]
-    text = ["| " + " | ".join(cell.ljust(w) if j == 0 else cell.rjust(w) for j, (cell, w) in enumerate(zip(line, width))) + " |" for line in lines]
-    rule = "| " + " | ".join("-" * w if j == 0 else "-" * (w - 1) + ":" for j, w in enumerate(width)) + " |"
+    text = [
+        "| "
+        + " | ".join(
+            cell.ljust(w) if j == 0 else cell.rjust(w)
+            for j, (cell, w) in enumerate(zip(line, width))
+        )
+        + " |"
+        for line in lines
+    ]
+    rule = (
+        "| "
+        + " | ".join("-" * w if j == 0 else "-" * (w - 1) + ":" for j, w in enumerate(width))
+        + " |"
+    )
     return "\n".join([f"**{title}**", "", text[0], rule, *text[1:]])
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #df2355ec
@@ -1154,25 +1640,52 @@ _TESTS = tuple(_classifiers(np.eye(3), 1, 0))
 _OUTSIDE = tuple(outside_curves(np.eye(3), None))
 _GROUPS = {  # title → column header → place in the row, and digits
     "Log probability of held-out measured curves [nats per curve]": {
-        "log p(x)": (("log_p",), 2), "gap to the truth": (("gap",), 2), "median": (("gap_median",), 2), "worst 1 %": (("gap_worst",), 1),
-        "second estimate": (("gap_second",), 2), "low ESS": (("low_ess",), 0)},
+        "log p(x)": (("log_p",), 2),
+        "gap to the truth": (("gap",), 2),
+        "median": (("gap_median",), 2),
+        "worst 1 %": (("gap_worst",), 1),
+        "second estimate": (("gap_second",), 2),
+        "low ESS": (("low_ess",), 0),
+    },
     "The bound and the latents [nats per curve]": {
-        "posterior": (("posterior",), 0), "log p − ELBO": (("total",), 2), "amortisation": (("amortisation",), 2),
-        "approximation": (("approximation",), 2), "log p − best normal": (("best_normal",), 2), "rate": (("rate",), 2),
-        "KL per latent": (("kl_per_latent",), 2), "active": (("active",), 0), "of": (("n_latent",), 0)},
-    "Noise-free curves: accuracy of a classifier (0.5: none can tell)": {name: (("noise_free", name), 3) for name in _TESTS},
+        "posterior": (("posterior",), 0),
+        "log p − ELBO": (("total",), 2),
+        "amortisation": (("amortisation",), 2),
+        "approximation": (("approximation",), 2),
+        "log p − best normal": (("best_normal",), 2),
+        "rate": (("rate",), 2),
+        "KL per latent": (("kl_per_latent",), 2),
+        "active": (("active",), 0),
+        "of": (("n_latent",), 0),
+    },
+    "Noise-free curves: accuracy of a classifier (0.5: none can tell)": {
+        name: (("noise_free", name), 3) for name in _TESTS
+    },
     "Curves with noise: accuracy of a classifier": {name: (("noisy", name), 3) for name in _TESTS},
     "Distances between generated and true curves": {
-        "energy distance": (("energy", "distance"), 3), "p": (("energy", "p_value"), 3), "quantiles off by [SE]": (("bands", "largest"), 1),
-        "p ": (("bands", "p_value"), 3), "nearest training curve, ratio": (("memorisation", "ratio"), 2), "too close": (("memorisation", "too_close"), 3),
-        "p  ": (("memorisation", "p_value"), 3), "physical fit: median residual": (("physics", "median"), 3), "95 % below": (("physics", "worst"), 2),
-        "parameters off by (KS)": (("physics", "distance"), 2)},
+        "energy distance": (("energy", "distance"), 3),
+        "p": (("energy", "p_value"), 3),
+        "quantiles off by [SE]": (("bands", "largest"), 1),
+        "p ": (("bands", "p_value"), 3),
+        "nearest training curve, ratio": (("memorisation", "ratio"), 2),
+        "too close": (("memorisation", "too_close"), 3),
+        "p  ": (("memorisation", "p_value"), 3),
+        "physical fit: median residual": (("physics", "median"), 3),
+        "95 % below": (("physics", "worst"), 2),
+        "parameters off by (KS)": (("physics", "distance"), 2),
+    },
     "The posterior": {
-        "calibration p, encoder": (("sbc_encoder", "p_value"), 3), "importance": (("sbc_importance", "p_value"), 3),
-        "68 % of noise-free values": (("coverage", "clean_0.68"), 3), "95 %": (("coverage", "clean_0.95"), 3),
-        "68 % of a second measurement": (("coverage", "measured_0.68"), 3), "95 % ": (("coverage", "measured_0.95"), 3)},
-    "Curves from outside: share below the lowest 1 % of true ones": {name: (("outside", name), 2) for name in _OUTSIDE},
-}  # fmt: skip
+        "calibration p, encoder": (("sbc_encoder", "p_value"), 3),
+        "importance": (("sbc_importance", "p_value"), 3),
+        "68 % of noise-free values": (("coverage", "clean_0.68"), 3),
+        "95 %": (("coverage", "clean_0.95"), 3),
+        "68 % of a second measurement": (("coverage", "measured_0.68"), 3),
+        "95 % ": (("coverage", "measured_0.95"), 3),
+    },
+    "Curves from outside: share below the lowest 1 % of true ones": {
+        name: (("outside", name), 2) for name in _OUTSIDE
+    },
+}
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #149be5eb
 @dataclass(frozen=True)
@@ -1187,23 +1700,41 @@ class Report:
         """All numbers as Markdown tables, one row per model."""
         tables = []
         for title, columns in _GROUPS.items():
-            rows = [[name, *(_show(_at(row, *place), digits) for place, digits in columns.values())] for name, row in self.rows.items()]
+            rows = [
+                [name, *(_show(_at(row, *place), digits) for place, digits in columns.values())]
+                for name, row in self.rows.items()
+            ]
             tables.append(_markdown(title, ["", *(c.strip() for c in columns)], rows))
         return "\n\n".join(t for t in tables if t)
 
     def to_json(self) -> str:
         """All numbers as JSON; null where there is none."""
-        return json.dumps({"settings": self.settings, "rows": self.rows}, indent=1, ensure_ascii=False, allow_nan=False)
+        return json.dumps(
+            {"settings": self.settings, "rows": self.rows},
+            indent=1,
+            ensure_ascii=False,
+            allow_nan=False,
+        )
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #46a7bed1
 def _draw_tests(axes, rows: dict[str, dict]) -> None:
-    """Draw the accuracy of the four classifiers for each row: noise-free left, with noise right."""
-    for ax, kind, title in zip(axes, ("noise_free", "noisy"), ("noise-free curves", "curves with noise")):
+    """Draw the accuracy of the four classifiers for each row: noise-free left, with noise right.
+    """
+    for ax, kind, title in zip(
+        axes, ("noise_free", "noisy"), ("noise-free curves", "curves with noise")
+    ):
         names = [name for name in rows if kind in rows[name]]
         for j, test in enumerate(_TESTS):
             found = [rows[name][kind][test] for name in names]
-            ax.errorbar([f["value"] for f in found], np.arange(len(names)) + 0.15 * (j - 1.5), xerr=[f["standard_error"] for f in found],
-                        fmt="o", ms=4, color=PALETTE[j], label=test)  # fmt: skip
+            ax.errorbar(
+                [f["value"] for f in found],
+                np.arange(len(names)) + 0.15 * (j - 1.5),
+                xerr=[f["standard_error"] for f in found],
+                fmt="o",
+                ms=4,
+                color=PALETTE[j],
+                label=test,
+            )
         ax.axvline(0.5, color="0.5", lw=0.9)
         ax.set_yticks(range(len(names)), names)
         ax.invert_yaxis()
@@ -1211,31 +1742,56 @@ def _draw_tests(axes, rows: dict[str, dict]) -> None:
     axes[1].legend(loc="upper left", bbox_to_anchor=(1.02, 1))
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #370523cf
-def _figures(rows: dict[str, dict], kept: dict[str, dict], about: _Material, first: str) -> dict[str, Figure]:
-    """Draw the figures of a report from its rows and from the arrays that were kept; `first` is the name of the model."""
+def _figures(
+    rows: dict[str, dict], kept: dict[str, dict], about: _Material, first: str
+) -> dict[str, Figure]:
+    """Draw the figures of a report from its rows and from the arrays that were kept; `first` is
+    the name of the model.
+    """
     found, figures = lambda key: {name: k[key] for name, k in kept.items() if key in k}, {}
 
     def panels(name, n_columns=1, size=(6.5, 3.8)):
         figures[name] = Figure(figsize=size, dpi=100, layout="constrained")
         return figures[name].subplots(1, n_columns, squeeze=False)[0]
 
-    xlabel, ylabel = ("radius", "value") if about.family is None else (about.family.xlabel, about.family.ylabel)
+    xlabel, ylabel = (
+        ("radius", "value") if about.family is None else (about.family.xlabel, about.family.ylabel)
+    )
     unit = ylabel[ylabel.find("[") :] if "[" in ylabel else ""
     if found("gap"):
         _draw_gaps(panels("gap")[0], found("gap"))
     _draw_tests(panels("two_sample", 2, (13, 1.2 + 0.6 * len(rows))), rows)
     if first in found("curves"):
-        shown = {name: c for name, c in found("curves").items() if name in (first, "PCA + mixture")}
-        ax = plot_bands(about.radius, {"truth": about.reference} | shown, xlabel=xlabel, ylabel=ylabel, ax=panels("bands", size=(8, 4.2))[0])
+        shown = {
+            name: c for name, c in found("curves").items() if name in (first, "PCA + mixture")
+        }
+        ax = plot_bands(
+            about.radius,
+            {"truth": about.reference} | shown,
+            xlabel=xlabel,
+            ylabel=ylabel,
+            ax=panels("bands", size=(8, 4.2))[0],
+        )
         ax.set_xscale("log" if about.radius[0] > 0 else "linear")
     if found("memory"):
         _draw_memorisation(panels("memorisation")[0], found("memory"), unit)
     if found("physics"):
         labels = about.family.parameter_labels
-        _draw_physics(panels("physics", 1 + len(labels), (3 * (1 + len(labels)), 3.2)), found("physics"), labels, unit)
-    for kind, ax in zip(("encoder", "importance"), panels("calibration", 2, (10, 3.4)) if first in found("encoder") else ()):
+        _draw_physics(
+            panels("physics", 1 + len(labels), (3 * (1 + len(labels)), 3.2)),
+            found("physics"),
+            labels,
+            unit,
+        )
+    for kind, ax in zip(
+        ("encoder", "importance"),
+        panels("calibration", 2, (10, 3.4)) if first in found("encoder") else (),
+    ):
         _draw_calibration(ax, kept[first][kind], legend=kind == "importance")
-        ax.set(title=f"{first}: {kind}", ylabel="fraction below − uniform" if kind == "encoder" else "")
+        ax.set(
+            title=f"{first}: {kind}",
+            ylabel="fraction below − uniform" if kind == "encoder" else "",
+        )
     if first in found("outside"):
         _draw_outside(panels("outside", size=(7, 3.4))[0], kept[first]["outside"])
     return figures
@@ -1245,7 +1801,11 @@ def _models(model, about: _Material, baselines, others, name: str) -> dict:
     """All rows of a report in their order: name → model."""
     if about.family is None:
         half = len(about.noisy) // 2
-        models = {"truth": _HeldOut(about.noisy[half:], None if about.reference is None else about.reference[half:])}
+        models = {
+            "truth": _HeldOut(
+                about.noisy[half:], None if about.reference is None else about.reference[half:]
+            )
+        }
     else:
         models = {"truth": TrueFamily(about.family, about.noise)}
         extra = 0.06 * float(np.median(about.noise))
@@ -1255,21 +1815,37 @@ def _models(model, about: _Material, baselines, others, name: str) -> dict:
         baselines = {}
         if about.train is not None:
             options = {"noise": about.noise, "clean_input": about.clean_input}
-            baselines = {"PPCA": PPCA(**options).fit(about.train), "PCA + mixture": PCAMixture(**options, seed=about.seed).fit(about.train)}
+            baselines = {
+                "PPCA": PPCA(**options).fit(about.train),
+                "PCA + mixture": PCAMixture(**options, seed=about.seed).fit(about.train),
+            }
     return models | (baselines or {}) | dict(others or {})
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #35b035f3
 def report(
-    model, held_out, *, clean=None, train=None, family: Family | None = None, noise=None, clean_input: bool | None = None,
-    baselines: bool | Mapping = True, others: Mapping | None = None, name: str = "VAE", n_generated: int = 1000,
-    n_components: int = 8, figures: bool = True, seed: int = 0,
-) -> Report:  # fmt: skip
+    model,
+    held_out,
+    *,
+    clean=None,
+    train=None,
+    family: Family | None = None,
+    noise=None,
+    clean_input: bool | None = None,
+    baselines: bool | Mapping = True,
+    others: Mapping | None = None,
+    name: str = "VAE",
+    n_generated: int = 1000,
+    n_components: int = 8,
+    figures: bool = True,
+    seed: int = 0,
+) -> Report:
     """The report card of a model.
 
     Parameters
     ----------
     model
-        What is judged: a fitted VAE, or anything with `score_samples`, `sample`, `noise_` and `n_features_in_`.
+        What is judged: a fitted VAE, or anything with `score_samples`, `sample`, `noise_` and
+        `n_features_in_`.
     held_out : array-like of shape (N, R), or CurveSet
         Measured curves that the model has not seen, in the unit of the data.
     clean : array-like of shape (N, R), or CurveSet, optional
@@ -1308,16 +1884,35 @@ def report(
     InputError
         If shapes do not fit.
     """
-    about = _material(model, held_out, clean, train, family, noise, clean_input, n_generated, n_components, seed)
+    about = _material(
+        model, held_out, clean, train, family, noise, clean_input, n_generated, n_components, seed
+    )
     models, rows, kept = _models(model, about, baselines, others, name), {}, {}
     if family is None:  # the other half is the truth's own row
         half = len(about.noisy) // 2
-        about = replace(about, noisy=about.noisy[:half], reference=None if about.reference is None else about.reference[:half], n_generated=min(n_generated, half))
+        about = replace(
+            about,
+            noisy=about.noisy[:half],
+            reference=None if about.reference is None else about.reference[:half],
+            n_generated=min(n_generated, half),
+        )
     for label, m in models.items():
         keep = kept[label] = {}
         spoilt = isinstance(m, TrueFamily) and m.extra > 0
         score = {} if spoilt or isinstance(m, _HeldOut) else _row_evidence(m, about, keep)
-        rows[label] = score | _row_bound(m, about, keep) | _row_samples(m, about, keep) | ({} if spoilt else _row_posterior(m, about, keep))
-    settings = {"n_held_out": len(held_out), "n_train": None if train is None else len(about.train), "clean_input": about.clean_input,
-                "noise": about.noise.tolist(), "n_generated": about.n_generated, "n_components": n_components, "seed": seed}  # fmt: skip
+        rows[label] = (
+            score
+            | _row_bound(m, about, keep)
+            | _row_samples(m, about, keep)
+            | ({} if spoilt else _row_posterior(m, about, keep))
+        )
+    settings = {
+        "n_held_out": len(held_out),
+        "n_train": None if train is None else len(about.train),
+        "clean_input": about.clean_input,
+        "noise": about.noise.tolist(),
+        "n_generated": about.n_generated,
+        "n_components": n_components,
+        "seed": seed,
+    }
     return Report(rows, settings, _figures(rows, kept, about, name) if figures else {})

@@ -18,15 +18,34 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
-from ..core import InputError, _as_numbers, _check_finite, as_noise, as_radius, atomic_directory, stream
+from vae_nbdev.core import (
+    InputError,
+    _as_numbers,
+    _check_finite,
+    as_noise,
+    as_radius,
+    atomic_directory,
+    stream,
+)
 from ..curves.curve_set import CurveSet
 from .rotation_curve import G, HUBBLE, disc_velocity, nfw_mass, virial_radius
-from .simulation import _CONCENTRATION, _LITTLE_H, _PIVOT, ROTATION_CURVES, Family, _count, _rotation_curve
+from vae_nbdev.families.simulation import (
+    _CONCENTRATION,
+    _LITTLE_H,
+    _PIVOT,
+    ROTATION_CURVES,
+    Family,
+    _count,
+    _rotation_curve,
+)
 from ..curves.tables import _complaint, _shown, _text
 
 # %% ../../nbs/families/24_galaxies.ipynb #ff9b79f2
-def _curve_columns(name: str, columns: dict[str, ArrayLike | None]) -> dict[str, np.ndarray | None]:
-    """Return the columns of one rotation curve as read-only float64 arrays of one length, checked."""
+def _curve_columns(
+    name: str, columns: dict[str, ArrayLike | None]
+) -> dict[str, np.ndarray | None]:
+    """Return the columns of one rotation curve as read-only float64 arrays of one length, checked.
+    """
     checked = {}
     for label, values in columns.items():
         if values is None:
@@ -35,7 +54,10 @@ def _curve_columns(name: str, columns: dict[str, ArrayLike | None]) -> dict[str,
         values = np.array(_as_numbers(values, f"{name}: {label}"), dtype=np.float64)
         n_points = len(checked.get("radius", values)) if values.ndim else 0
         if values.shape != (n_points,) or n_points == 0:
-            raise InputError(f"{name}: {label} has shape {values.shape}; it must be a list of numbers, as many as there are radii")
+            raise InputError(
+                f"{name}: {label} has shape {values.shape}; it must be a list of numbers, as many"
+                " as there are radii"
+            )
         _check_finite(values, f"{name}: {label}")
         values.flags.writeable = False
         checked[label] = values
@@ -48,7 +70,10 @@ def _check_radii_and_errors(name: str, radius: np.ndarray, error: np.ndarray) ->
     if (bad := radius <= before).any():
         j = int(np.argmax(bad))
         after = f" after {before[j]:g}" if j else ""
-        raise InputError(f"{name}: radius is {radius[j]:g} kpc in position {j}{after}; radii must be positive and increase strictly")
+        raise InputError(
+            f"{name}: radius is {radius[j]:g} kpc in position {j}{after}; radii must be positive"
+            " and increase strictly"
+        )
     as_noise(error, (1, len(radius)), name=f"{name}: error")
 
 # %% ../../nbs/families/24_galaxies.ipynb #dd18f0fb
@@ -57,10 +82,13 @@ class CatalogueEntry:
     """One row of table 1 of Lelli, McGaugh & Schombert 2016, AJ 152, 157."""
 
     name: str
-    hubble_type: int  # 0 lenticular, 1 to 9 spiral from early to late, 10 irregular, 11 blue compact dwarf
+    hubble_type: (
+        int  # 0 lenticular, 1 to 9 spiral from early to late, 10 irregular, 11 blue compact dwarf
+    )
     distance: float  # [Mpc]
     distance_error: float  # [Mpc]
-    distance_method: int  # 1 Hubble flow (H0 = 73), 2 red giants, 3 Cepheids, 4 Ursa Major cluster, 5 supernovae
+    # 1 Hubble flow (H0 = 73), 2 red giants, 3 Cepheids, 4 Ursa Major cluster, 5 supernovae
+    distance_method: int
     inclination: float  # [degrees]
     inclination_error: float  # [degrees]
     luminosity: float  # at 3.6 micrometres [Lsun]
@@ -78,7 +106,9 @@ class CatalogueEntry:
 
 # %% ../../nbs/families/24_galaxies.ipynb #a11836ca
 def disc_mass(entry: CatalogueEntry, mass_to_light: float = 0.5) -> float:
-    """Return the mass of stars and gas [Msun], `mass_to_light` × luminosity + 1.33 × hydrogen mass (Lelli et al. 2016)."""
+    """Return the mass of stars and gas [Msun], `mass_to_light` × luminosity + 1.33 × hydrogen mass
+    (Lelli et al. 2016).
+    """
     return mass_to_light * entry.luminosity + 1.33 * entry.hydrogen_mass
 
 # %% ../../nbs/families/24_galaxies.ipynb #a3ec9b16
@@ -123,7 +153,8 @@ class Galaxy:
     velocity, error : array-like, shape (P,)
         Rotation velocities and their standard deviations [km/s].
     gas, disc, bulge : array-like, shape (P,), optional
-        Velocities that each component alone would give [km/s]: gas signed, disc and bulge for a mass-to-light ratio of 1.
+        Velocities that each component alone would give [km/s]: gas signed, disc and bulge for a
+        mass-to-light ratio of 1.
     disc_brightness, bulge_brightness : array-like, shape (P,), optional
         Surface brightness [Lsun/pc^2].
     distance : float
@@ -162,18 +193,35 @@ class Galaxy:
         return None if self.entry is None else self.entry.quality
 
     def baryonic_velocity(self, disc_ml: float = 0.5, bulge_ml: float = 0.7) -> np.ndarray:
-        """Return the velocity (P,) that gas, disc and bulge give together [km/s]; negative where they pull outwards."""
+        """Return the velocity (P,) that gas, disc and bulge give together [km/s]; negative where
+        they pull outwards.
+        """
         if any(part is None for part in (self.gas, self.disc, self.bulge)):
-            raise InputError(f"{self.name}: gas, disc and bulge are not all known; give all three for a baryonic velocity")
+            raise InputError(
+                f"{self.name}: gas, disc and bulge are not all known; give all three for a"
+                " baryonic velocity"
+            )
         squared = self.gas * np.abs(self.gas) + disc_ml * self.disc**2 + bulge_ml * self.bulge**2
         return np.sign(squared) * np.sqrt(np.abs(squared))
 
     def __repr__(self) -> str:
         quality = "" if self.entry is None else f"; quality {self.quality}"
-        return f"Galaxy({self.name}: {len(self)} points from {self.radius[0]:g} to {self.radius[-1]:g} kpc{quality})"
+        return (
+            f"Galaxy({self.name}: {len(self)} points from {self.radius[0]:g} to"
+            f" {self.radius[-1]:g} kpc{quality})"
+        )
 
 # %% ../../nbs/families/24_galaxies.ipynb #d32694aa
-_COLUMNS = ("radius", "velocity", "error", "gas", "disc", "bulge", "disc_brightness", "bulge_brightness")
+_COLUMNS = (
+    "radius",
+    "velocity",
+    "error",
+    "gas",
+    "disc",
+    "bulge",
+    "disc_brightness",
+    "bulge_brightness",
+)
 _FILE_COLUMNS = ("Rad", "Vobs", "errV", "Vgas", "Vdisk", "Vbul", "SBdisk", "SBbul")
 _FILE_UNITS = ("kpc", *["km/s"] * 5, *["L/pc^2"] * 2)
 
@@ -183,25 +231,44 @@ def _read_lines(path: Path) -> list[str]:
     try:
         return _text(path.read_bytes()).rstrip("\n").split("\n")
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); a text file is wanted") from None
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}); a text file is wanted"
+        ) from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
 # %% ../../nbs/families/24_galaxies.ipynb #5e436200
 def _read_header(path: Path, lines: list[str]) -> float:
-    """Return the distance [Mpc] in the comments of a rotation curve, whose columns and units are checked."""
+    """Return the distance [Mpc] in the comments of a rotation curve, whose columns and units are
+    checked.
+    """
     words = [line.lstrip("# \t").split() for line in lines]
     distance = next((w for w in words if w[:1] == ["Distance"]), None)
-    if distance is None or len(distance) != 4 or distance[3] != "Mpc" or _complaint(distance[2]) or float(distance[2]) <= 0:
+    if (
+        distance is None
+        or len(distance) != 4
+        or distance[3] != "Mpc"
+        or _complaint(distance[2])
+        or float(distance[2]) <= 0
+    ):
         found = "there is none" if distance is None else f"it is {_shown(' '.join(distance))}"
-        raise InputError(f"{path}: the comments must hold a line such as '# Distance = 3.36 Mpc'; {found}")
+        raise InputError(
+            f"{path}: the comments must hold a line such as '# Distance = 3.36 Mpc'; {found}"
+        )
     for wanted, what in ((_FILE_COLUMNS, "names of the columns"), (_FILE_UNITS, "units")):
         line = next((i for i, w in enumerate(words) if w[:1] == [wanted[0]]), None)
         if line is None:
-            raise InputError(f"{path}: the comments must hold a line with the {what}, '# {' '.join(wanted)}'; there is none")
+            raise InputError(
+                f"{path}: the comments must hold a line with the {what}, '# {' '.join(wanted)}';"
+                " there is none"
+            )
         for j, (word, found) in enumerate(zip_longest(wanted, words[line]), 1):
             if word != found:
-                raise InputError(f"{path}, line {line + 1}, column {j}, holds {_shown(found) if found else 'nothing'}; the {what} must be {' '.join(wanted)}")
+                raise InputError(
+                    f"{path}, line {line + 1}, column {j}, holds"
+                    f" {_shown(found) if found else 'nothing'}; the {what} must be"
+                    f" {' '.join(wanted)}"
+                )
     return float(distance[2])
 
 # %% ../../nbs/families/24_galaxies.ipynb #e51429a9
@@ -209,17 +276,28 @@ def _row_of_numbers(path: Path, line: int, text: str) -> list[float]:
     """Return the eight numbers of one line of a rotation curve."""
     cells = text.split()
     if len(cells) != len(_FILE_COLUMNS):
-        raise InputError(f"{path}, line {line}, has {len(cells)} column{'s' * (len(cells) != 1)}; there must be {len(_FILE_COLUMNS)}: {', '.join(_FILE_COLUMNS)}")
+        raise InputError(
+            f"{path}, line {line}, has {len(cells)} column{'s' * (len(cells) != 1)}; there must be"
+            f" {len(_FILE_COLUMNS)}: {', '.join(_FILE_COLUMNS)}"
+        )
     for column, (cell, label) in enumerate(zip(cells, _FILE_COLUMNS), 1):
         if why := _complaint(cell):
-            raise InputError(f"{path}, line {line}, column {column} ({label}), holds {_shown(cell)}; {why}")
+            raise InputError(
+                f"{path}, line {line}, column {column} ({label}), holds {_shown(cell)}; {why}"
+            )
     return [float(cell) for cell in cells]
 
 # %% ../../nbs/families/24_galaxies.ipynb #3a3f1624
 def _check_row(path: Path, line: int, row: list[float], before: float | None) -> None:
-    """Raise an InputError unless a row of a rotation curve is possible after one with the radius `before`."""
+    """Raise an InputError unless a row of a rotation curve is possible after one with the radius
+    `before`.
+    """
+
     def refuse(column: int, why: str):
-        raise InputError(f"{path}, line {line}, column {column + 1} ({_FILE_COLUMNS[column]}), holds {row[column]:g}; {why}")
+        raise InputError(
+            f"{path}, line {line}, column {column + 1} ({_FILE_COLUMNS[column]}), holds"
+            f" {row[column]:g}; {why}"
+        )
 
     if row[0] <= 0:
         refuse(0, "a radius must be positive")
@@ -250,32 +328,62 @@ def read_rotmod(path: str | os.PathLike, min_error: float = 0.0) -> Galaxy:
     Raises
     ------
     InputError
-        If the file cannot be read or is not one of these; the message names the file and, where there is one, line and column.
+        If the file cannot be read or is not one of these; the message names the file and, where
+        there is one, line and column.
     """
     path, rows, lines = Path(path), [], _read_lines(Path(path))
-    distance = _read_header(path, [line if line.lstrip().startswith("#") else "" for line in lines])
+    distance = _read_header(
+        path, [line if line.lstrip().startswith("#") else "" for line in lines]
+    )
     for i, line in enumerate(lines, 1):
         if line.strip() and not line.lstrip().startswith("#"):
             rows.append(_row_of_numbers(path, i, line))
             _check_row(path, i, rows[-1], rows[-2][0] if len(rows) > 1 else None)
     if not rows:
-        raise InputError(f"{path} holds no measurements; below the comments there must be one line a radius")
+        raise InputError(
+            f"{path} holds no measurements; below the comments there must be one line a radius"
+        )
     columns = dict(zip(_COLUMNS, np.array(rows).T))
     columns["error"] = np.maximum(columns["error"], _check_min_error(min_error))
-    return Galaxy(path.name.removesuffix(".dat").removesuffix("_rotmod"), distance=distance, **columns)
+    return Galaxy(
+        path.name.removesuffix(".dat").removesuffix("_rotmod"), distance=distance, **columns
+    )
 
 # %% ../../nbs/families/24_galaxies.ipynb #2c928511
 def _check_min_error(min_error: float) -> float:
     """Return the smallest error, checked."""
-    if isinstance(min_error, bool) or not isinstance(min_error, (int, float, np.number)) or not 0 <= min_error < np.inf:
-        raise InputError(f"min_error is {min_error!r}; it must be a number of km/s, zero or larger")
+    if (
+        isinstance(min_error, bool)
+        or not isinstance(min_error, (int, float, np.number))
+        or not 0 <= min_error < np.inf
+    ):
+        raise InputError(
+            f"min_error is {min_error!r}; it must be a number of km/s, zero or larger"
+        )
     return float(min_error)
 
 # %% ../../nbs/families/24_galaxies.ipynb #3593a00c
 _CATALOGUE_BYTES = (
-    (1, 11), (13, 14), (16, 21), (23, 27), (29, 29), (31, 34), (36, 39), (41, 47), (49, 55), (57, 61), (63, 70), (72, 76), (78, 85), (87, 93),
-    (95, 99), (101, 105), (107, 111), (113, 115), (117, 134),
-)  # fmt: skip
+    (1, 11),
+    (13, 14),
+    (16, 21),
+    (23, 27),
+    (29, 29),
+    (31, 34),
+    (36, 39),
+    (41, 47),
+    (49, 55),
+    (57, 61),
+    (63, 70),
+    (72, 76),
+    (78, 85),
+    (87, 93),
+    (95, 99),
+    (101, 105),
+    (107, 111),
+    (113, 115),
+    (117, 134),
+)
 
 # %% ../../nbs/families/24_galaxies.ipynb #21f79c90
 _ZERO_IS_UNKNOWN = ("hydrogen_radius", "flat_velocity", "flat_velocity_error")
@@ -284,19 +392,29 @@ _POSITIVE = ("distance", "luminosity", "scale_length", "hydrogen_mass")
 
 # %% ../../nbs/families/24_galaxies.ipynb #572b7e0e
 def _catalogue_number(cell: str, label: str, kind: type) -> float | int:
-    """Return one number of the table in the unit of `CatalogueEntry`; a ValueError says what is wrong with it."""
+    """Return one number of the table in the unit of `CatalogueEntry`; a ValueError says what is
+    wrong with it.
+    """
     if not cell and label in _ZERO_IS_UNKNOWN:
         return np.nan
     if why := _complaint(cell):
         raise ValueError(why)
     number = float(cell)
     if number < 0 or (number == 0 and label in _POSITIVE):
-        raise ValueError("it must be positive" if label in _POSITIVE else "it must not be negative")
+        raise ValueError(
+            "it must be positive" if label in _POSITIVE else "it must not be negative"
+        )
     if kind is int:
         if number != int(number) or (label == "quality" and number not in (1, 2, 3)):
-            raise ValueError("it must be 1, 2 or 3" if label == "quality" else "it must be a whole number")
+            raise ValueError(
+                "it must be 1, 2 or 3" if label == "quality" else "it must be a whole number"
+            )
         return int(number)
-    return np.nan if number == 0 and label in _ZERO_IS_UNKNOWN else number * 1e9 if label in _IN_BILLIONS else number
+    return (
+        np.nan
+        if number == 0 and label in _ZERO_IS_UNKNOWN
+        else number * 1e9 if label in _IN_BILLIONS else number
+    )
 
 # %% ../../nbs/families/24_galaxies.ipynb #a331f30d
 def _catalogue_entry(path: Path, number: int, line: str) -> CatalogueEntry:
@@ -306,16 +424,27 @@ def _catalogue_entry(path: Path, number: int, line: str) -> CatalogueEntry:
         between[first - 1 : last] = " " * len(between[first - 1 : last])
     if rest := "".join(between).strip():
         byte = next(i for i, mark in enumerate(between, 1) if mark != " ")
-        raise InputError(f"{path}, line {number}, holds {_shown(rest[0])} in byte {byte}, where a blank separates two columns of CDS table J/AJ/152/157/table1")
+        raise InputError(
+            f"{path}, line {number}, holds {_shown(rest[0])} in byte {byte}, where a blank"
+            " separates two columns of CDS table J/AJ/152/157/table1"
+        )
     values = {}
     for column, (first, last) in zip(fields(CatalogueEntry), _CATALOGUE_BYTES):
         cell = line[first - 1 : last].strip()
         try:
-            values[column.name] = cell if column.type is str else _catalogue_number(cell, column.name, column.type)
+            values[column.name] = (
+                cell if column.type is str else _catalogue_number(cell, column.name, column.type)
+            )
         except ValueError as why:
-            raise InputError(f"{path}, line {number}, bytes {first} to {last} ({column.name}), holds {_shown(cell)}; {why}") from None
+            raise InputError(
+                f"{path}, line {number}, bytes {first} to {last} ({column.name}), holds"
+                f" {_shown(cell)}; {why}"
+            ) from None
     if not values["name"]:
-        raise InputError(f"{path}, line {number}, bytes 1 to 11 (name), holds nothing; a line begins with the name of a galaxy")
+        raise InputError(
+            f"{path}, line {number}, bytes 1 to 11 (name), holds nothing; a line begins with the"
+            " name of a galaxy"
+        )
     return CatalogueEntry(**values)
 
 # %% ../../nbs/families/24_galaxies.ipynb #bd740b77
@@ -335,14 +464,18 @@ def read_galaxies(path: str | os.PathLike) -> dict[str, CatalogueEntry]:
     Raises
     ------
     InputError
-        If the file cannot be read, is empty, names a galaxy twice or holds something else; the message names file, line and bytes.
+        If the file cannot be read, is empty, names a galaxy twice or holds something else; the
+        message names file, line and bytes.
     """
     path, entries = Path(path), {}
     for number, line in enumerate(_read_lines(path), 1):
         if line.strip():
             entry = _catalogue_entry(path, number, line)
             if entry.name in entries:
-                raise InputError(f"{path}, line {number}, has the galaxy {entry.name} for the second time; each must have one line")
+                raise InputError(
+                    f"{path}, line {number}, has the galaxy {entry.name} for the second time; each"
+                    " must have one line"
+                )
             entries[entry.name] = entry
     if not entries:
         raise InputError(f"{path} is empty; there must be a line for each galaxy")
@@ -365,18 +498,28 @@ def read_halo_fits(path: str | os.PathLike) -> dict[str, HaloFit]:
     Raises
     ------
     InputError
-        If the file cannot be read, holds no fit, has one twice or anything else than numbers; the message names file, line and column.
+        If the file cannot be read, holds no fit, has one twice or anything else than numbers; the
+        message names file, line and column.
     """
     path, fits, columns = Path(path), {}, fields(HaloFit)
     for number, line in enumerate(_read_lines(path), 1):
         cells = [] if line.lstrip().startswith("#") else line.split()
         if cells and len(cells) != len(columns):
-            raise InputError(f"{path}, line {number}, has {len(cells)} column{'s' * (len(cells) != 1)}; there must be {len(columns)}, the name of a model and 21 numbers")
+            raise InputError(
+                f"{path}, line {number}, has {len(cells)} column{'s' * (len(cells) != 1)}; there"
+                f" must be {len(columns)}, the name of a model and 21 numbers"
+            )
         for column, (cell, label) in enumerate(zip(cells[1:], columns[1:]), 2):
             if (why := _complaint(cell)) and not (label.name == "chi_squared" and cell == "inf"):
-                raise InputError(f"{path}, line {number}, column {column} ({label.name}), holds {_shown(cell)}; {why}")
+                raise InputError(
+                    f"{path}, line {number}, column {column} ({label.name}), holds {_shown(cell)};"
+                    f" {why}"
+                )
         if cells and cells[0] in fits:
-            raise InputError(f"{path}, line {number}, has the model {_shown(cells[0])} for the second time; each must have one line")
+            raise InputError(
+                f"{path}, line {number}, has the model {_shown(cells[0])} for the second time;"
+                " each must have one line"
+            )
         if cells:
             fits[cells[0]] = HaloFit(cells[0], *map(float, cells[1:]))
     if not fits:
@@ -384,13 +527,19 @@ def read_halo_fits(path: str | os.PathLike) -> dict[str, HaloFit]:
     return fits
 
 # %% ../../nbs/families/24_galaxies.ipynb #81e6fe1b
-def convert_halo(log_halo_mass: ArrayLike, log_concentration: ArrayLike, hubble_from: float = 73.0, hubble_to: float = HUBBLE) -> tuple[np.ndarray, np.ndarray]:
+def convert_halo(
+    log_halo_mass: ArrayLike,
+    log_concentration: ArrayLike,
+    hubble_from: float = 73.0,
+    hubble_to: float = HUBBLE,
+) -> tuple[np.ndarray, np.ndarray]:
     """Return log10 of mass and concentration of the same NFW halo for another Hubble constant.
 
     Parameters
     ----------
     log_halo_mass, log_concentration : array-like
-        Decimal logarithms of the mass inside the virial radius [Msun] and of the concentration, for `hubble_from`.
+        Decimal logarithms of the mass inside the virial radius [Msun] and of the concentration,
+        for `hubble_from`.
     hubble_from, hubble_to : float
         Hubble constants [km/s/Mpc].
 
@@ -416,7 +565,8 @@ def read_sparc(folder: str | os.PathLike, min_error: float = 0.0) -> dict[str, G
     Parameters
     ----------
     folder : path-like
-        With rotation curves `rotmod/NAME_rotmod.dat` and, if there, `galaxies.dat` and `li2020/NAME.mrt`.
+        With rotation curves `rotmod/NAME_rotmod.dat` and, if there, `galaxies.dat` and
+        `li2020/NAME.mrt`.
     min_error : float
         Smaller errors count as this [km/s].
 
@@ -428,7 +578,8 @@ def read_sparc(folder: str | os.PathLike, min_error: float = 0.0) -> dict[str, G
     Raises
     ------
     InputError
-        If there is no rotation curve, one is missing in the table, or a file is wrong; see `read_rotmod`, `read_galaxies`, `read_halo_fits`.
+        If there is no rotation curve, one is missing in the table, or a file is wrong; see
+        `read_rotmod`, `read_galaxies`, `read_halo_fits`.
 
     References
     ----------
@@ -437,20 +588,31 @@ def read_sparc(folder: str | os.PathLike, min_error: float = 0.0) -> dict[str, G
     folder = Path(folder)
     paths = sorted((folder / "rotmod").glob("*_rotmod.dat"))
     if not paths:
-        raise InputError(f"{folder} holds no files rotmod/NAME_rotmod.dat; name the folder in which the folder rotmod lies")
+        raise InputError(
+            f"{folder} holds no files rotmod/NAME_rotmod.dat; name the folder in which the folder"
+            " rotmod lies"
+        )
     table = folder / "galaxies.dat"
     entries = read_galaxies(table) if table.exists() else None
     galaxies = {g.name: g for g in (read_rotmod(path, min_error) for path in paths)}
     for name, galaxy in galaxies.items():
         if entries is not None and name not in entries:
-            raise InputError(f"{table} has no line for {name}, of which there is a rotation curve; table and curves must be of one release")
+            raise InputError(
+                f"{table} has no line for {name}, of which there is a rotation curve; table and"
+                " curves must be of one release"
+            )
         fits = folder / "li2020" / f"{name}.mrt"
-        galaxies[name] = replace(galaxy, entry=entries and entries[name], halo_fits=read_halo_fits(fits) if fits.exists() else {})
+        galaxies[name] = replace(
+            galaxy,
+            entry=entries and entries[name],
+            halo_fits=read_halo_fits(fits) if fits.exists() else {},
+        )
     return galaxies
 
 # %% ../../nbs/families/24_galaxies.ipynb #93edcad1
 def find_sparc() -> Path | None:
-    """Return the folder of SPARC galaxies: that of the environment variable VAE_NBDEV_SPARC, else shared/data/sparc beside the repository, else None.
+    """Return the folder of SPARC galaxies: that of the environment variable VAE_NBDEV_SPARC, else
+    shared/data/sparc beside the repository, else None.
 
     Raises
     ------
@@ -459,7 +621,10 @@ def find_sparc() -> Path | None:
     """
     if named := os.environ.get("VAE_NBDEV_SPARC"):
         if not Path(named).is_dir():
-            raise InputError(f"VAE_NBDEV_SPARC names {named}, which is no folder; name the folder in which rotmod and galaxies.dat lie, or unset it")
+            raise InputError(
+                f"VAE_NBDEV_SPARC names {named}, which is no folder; name the folder in which"
+                " rotmod and galaxies.dat lie, or unset it"
+            )
         return Path(named)
     here = Path.cwd()
     root = next((p for p in (here, *here.parents) if (p / "settings.ini").exists()), None)
@@ -467,32 +632,43 @@ def find_sparc() -> Path | None:
     return beside if beside and (beside / "rotmod").is_dir() else None
 
 # %% ../../nbs/families/24_galaxies.ipynb #f3241358
-def _onto_grid(cell: np.ndarray, velocity: np.ndarray, error: np.ndarray, n_radii: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return weighted means and their errors (N, R), NaN where there is no point, of points (N, P) that belong to radius number `cell`, -1 for none."""
+def _onto_grid(
+    cell: np.ndarray, velocity: np.ndarray, error: np.ndarray, n_radii: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return weighted means and their errors (N, R), NaN where there is no point, of points (N, P)
+    that belong to radius number `cell`, -1 for none.
+    """
     n = len(cell)
     there = cell >= 0
     place = (np.arange(n)[:, None] * n_radii + cell)[there]
     weight = np.bincount(place, error[there] ** -2, minlength=n * n_radii).reshape(n, n_radii)
-    total = np.bincount(place, velocity[there] * error[there] ** -2, minlength=n * n_radii).reshape(n, n_radii)
+    total = np.bincount(
+        place, velocity[there] * error[there] ** -2, minlength=n * n_radii
+    ).reshape(n, n_radii)
     with np.errstate(divide="ignore", invalid="ignore"):
         return total / weight, np.where(weight > 0, weight**-0.5, np.nan)
 
 # %% ../../nbs/families/24_galaxies.ipynb #5330b69d
 def _nearest(radius: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    """Return the number of the nearest radius of a grid in log r, shape of `radius`; -1 for NaN."""
+    """Return the number of the nearest radius of a grid in log r, shape of `radius`; -1 for NaN.
+    """
     half_way = np.sqrt(grid[:-1] * grid[1:])
     return np.where(np.isnan(radius), -1, np.searchsorted(half_way, radius))
 
 # %% ../../nbs/families/24_galaxies.ipynb #0fa1ea77
-def as_curve_set(galaxies: dict[str, Galaxy] | Sequence[Galaxy], radius: ArrayLike | None = None) -> CurveSet:
+def as_curve_set(
+    galaxies: dict[str, Galaxy] | Sequence[Galaxy], radius: ArrayLike | None = None
+) -> CurveSet:
     """Put many galaxies into one set of curves.
 
     Parameters
     ----------
     galaxies : dict of str to Galaxy, or sequence of Galaxy
-        Row i of the result is galaxy i; their names are `[g.name for g in galaxies]`, or `list(galaxies)` of a dict.
+        Row i of the result is galaxy i; their names are `[g.name for g in galaxies]`, or
+        `list(galaxies)` of a dict.
     radius : array-like, shape (R,), optional
-        A grid [kpc]; each point goes to its nearest radius in log r, and points that share one to their weighted mean. By default the
+        A grid [kpc]; each point goes to its nearest radius in log r, and points that share one to
+        their weighted mean. By default the
         union of all radii, where nothing is moved.
 
     Returns
@@ -503,47 +679,87 @@ def as_curve_set(galaxies: dict[str, Galaxy] | Sequence[Galaxy], radius: ArrayLi
     Raises
     ------
     InputError
-        If there is no galaxy, the grid is not one of positive radii, or a point lies more than half a step outside of it.
+        If there is no galaxy, the grid is not one of positive radii, or a point lies more than
+        half a step outside of it.
     """
     galaxies = list(galaxies.values() if isinstance(galaxies, dict) else galaxies)
     if not galaxies or not all(isinstance(g, Galaxy) for g in galaxies):
-        raise InputError("galaxies must be a list or a dict of at least one Galaxy, as read_sparc returns it")
+        raise InputError(
+            "galaxies must be a list or a dict of at least one Galaxy, as read_sparc returns it"
+        )
     own = np.full((3, len(galaxies), max(map(len, galaxies))), np.nan)
     for i, g in enumerate(galaxies):
         own[:, i, : len(g)] = g.radius, g.velocity, g.error
-    grid = np.unique(own[0][~np.isnan(own[0])]) if radius is None else _check_grid(galaxies, as_radius(radius))
-    cell = np.where(np.isnan(own[0]), -1, np.searchsorted(grid, own[0])) if radius is None else _nearest(own[0], grid)
+    grid = (
+        np.unique(own[0][~np.isnan(own[0])])
+        if radius is None
+        else _check_grid(galaxies, as_radius(radius))
+    )
+    cell = (
+        np.where(np.isnan(own[0]), -1, np.searchsorted(grid, own[0]))
+        if radius is None
+        else _nearest(own[0], grid)
+    )
     values, errors = _onto_grid(cell, own[1], own[2], len(grid))
-    alone = np.nonzero(cell >= 0) if radius is None else ([], [])  # nothing to average: every bit as measured
+    alone = (
+        np.nonzero(cell >= 0) if radius is None else ([], [])
+    )  # nothing to average: every bit as measured
     values[alone[0], cell[alone]], errors[alone[0], cell[alone]] = own[1][alone], own[2][alone]
-    return CurveSet(values, grid, errors=errors, mask=~np.isnan(values), xlabel=ROTATION_CURVES.xlabel, ylabel=ROTATION_CURVES.ylabel)
+    return CurveSet(
+        values,
+        grid,
+        errors=errors,
+        mask=~np.isnan(values),
+        xlabel=ROTATION_CURVES.xlabel,
+        ylabel=ROTATION_CURVES.ylabel,
+    )
 
 # %% ../../nbs/families/24_galaxies.ipynb #17811d84
 def _check_grid(galaxies: list[Galaxy], grid: np.ndarray) -> np.ndarray:
     """Return a grid of radii, checked: positive, and no point more than half a step outside."""
     if grid[0] <= 0:
-        raise InputError(f"radius begins with {grid[0]:g}; for the nearest in log r all must be positive")
+        raise InputError(
+            f"radius begins with {grid[0]:g}; for the nearest in log r all must be positive"
+        )
     low, high = grid[0] * np.sqrt(grid[0] / grid[1]), grid[-1] * np.sqrt(grid[-1] / grid[-2])
     for g in galaxies:
         if (outside := (g.radius < low) | (g.radius > high)).any():
-            raise InputError(f"{g.name} was measured at {g.radius[np.argmax(outside)]:g} kpc; the grid reaches from {grid[0]:g} to {grid[-1]:g} kpc, choose a wider one")
+            raise InputError(
+                f"{g.name} was measured at {g.radius[np.argmax(outside)]:g} kpc; the grid reaches"
+                f" from {grid[0]:g} to {grid[-1]:g} kpc, choose a wider one"
+            )
     return grid
 
 # %% ../../nbs/families/24_galaxies.ipynb #faba2a27
 _OBSERVED_DISC_MASS = (7.0, 12.0)  # smallest and largest log10 disc mass [Msun]
-_OBSERVED_SIZE = (0.58, 0.20, 0.35)  # log10 scale length [kpc] at x = 0: intercept, slope in x, scatter [dex]
-_OBSERVED_HALO = (11.98, 0.68, 0.35)  # log10 halo mass [Msun] at x = 0: intercept, slope in x, scatter [dex]
-_HALO_RESPONSE = (0.03, 0.10, 0.30)  # log10 concentration over that of haloes without galaxies: intercept, slope in x, scatter [dex]
+_OBSERVED_SIZE = (
+    0.58,
+    0.20,
+    0.35,
+)  # log10 scale length [kpc] at x = 0: intercept, slope in x, scatter [dex]
+_OBSERVED_HALO = (
+    11.98,
+    0.68,
+    0.35,
+)  # log10 halo mass [Msun] at x = 0: intercept, slope in x, scatter [dex]
+_HALO_RESPONSE = (
+    0.03,
+    0.10,
+    0.30,
+)  # log10 concentration over that of haloes without galaxies: intercept, slope in x, scatter [dex]
 
 # %% ../../nbs/families/24_galaxies.ipynb #6aa1d664
 def _undisturbed_concentration(log_halo_mass: np.ndarray) -> np.ndarray:
-    """Return log10 of the concentration of haloes in simulations without gas and stars (Dutton & Macciò 2014, MNRAS 441, 3359)."""
+    """Return log10 of the concentration of haloes in simulations without gas and stars (Dutton &
+    Macciò 2014, MNRAS 441, 3359).
+    """
     intercept, slope, _ = _CONCENTRATION
     return intercept + slope * (log_halo_mass + np.log10(_LITTLE_H) - 12)
 
 # %% ../../nbs/families/24_galaxies.ipynb #697ab10f
 def _observed_relations(u: np.ndarray) -> np.ndarray:
-    """Decimal logarithms (N, 4) of disc mass [Msun], scale length [kpc], halo mass [Msun] and concentration of observed galaxies.
+    """Decimal logarithms (N, 4) of disc mass [Msun], scale length [kpc], halo mass [Msun] and
+    concentration of observed galaxies.
 
     Parameters
     ----------
@@ -552,7 +768,8 @@ def _observed_relations(u: np.ndarray) -> np.ndarray:
 
     References
     ----------
-    Lelli, McGaugh & Schombert 2016, AJ 152, 157; Li et al. 2020, ApJS 247, 31; Moster, Naab & White 2013, MNRAS 428, 3121;
+    Lelli, McGaugh & Schombert 2016, AJ 152, 157; Li et al. 2020, ApJS 247, 31; Moster, Naab &
+    White 2013, MNRAS 428, 3121;
     Dutton & Macciò 2014, MNRAS 441, 3359.
     """
     low, high = _OBSERVED_DISC_MASS
@@ -561,70 +778,132 @@ def _observed_relations(u: np.ndarray) -> np.ndarray:
     log_scale_length = _OBSERVED_SIZE[0] + _OBSERVED_SIZE[1] * x + _OBSERVED_SIZE[2] * u[:, 1]
     log_halo_mass = _OBSERVED_HALO[0] + _OBSERVED_HALO[1] * x + _OBSERVED_HALO[2] * u[:, 2]
     response = _HALO_RESPONSE[0] + _HALO_RESPONSE[1] * x + _HALO_RESPONSE[2] * u[:, 3]
-    return np.column_stack([log_disc_mass, log_scale_length, log_halo_mass, _undisturbed_concentration(log_halo_mass) + response])
+    return np.column_stack(
+        [
+            log_disc_mass,
+            log_scale_length,
+            log_halo_mass,
+            _undisturbed_concentration(log_halo_mass) + response,
+        ]
+    )
 
 # %% ../../nbs/families/24_galaxies.ipynb #6141c6a0
 OBSERVED_GALAXIES = replace(
-    ROTATION_CURVES, radius=np.geomspace(0.05, 150.0, 64), from_normal=_observed_relations, name="observed galaxies"
+    ROTATION_CURVES,
+    radius=np.geomspace(0.05, 150.0, 64),
+    from_normal=_observed_relations,
+    name="observed galaxies",
 )
 
 # %% ../../nbs/families/24_galaxies.ipynb #303d2e56
 @dataclass(frozen=True)
 class Sampling:
-    """How rotation curves are measured; x is log10 of the disc mass over 10^10.7 Msun. The numbers are those of the SPARC folder."""
+    """How rotation curves are measured; x is log10 of the disc mass over 10^10.7 Msun. The numbers
+    are those of the SPARC folder.
+    """
 
-    outer: tuple[float, float, float] = (1.455, 0.41, 0.20)  # log10 of the last radius [kpc]: intercept, slope in x, scatter [dex]
-    number: tuple[float, float, float] = (1.34, 0.185, 0.26)  # log10 of the number of points: intercept, slope in x, scatter [dex]
+    outer: tuple[float, float, float] = (
+        1.455,
+        0.41,
+        0.20,
+    )  # log10 of the last radius [kpc]: intercept, slope in x, scatter [dex]
+    number: tuple[float, float, float] = (
+        1.34,
+        0.185,
+        0.26,
+    )  # log10 of the number of points: intercept, slope in x, scatter [dex]
     number_range: tuple[int, int] = (4, 115)  # fewest and most points
     number_with_outer: float = 0.35  # correlation of the scatters of the two above
-    inner: tuple[float, float] = (-0.10, 0.29)  # log10 of the first radius in units of the last over the number: mean, scatter [dex]
+    inner: tuple[float, float] = (
+        -0.10,
+        0.29,
+    )  # log10 of the first radius in units of the last over the number: mean, scatter [dex]
     inner_most: float = 0.25  # largest first radius, in units of the last
-    power: tuple[float, float, float] = (0.21, 0.69, 0.32)  # ln p at log10 N = 1.16: intercept, slope in log10 N, scatter
+    power: tuple[float, float, float] = (
+        0.21,
+        0.69,
+        0.32,
+    )  # ln p at log10 N = 1.16: intercept, slope in log10 N, scatter
     power_with_inner: float = -0.53  # correlation of the scatters of p and of the first radius
-    error: tuple[float, float, float] = (0.775, 0.155, 0.22)  # log10 of a galaxy's typical error [km/s]: intercept, slope in x, scatter [dex]
+    error: tuple[float, float, float] = (
+        0.775,
+        0.155,
+        0.22,
+    )  # log10 of a galaxy's typical error [km/s]: intercept, slope in x, scatter [dex]
     error_within: float = 0.20  # scatter of the errors within a galaxy [dex]
     error_floor: float = 0.5  # added in squares [km/s]
 
 # %% ../../nbs/families/24_galaxies.ipynb #9c384928
-def _draw_points(log_disc_mass: np.ndarray, seed: int, sampling: Sampling, limits: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Return radii [kpc] and errors [km/s] (N, P) of measurements of galaxies, NaN behind the last point of each."""
+def _draw_points(
+    log_disc_mass: np.ndarray, seed: int, sampling: Sampling, limits: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return radii [kpc] and errors [km/s] (N, P) of measurements of galaxies, NaN behind the last
+    point of each.
+    """
     x, most = (log_disc_mass - _PIVOT)[:, None], sampling.number_range[1]
     z = stream(seed, "sampling").standard_normal((len(x), 5))[:, :, None]
     mixed = lambda r, a, b: r * z[:, a] + np.sqrt(1 - r**2) * z[:, b]
     outer = 10 ** (sampling.outer[0] + sampling.outer[1] * x + sampling.outer[2] * z[:, 0])
-    log_n = sampling.number[0] + sampling.number[1] * x + sampling.number[2] * mixed(sampling.number_with_outer, 0, 1)
+    log_n = (
+        sampling.number[0]
+        + sampling.number[1] * x
+        + sampling.number[2] * mixed(sampling.number_with_outer, 0, 1)
+    )
     n_points = np.clip(np.rint(10**log_n), *sampling.number_range)
     outer = np.clip(outer, 4 * limits[0], limits[1])
-    inner = np.clip(outer / n_points * 10 ** (sampling.inner[0] + sampling.inner[1] * z[:, 2]), limits[0], sampling.inner_most * outer)
-    power = np.exp(sampling.power[0] + sampling.power[1] * (np.log10(n_points) - 1.16) + sampling.power[2] * mixed(sampling.power_with_inner, 2, 3))
+    inner = np.clip(
+        outer / n_points * 10 ** (sampling.inner[0] + sampling.inner[1] * z[:, 2]),
+        limits[0],
+        sampling.inner_most * outer,
+    )
+    power = np.exp(
+        sampling.power[0]
+        + sampling.power[1] * (np.log10(n_points) - 1.16)
+        + sampling.power[2] * mixed(sampling.power_with_inner, 2, 3)
+    )
     k = np.arange(most)
     radius = inner + (outer - inner) * np.minimum(k / (n_points - 1), 1) ** power
     log_error = sampling.error[0] + sampling.error[1] * x + sampling.error[2] * z[:, 4]
-    log_error = log_error + sampling.error_within * stream(seed, "errors").standard_normal((len(x), most))
+    log_error = log_error + sampling.error_within * stream(seed, "errors").standard_normal(
+        (len(x), most)
+    )
     there = k < n_points
-    return np.where(there, radius, np.nan), np.where(there, np.hypot(10**log_error, sampling.error_floor), np.nan)
+    return np.where(there, radius, np.nan), np.where(
+        there, np.hypot(10**log_error, sampling.error_floor), np.nan
+    )
 
 # %% ../../nbs/families/24_galaxies.ipynb #28ff8764
-def random_sampling(n: int, seed: int = 0, *, family: Family = OBSERVED_GALAXIES, sampling: Sampling = Sampling(), noise: bool = True) -> CurveSet:
-    """Draw rotation curves that are measured as real ones are: at some of the radii, with an error for each value.
+def random_sampling(
+    n: int,
+    seed: int = 0,
+    *,
+    family: Family = OBSERVED_GALAXIES,
+    sampling: Sampling = Sampling(),
+    noise: bool = True,
+) -> CurveSet:
+    """Draw rotation curves that are measured as real ones are: at some of the radii, with an error
+    for each value.
 
     Parameters
     ----------
     n : int
         Number of curves N.
     seed : int
-        Everything random follows from it; a smaller n with the same seed gives the first rows of a larger one.
+        Everything random follows from it; a smaller n with the same seed gives the first rows of a
+        larger one.
     family : Family
         What to draw from; one of its parameters must be `log_disc_mass`. Its radii are the grid.
     sampling : Sampling
         How they are measured.
     noise : bool
-        Whether the errors are in the values. Without, the values are exact, and `errors` says which noise belongs to them.
+        Whether the errors are in the values. Without, the values are exact, and `errors` says
+        which noise belongs to them.
 
     Returns
     -------
     CurveSet
-        Values and errors (N, R) [km/s] on the radii of the family, a mask, and the parameters. Points that share a radius of the grid are one value
+        Values and errors (N, R) [km/s] on the radii of the family, a mask, and the parameters.
+        Points that share a radius of the grid are one value
         with the error of their mean.
 
     Raises
@@ -633,18 +912,33 @@ def random_sampling(n: int, seed: int = 0, *, family: Family = OBSERVED_GALAXIES
         If n cannot be right, or the family knows no disc mass or has radii that are not positive.
     """
     if "log_disc_mass" not in family.parameter_names or family.radius[0] <= 0:
-        raise InputError(f"{family.name}: the parameters are {', '.join(family.parameter_names)} and the radii begin at {family.radius[0]:g}; "
-                         "to be measured like a galaxy it needs log_disc_mass and positive radii")
+        raise InputError(
+            f"{family.name}: the parameters are {', '.join(family.parameter_names)} and the radii"
+            f" begin at {family.radius[0]:g}; to be measured like a galaxy it needs log_disc_mass"
+            " and positive radii"
+        )
     parameters = family.draw(_count(n), seed)
     log_disc_mass = parameters[:, family.parameter_names.index("log_disc_mass")]
-    radius, error = _draw_points(log_disc_mass, seed, sampling, (family.radius[0], family.radius[-1]))
-    _, errors = _onto_grid(_nearest(radius, family.radius), np.zeros_like(radius), error, len(family.radius))
+    radius, error = _draw_points(
+        log_disc_mass, seed, sampling, (family.radius[0], family.radius[-1])
+    )
+    _, errors = _onto_grid(
+        _nearest(radius, family.radius), np.zeros_like(radius), error, len(family.radius)
+    )
     values = family.evaluate(parameters)
     if noise:
         values += np.nan_to_num(errors) * stream(seed, "noise").standard_normal(values.shape)
     mask = ~np.isnan(errors)
-    return CurveSet(np.where(mask, values, np.nan), family.radius, errors=errors, mask=mask, parameters=parameters, parameter_names=family.parameter_names,
-                    xlabel=family.xlabel, ylabel=family.ylabel)
+    return CurveSet(
+        np.where(mask, values, np.nan),
+        family.radius,
+        errors=errors,
+        mask=mask,
+        parameters=parameters,
+        parameter_names=family.parameter_names,
+        xlabel=family.xlabel,
+        ylabel=family.ylabel,
+    )
 
 # %% ../../nbs/families/24_galaxies.ipynb #094c5dcb
 _GAS_FRACTION = (-0.58, -0.49)  # log10 of gas over stars: intercept, slope in x
@@ -657,28 +951,68 @@ def _made_up_entry(name: str, parameters: np.ndarray, flat_velocity: float) -> C
     luminosity, hydrogen = mass / (1 + gas) / 0.5, mass * gas / (1 + gas) / 1.33
     central = luminosity / (2 * np.pi * (1000 * scale_length) ** 2)
     return CatalogueEntry(
-        name, hubble_type=6, distance=20.0, distance_error=2.0, distance_method=1, inclination=60.0, inclination_error=3.0,
-        luminosity=luminosity, luminosity_error=0.05 * luminosity, effective_radius=1.68 * scale_length, effective_brightness=0.19 * central,
-        scale_length=scale_length, central_brightness=central, hydrogen_mass=hydrogen, hydrogen_radius=float("nan"),
-        flat_velocity=flat_velocity, flat_velocity_error=3.0, quality=1, references="made up",
-    )  # fmt: skip
+        name,
+        hubble_type=6,
+        distance=20.0,
+        distance_error=2.0,
+        distance_method=1,
+        inclination=60.0,
+        inclination_error=3.0,
+        luminosity=luminosity,
+        luminosity_error=0.05 * luminosity,
+        effective_radius=1.68 * scale_length,
+        effective_brightness=0.19 * central,
+        scale_length=scale_length,
+        central_brightness=central,
+        hydrogen_mass=hydrogen,
+        hydrogen_radius=float("nan"),
+        flat_velocity=flat_velocity,
+        flat_velocity_error=3.0,
+        quality=1,
+        references="made up",
+    )
 
 # %% ../../nbs/families/24_galaxies.ipynb #d5265745
 def _made_up_fit(parameters: np.ndarray) -> HaloFit:
-    """Return a halo fit that is the truth of a simulated galaxy, for a Hubble constant of 73 km/s/Mpc."""
+    """Return a halo fit that is the truth of a simulated galaxy, for a Hubble constant of 73
+    km/s/Mpc.
+    """
     log_mass, log_c = convert_halo(parameters[2], parameters[3], HUBBLE, 73.0)
     c = float(10**log_c)
     scale_radius = float(virial_radius(10 ** parameters[2]) / 10 ** parameters[3])
     density = 10**log_mass / (4 * np.pi * (1000 * scale_radius) ** 3 * nfw_mass(c))
     velocity = float(np.cbrt(10 * G * 0.073 * 10**log_mass))
     return HaloFit(
-        "NFW-LCDM", 0.5, 0.1, 0.0, 0.0, 20.0, 2.0, 60.0, 3.0, velocity, 0.05 * velocity, c, 0.1 * c, scale_radius, 0.1 * scale_radius,
-        float(np.log10(density)), 0.1, float(log_mass), 0.1, 0.0, 0.0, 1.0,
-    )  # fmt: skip
+        "NFW-LCDM",
+        0.5,
+        0.1,
+        0.0,
+        0.0,
+        20.0,
+        2.0,
+        60.0,
+        3.0,
+        velocity,
+        0.05 * velocity,
+        c,
+        0.1 * c,
+        scale_radius,
+        0.1 * scale_radius,
+        float(np.log10(density)),
+        0.1,
+        float(log_mass),
+        0.1,
+        0.0,
+        0.0,
+        1.0,
+    )
 
 # %% ../../nbs/families/24_galaxies.ipynb #63c92558
-def simulate_galaxies(n: int, seed: int = 0, *, family: Family = OBSERVED_GALAXIES, sampling: Sampling = Sampling()) -> dict[str, Galaxy]:
-    """Make up galaxies that are measured as those of SPARC are, with their row of the table and the truth as the fit of their halo.
+def simulate_galaxies(
+    n: int, seed: int = 0, *, family: Family = OBSERVED_GALAXIES, sampling: Sampling = Sampling()
+) -> dict[str, Galaxy]:
+    """Make up galaxies that are measured as those of SPARC are, with their row of the table and
+    the truth as the fit of their halo.
 
     Parameters
     ----------
@@ -697,9 +1031,14 @@ def simulate_galaxies(n: int, seed: int = 0, *, family: Family = OBSERVED_GALAXI
         By name, `M0000`, `M0001`, …
     """
     if family.parameter_names != OBSERVED_GALAXIES.parameter_names:
-        raise InputError(f"{family.name}: the parameters are {', '.join(family.parameter_names)}; they must be {', '.join(OBSERVED_GALAXIES.parameter_names)}")
+        raise InputError(
+            f"{family.name}: the parameters are {', '.join(family.parameter_names)}; they must be"
+            f" {', '.join(OBSERVED_GALAXIES.parameter_names)}"
+        )
     parameters = family.draw(_count(n), seed)
-    radius, error = _draw_points(parameters[:, 0], seed, sampling, (family.radius[0], family.radius[-1]))
+    radius, error = _draw_points(
+        parameters[:, 0], seed, sampling, (family.radius[0], family.radius[-1])
+    )
     noise = error * stream(seed, "noise").standard_normal(error.shape)
     galaxies = {}
     for i, p in enumerate(parameters):
@@ -708,10 +1047,27 @@ def simulate_galaxies(n: int, seed: int = 0, *, family: Family = OBSERVED_GALAXI
         entry = _made_up_entry(f"M{i:04d}", p, float(truth[-1]))
         disc = disc_velocity(r, 10 ** p[0], 10 ** p[1])
         stars = 0.5 * entry.luminosity / 10 ** p[0]
-        parts = {"gas": np.sqrt(1 - stars) * disc, "disc": np.sqrt(stars / 0.5) * disc, "bulge": np.zeros(len(r))}
-        light = {"disc_brightness": entry.central_brightness * np.exp(-r / entry.scale_length), "bulge_brightness": np.zeros(len(r))}
+        parts = {
+            "gas": np.sqrt(1 - stars) * disc,
+            "disc": np.sqrt(stars / 0.5) * disc,
+            "bulge": np.zeros(len(r)),
+        }
+        light = {
+            "disc_brightness": entry.central_brightness * np.exp(-r / entry.scale_length),
+            "bulge_brightness": np.zeros(len(r)),
+        }
         fits = {"NFW-LCDM": _made_up_fit(p)}
-        galaxies[entry.name] = Galaxy(entry.name, r, truth + noise[i, : len(r)], e, **parts, **light, distance=20.0, entry=entry, halo_fits=fits)
+        galaxies[entry.name] = Galaxy(
+            entry.name,
+            r,
+            truth + noise[i, : len(r)],
+            e,
+            **parts,
+            **light,
+            distance=20.0,
+            entry=entry,
+            halo_fits=fits,
+        )
     return galaxies
 
 # %% ../../nbs/families/24_galaxies.ipynb #4e124309
@@ -722,33 +1078,47 @@ def _catalogue_line(entry: CatalogueEntry) -> str:
     for column, (first, last), n in zip(fields(entry), _CATALOGUE_BYTES, (*digits, 0)):
         value, width = getattr(entry, column.name), last - first + 1
         if column.type is not str:
-            value = 0.0 if np.isnan(value) else value / 1e9 if column.name in _IN_BILLIONS else value
+            value = (
+                0.0 if np.isnan(value) else value / 1e9 if column.name in _IN_BILLIONS else value
+            )
             value = max(value, 10.0**-n if column.name in _POSITIVE else 0.0)
-            value = next((text for d in range(n, -1, -1) if len(text := f"{value:{width}.{d}f}") <= width), f"{value:.0f}")
+            value = next(
+                (text for d in range(n, -1, -1) if len(text := f"{value:{width}.{d}f}") <= width),
+                f"{value:.0f}",
+            )
         elif column.name == "name":
             value = value.ljust(width)
         if len(value) > width:
-            raise InputError(f"{entry.name}: {column.name} is {value.strip()}; there is room for {width} characters")
+            raise InputError(
+                f"{entry.name}: {column.name} is {value.strip()}; there is room for {width}"
+                " characters"
+            )
         line = line[: first - 1] + value.ljust(width) + line[last:]
     return line.rstrip()
 
 # %% ../../nbs/families/24_galaxies.ipynb #beca99e8
 def _rotmod_text(galaxy: Galaxy) -> str:
     """Return a rotation curve as the text of a file, with every digit."""
-    head = [f"# Distance = {galaxy.distance!r} Mpc", "# " + "\t".join(_FILE_COLUMNS), "# " + "\t".join(_FILE_UNITS)]
+    head = [
+        f"# Distance = {galaxy.distance!r} Mpc",
+        "# " + "\t".join(_FILE_COLUMNS),
+        "# " + "\t".join(_FILE_UNITS),
+    ]
     rows = np.column_stack([getattr(galaxy, label) for label in _COLUMNS]).tolist()
     return "\n".join([*head, *("\t".join(map(repr, row)) for row in rows), ""])
 
 # %% ../../nbs/families/24_galaxies.ipynb #a60b3bde
 def write_sparc(folder: str | os.PathLike, galaxies: dict[str, Galaxy] | Sequence[Galaxy]) -> None:
-    """Write galaxies as a folder in the format of SPARC, completely or not at all; a folder of that name is replaced.
+    """Write galaxies as a folder in the format of SPARC, completely or not at all; a folder of
+    that name is replaced.
 
     Parameters
     ----------
     folder : path-like
         What `read_sparc` reads.
     galaxies : dict of str to Galaxy, or sequence of Galaxy
-        With all columns; `galaxies.dat` is written if all have a row, `li2020/NAME.mrt` where there are fits.
+        With all columns; `galaxies.dat` is written if all have a row, `li2020/NAME.mrt` where
+        there are fits.
     """
     galaxies = list(galaxies.values() if isinstance(galaxies, dict) else galaxies)
     for g in galaxies:
@@ -758,12 +1128,21 @@ def write_sparc(folder: str | os.PathLike, galaxies: dict[str, Galaxy] | Sequenc
         for sub in ("rotmod", "li2020"):
             (part / sub).mkdir()
         for g in galaxies:
-            (part / "rotmod" / f"{g.name}_rotmod.dat").write_text(_rotmod_text(g), encoding="utf-8")
+            (part / "rotmod" / f"{g.name}_rotmod.dat").write_text(
+                _rotmod_text(g), encoding="utf-8"
+            )
             if g.halo_fits:
-                fits = [" ".join(map(str, (getattr(fit, column.name) for column in fields(fit)))) for fit in g.halo_fits.values()]
-                (part / "li2020" / f"{g.name}.mrt").write_text("\n".join([*fits, ""]), encoding="utf-8")
+                fits = [
+                    " ".join(map(str, (getattr(fit, column.name) for column in fields(fit))))
+                    for fit in g.halo_fits.values()
+                ]
+                (part / "li2020" / f"{g.name}.mrt").write_text(
+                    "\n".join([*fits, ""]), encoding="utf-8"
+                )
         if all(g.entry for g in galaxies):
-            (part / "galaxies.dat").write_text("\n".join([*(_catalogue_line(g.entry) for g in galaxies), ""]), encoding="utf-8")
+            (part / "galaxies.dat").write_text(
+                "\n".join([*(_catalogue_line(g.entry) for g in galaxies), ""]), encoding="utf-8"
+            )
 
 # %% ../../nbs/families/24_galaxies.ipynb #ad7c56b0
 def catalogue_parameters(galaxy: Galaxy, model: str = "NFW-LCDM") -> np.ndarray:
@@ -779,7 +1158,8 @@ def catalogue_parameters(galaxy: Galaxy, model: str = "NFW-LCDM") -> np.ndarray:
     Returns
     -------
     ndarray, shape (4,)
-        log10 of disc mass [Msun] (stars at 0.5, and gas), scale length of the stars [kpc], halo mass [Msun] and concentration for H0 = 70 km/s/Mpc.
+        log10 of disc mass [Msun] (stars at 0.5, and gas), scale length of the stars [kpc], halo
+        mass [Msun] and concentration for H0 = 70 km/s/Mpc.
 
     Raises
     ------
@@ -787,8 +1167,17 @@ def catalogue_parameters(galaxy: Galaxy, model: str = "NFW-LCDM") -> np.ndarray:
         If there is no row or no such fit.
     """
     if galaxy.entry is None or model not in galaxy.halo_fits:
-        has = "no row in the table of galaxies" if galaxy.entry is None else f"no fit {model}, but {', '.join(galaxy.halo_fits) or 'none at all'}"
-        raise InputError(f"{galaxy.name} has {has}; read it with read_sparc from a folder with galaxies.dat and li2020")
+        has = (
+            "no row in the table of galaxies"
+            if galaxy.entry is None
+            else f"no fit {model}, but {', '.join(galaxy.halo_fits) or 'none at all'}"
+        )
+        raise InputError(
+            f"{galaxy.name} has {has}; read it with read_sparc from a folder with galaxies.dat and"
+            " li2020"
+        )
     fit = galaxy.halo_fits[model]
     halo = convert_halo(fit.log_halo_mass, np.log10(fit.concentration))
-    return np.array([np.log10(disc_mass(galaxy.entry)), np.log10(galaxy.entry.scale_length), *halo])
+    return np.array(
+        [np.log10(disc_mass(galaxy.entry)), np.log10(galaxy.entry.scale_length), *halo]
+    )

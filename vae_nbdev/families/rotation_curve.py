@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike
 from scipy.special import i0e, i1e, k0e, k1e
 
 # %% ../../nbs/families/20_rotation_curve.ipynb #23a0fa14
-G = 4.301e-6        # gravitational constant [kpc km^2 / s^2 / Msun]
-HUBBLE = 70.0       # Hubble constant [km / s / Mpc]
-OVERDENSITY = 200.0 # mean density of a halo inside its virial radius, in critical densities
+G = 4.301e-6  # gravitational constant [kpc km^2 / s^2 / Msun]
+HUBBLE = 70.0  # Hubble constant [km / s / Mpc]
+OVERDENSITY = 200.0  # mean density of a halo inside its virial radius, in critical densities
 
 # %% ../../nbs/families/20_rotation_curve.ipynb #05424332
 _UNITS = {"radius": " kpc", "disc_mass": " Msun", "scale_length": " kpc", "halo_mass": " Msun"}
@@ -31,8 +31,10 @@ def _checked(name: str, value: ArrayLike, zero_ok: bool = False) -> np.ndarray:
     if not np.all(good):
         index = np.argwhere(~good)[0].tolist()
         rule = "zero or positive, and finite" if zero_ok else "positive and finite"
-        raise ValueError(f"{name}{index or ''} = {float(array[tuple(index)])}{_UNITS.get(name, '')}, "
-                         f"but it must be {rule} ({0 if zero_ok else 1e-100:g} to 1e+100)")
+        raise ValueError(
+            f"{name}{index or ''} = {float(array[tuple(index)])}{_UNITS.get(name, '')}, "
+            f"but it must be {rule} ({0 if zero_ok else 1e-100:g} to 1e+100)"
+        )
     return array
 
 # %% ../../nbs/families/20_rotation_curve.ipynb #62037623
@@ -40,18 +42,25 @@ def _prepare(radius: ArrayLike, **parameters: ArrayLike) -> tuple[np.ndarray, ..
     """Checked radii, and each checked parameter with a last axis for the radii to run along."""
     radius = _checked("radius", radius, zero_ok=True)
     if radius.ndim > 1:
-        raise ValueError(f"radius has shape {radius.shape}, but it must be one grid of shape (R,) or a single number")
+        raise ValueError(
+            f"radius has shape {radius.shape}, but it must be one grid of shape (R,) or a single"
+            " number"
+        )
     arrays = {name: _checked(name, value) for name, value in parameters.items()}
     try:
         np.broadcast_shapes(*(a.shape for a in arrays.values()))
     except ValueError:
         shapes = ", ".join(f"{name} {a.shape}" for name, a in arrays.items())
-        raise ValueError(f"the parameters must broadcast against each other, but their shapes are {shapes}") from None
+        raise ValueError(
+            f"the parameters must broadcast against each other, but their shapes are {shapes}"
+        ) from None
     return radius, *(a[..., None] if radius.ndim else a for a in arrays.values())
 
 # %% ../../nbs/families/20_rotation_curve.ipynb #ea47e951
 def _disc_coefficients(n_terms: int) -> np.ndarray:
-    """The a_k of the disc's expansion in u = (scale_length / radius)^2, from the expansions of I_nu K_nu."""
+    """The a_k of the disc's expansion in u = (scale_length / radius)^2, from the expansions of
+    I_nu K_nu.
+    """
     mu = np.array([0.0, 4.0])  # 4 nu^2 for nu = 0, 1
     b = [np.ones(2)]
     for k in range(1, n_terms + 1):
@@ -122,7 +131,9 @@ def disc_velocity(radius: ArrayLike, disc_mass: ArrayLike, scale_length: ArrayLi
     ----------
     Freeman 1970, ApJ 160, 811.
     """
-    radius, disc_mass, scale_length = _prepare(radius, disc_mass=disc_mass, scale_length=scale_length)
+    radius, disc_mass, scale_length = _prepare(
+        radius, disc_mass=disc_mass, scale_length=scale_length
+    )
     y = radius / (2 * scale_length)
     return np.sqrt(2 * G * disc_mass / scale_length * disc_function(y))
 
@@ -165,7 +176,8 @@ def nfw_mass(x: ArrayLike) -> np.ndarray:
     Returns
     -------
     ndarray, shape of `x`
-        Mass inside x in units of 4 pi rho_s r_s^3, to a relative error below 1e-13; exactly 0 at x = 0.
+        Mass inside x in units of 4 pi rho_s r_s^3, to a relative error below 1e-13; exactly 0 at x
+        = 0.
 
     Raises
     ------
@@ -210,7 +222,9 @@ def halo_velocity(radius: ArrayLike, halo_mass: ArrayLike, concentration: ArrayL
     ----------
     Navarro, Frenk & White 1997, ApJ 490, 493.
     """
-    radius, halo_mass, concentration = _prepare(radius, halo_mass=halo_mass, concentration=concentration)
+    radius, halo_mass, concentration = _prepare(
+        radius, halo_mass=halo_mass, concentration=concentration
+    )
     r_vir = virial_radius(halo_mass)
     x = concentration * radius / r_vir
     m = nfw_mass(x)
@@ -218,8 +232,13 @@ def halo_velocity(radius: ArrayLike, halo_mass: ArrayLike, concentration: ArrayL
     return np.sqrt(G * halo_mass / r_vir * concentration / nfw_mass(concentration) * m_over_x)
 
 # %% ../../nbs/families/20_rotation_curve.ipynb #3b50a3c0
-def circular_velocity(radius: ArrayLike, disc_mass: ArrayLike, scale_length: ArrayLike,
-                      halo_mass: ArrayLike, concentration: ArrayLike) -> np.ndarray:
+def circular_velocity(
+    radius: ArrayLike,
+    disc_mass: ArrayLike,
+    scale_length: ArrayLike,
+    halo_mass: ArrayLike,
+    concentration: ArrayLike,
+) -> np.ndarray:
     """Circular velocity of an exponential disc in an NFW halo, the two added in quadrature.
 
     Parameters
@@ -249,5 +268,14 @@ def circular_velocity(radius: ArrayLike, disc_mass: ArrayLike, scale_length: Arr
     ----------
     Freeman 1970, ApJ 160, 811; Navarro, Frenk & White 1997, ApJ 490, 493.
     """
-    _prepare(radius, disc_mass=disc_mass, scale_length=scale_length, halo_mass=halo_mass, concentration=concentration)
-    return np.hypot(disc_velocity(radius, disc_mass, scale_length), halo_velocity(radius, halo_mass, concentration))
+    _prepare(
+        radius,
+        disc_mass=disc_mass,
+        scale_length=scale_length,
+        halo_mass=halo_mass,
+        concentration=concentration,
+    )
+    return np.hypot(
+        disc_velocity(radius, disc_mass, scale_length),
+        halo_velocity(radius, halo_mass, concentration),
+    )

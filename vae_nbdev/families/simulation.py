@@ -19,7 +19,13 @@ from scipy.special import ndtr
 from ..config import GridConfig
 from ..core import InputError, _as_numbers, as_noise, as_radius, stream
 from ..curves.curve_set import CurveSet
-from .rotation_curve import G, disc_function, halo_velocity, nfw_mass, virial_radius
+from vae_nbdev.families.rotation_curve import (
+    G,
+    disc_function,
+    halo_velocity,
+    nfw_mass,
+    virial_radius,
+)
 
 # %% ../../nbs/families/22_simulation.ipynb #62eb525e
 def _check_signature(name: str, function: Callable, parameter_names: tuple[str, ...]) -> None:
@@ -34,45 +40,79 @@ def _check_signature(name: str, function: Callable, parameter_names: tuple[str, 
         signature.bind(None, **dict.fromkeys(parameter_names))
     except TypeError as error:
         call = ", ".join(["radius", *(f"{p}=…" for p in parameter_names)])
-        raise InputError(f"{name}: function{signature} cannot be called as function({call}): {error}") from None
+        raise InputError(
+            f"{name}: function{signature} cannot be called as function({call}): {error}"
+        ) from None
 
 # %% ../../nbs/families/22_simulation.ipynb #116bbe7e
-def _call(name: str, function: Callable, parameter_names: tuple[str, ...], radius: np.ndarray, parameters: np.ndarray) -> np.ndarray:
+def _call(
+    name: str,
+    function: Callable,
+    parameter_names: tuple[str, ...],
+    radius: np.ndarray,
+    parameters: np.ndarray,
+) -> np.ndarray:
     """Return the curves (N, R) of parameters (N, k), checked."""
     columns = dict(zip(parameter_names, np.ascontiguousarray(parameters.T)))
     made = _as_numbers(function(radius, **columns), f"{name}: the result of function")
-    curves = made.astype(np.float64, copy=not getattr(function, "makes_new_arrays", False))  # the user may keep an array that the function returns
+    curves = made.astype(
+        np.float64, copy=not getattr(function, "makes_new_arrays", False)
+    )  # the user may keep an array that the function returns
     shape = (len(parameters), len(radius))
     if curves.shape != shape:
-        raise InputError(f"{name}: function returned shape {curves.shape} for {shape[0]} curves at {shape[1]} radii; "
-                         f"it must return {shape}, one row per curve (write a[:, None] for a parameter a)")
+        raise InputError(
+            f"{name}: function returned shape {curves.shape} for {shape[0]} curves at {shape[1]}"
+            f" radii; it must return {shape}, one row per curve (write a[:, None] for a"
+            " parameter a)"
+        )
     if not np.isfinite(curves).all():
         i, j = np.unravel_index(np.argmin(np.isfinite(curves)), shape)
-        made_by = ", ".join(f"{p} = {value:.6g}" for p, value in zip(parameter_names, parameters[i]))
-        raise InputError(f"{name}: function returned {curves[i, j]} at radius {radius[j]:g} for {made_by}; curves must be finite")
+        made_by = ", ".join(
+            f"{p} = {value:.6g}" for p, value in zip(parameter_names, parameters[i])
+        )
+        raise InputError(
+            f"{name}: function returned {curves[i, j]} at radius {radius[j]:g} for {made_by};"
+            " curves must be finite"
+        )
     return curves
 
 # %% ../../nbs/families/22_simulation.ipynb #0c784023
-def _check_rows(name: str, call: Callable[[np.ndarray], np.ndarray], parameters: np.ndarray) -> None:
-    """Raise an InputError unless each row of parameters gives the same curve alone as together with the others."""
+def _check_rows(
+    name: str, call: Callable[[np.ndarray], np.ndarray], parameters: np.ndarray
+) -> None:
+    """Raise an InputError unless each row of parameters gives the same curve alone as together
+    with the others.
+    """
     together = call(parameters)
     for i, row in enumerate(parameters):
         alone = call(row[None])[0]
         if not np.allclose(alone, together[i], rtol=1e-6, atol=1e-9 * np.abs(together).max()):
-            raise InputError(f"{name}: function gives the parameters in row {i} another curve alone than among {len(parameters)} rows; "
-                             "each row of its result must follow from its own parameters only (write a[:, None] for a parameter a)")
+            raise InputError(
+                f"{name}: function gives the parameters in row {i} another curve alone than among"
+                f" {len(parameters)} rows; each row of its result must follow from its own"
+                " parameters only (write a[:, None] for a parameter a)"
+            )
 
 # %% ../../nbs/families/22_simulation.ipynb #0d4ec2d5
-def _transform(name: str, from_normal: Callable, u: np.ndarray, parameter_names: tuple[str, ...]) -> np.ndarray:
+def _transform(
+    name: str, from_normal: Callable, u: np.ndarray, parameter_names: tuple[str, ...]
+) -> np.ndarray:
     """Return the parameters (N, k) that from_normal makes of u (N, m), checked."""
-    parameters = _as_numbers(from_normal(u), f"{name}: the result of from_normal").astype(np.float64)
+    parameters = _as_numbers(from_normal(u), f"{name}: the result of from_normal").astype(
+        np.float64
+    )
     shape = (len(u), len(parameter_names))
     if parameters.shape != shape:
-        raise InputError(f"{name}: from_normal returned shape {parameters.shape} for u of shape {u.shape}; "
-                         f"it must return {shape}, one column for each of {', '.join(parameter_names)}")
+        raise InputError(
+            f"{name}: from_normal returned shape {parameters.shape} for u of shape {u.shape}; "
+            f"it must return {shape}, one column for each of {', '.join(parameter_names)}"
+        )
     if not np.isfinite(parameters).all():
         i, j = np.unravel_index(np.argmin(np.isfinite(parameters)), shape)
-        raise InputError(f"{name}: from_normal returned {parameters[i, j]} for {parameter_names[j]} at u = {u[i].tolist()}; parameters must be finite")
+        raise InputError(
+            f"{name}: from_normal returned {parameters[i, j]} for {parameter_names[j]} at u ="
+            f" {u[i].tolist()}; parameters must be finite"
+        )
     return parameters
 
 # %% ../../nbs/families/22_simulation.ipynb #f97c62a3
@@ -80,29 +120,44 @@ def _check_prior(family) -> tuple[np.ndarray | None, int | None]:
     """Return draws and n_normal of a family: one of them None, the other checked."""
     k = len(family.parameter_names)
     if (family.from_normal is None) == (family.draws is None):
-        raise InputError(f"{family.name}: give the prior either as from_normal or as draws, one and only one of the two")
+        raise InputError(
+            f"{family.name}: give the prior either as from_normal or as draws, one and only one of"
+            " the two"
+        )
     if family.from_normal is not None:
         n_normal = k if family.n_normal is None else family.n_normal
-        if isinstance(n_normal, bool) or not isinstance(n_normal, (int, np.integer)) or n_normal < 1:
-            raise InputError(f"{family.name}: n_normal is {n_normal!r}; it must be a whole number, 1 or larger")
+        if (
+            isinstance(n_normal, bool)
+            or not isinstance(n_normal, (int, np.integer))
+            or n_normal < 1
+        ):
+            raise InputError(
+                f"{family.name}: n_normal is {n_normal!r}; it must be a whole number, 1 or larger"
+            )
         return None, int(n_normal)
     draws = _as_numbers(family.draws, f"{family.name}: draws").astype(np.float64)
     if draws.ndim != 2 or draws.shape[1] != k or len(draws) == 0 or not np.isfinite(draws).all():
         finite = "" if np.isfinite(draws).all() else " with values that are not finite"
-        raise InputError(f"{family.name}: draws has shape {draws.shape}{finite}; it must be finite numbers of shape (M, {k}), one column per parameter")
+        raise InputError(
+            f"{family.name}: draws has shape {draws.shape}{finite}; it must be finite numbers of"
+            f" shape (M, {k}), one column per parameter"
+        )
     return draws, None
 
 # %% ../../nbs/families/22_simulation.ipynb #13c9030f
 @dataclass(frozen=True, eq=False, repr=False)
 class Family:
-    """A family of curves: a function of named parameters and their prior, given as `from_normal` or as `draws`.
+    """A family of curves: a function of named parameters and their prior, given as `from_normal`
+    or as `draws`.
 
     Parameters
     ----------
     function : callable
-        function(radius, name1=…, …, namek=…) → (N, R), with radius (R,) and each named parameter (N,).
+        function(radius, name1=…, …, namek=…) → (N, R), with radius (R,) and each named parameter
+        (N,).
     parameter_names : sequence of k str
-        The names by which the function takes its parameters, in the order of the columns of every parameter array.
+        The names by which the function takes its parameters, in the order of the columns of every
+        parameter array.
     radius : array-like, shape (R,)
         Where the curves are evaluated unless told otherwise; strictly increasing.
     from_normal : callable, optional
@@ -121,7 +176,8 @@ class Family:
     Raises
     ------
     InputError
-        If the function or the prior cannot be called like this or return anything but finite numbers of the right shape.
+        If the function or the prior cannot be called like this or return anything but finite
+        numbers of the right shape.
     """
 
     function: Callable[..., np.ndarray]
@@ -139,11 +195,21 @@ class Family:
     def __post_init__(self):
         names, labels = tuple(self.parameter_names), tuple(self.parameter_labels)
         if not names or isinstance(self.parameter_names, str) or len(set(names)) != len(names):
-            raise InputError(f"{self.name}: parameter_names is {self.parameter_names!r}; it must be a list of different names")
+            raise InputError(
+                f"{self.name}: parameter_names is {self.parameter_names!r}; it must be a list of"
+                " different names"
+            )
         if labels and len(labels) != len(names):
-            raise InputError(f"{self.name}: there are {len(labels)} parameter_labels for {len(names)} parameters")
+            raise InputError(
+                f"{self.name}: there are {len(labels)} parameter_labels for {len(names)}"
+                " parameters"
+            )
         _check_signature(self.name, self.function, names)
-        checked = {"parameter_names": names, "parameter_labels": labels or names, "radius": as_radius(self.radius)}
+        checked = {
+            "parameter_names": names,
+            "parameter_labels": labels or names,
+            "radius": as_radius(self.radius),
+        }
         checked["draws"], checked["n_normal"] = _check_prior(self)
         for key, value in checked.items():
             object.__setattr__(self, key, value)
@@ -153,19 +219,28 @@ class Family:
     def parameters(self, u: ArrayLike) -> np.ndarray:
         """Return the parameters (..., k) of standard normal variables u (..., n_normal)."""
         if self.from_normal is None:
-            raise InputError(f"{self.name}: the prior is given as draws; only one given as from_normal is a map from normal variables")
+            raise InputError(
+                f"{self.name}: the prior is given as draws; only one given as from_normal is a map"
+                " from normal variables"
+            )
         u = _last_axis(u, self.n_normal, f"{self.name}: u")
-        return _transform(self.name, self.from_normal, u.reshape(-1, self.n_normal), self.parameter_names).reshape(*u.shape[:-1], -1)
+        return _transform(
+            self.name, self.from_normal, u.reshape(-1, self.n_normal), self.parameter_names
+        ).reshape(*u.shape[:-1], -1)
 
     def draw(self, n: int, seed: int = 0) -> np.ndarray:
-        """Return n draws (n, k) from the prior; a smaller n with the same seed gives the first rows of a larger one."""
+        """Return n draws (n, k) from the prior; a smaller n with the same seed gives the first
+        rows of a larger one.
+        """
         n, generator = _count(n), stream(seed, "parameters")
         if self.draws is not None:
             return self.draws[generator.integers(len(self.draws), size=n)]
         return self.parameters(generator.standard_normal((n, self.n_normal)))
 
     def evaluate(self, parameters: ArrayLike, radius: ArrayLike | None = None) -> np.ndarray:
-        """Return the curves (..., R) of parameters (..., k), on `self.radius` or on other radii (R,)."""
+        """Return the curves (..., R) of parameters (..., k), on `self.radius` or on other radii
+        (R,).
+        """
         parameters = _last_axis(parameters, len(self.parameter_names), f"{self.name}: parameters")
         radius = self.radius if radius is None else as_radius(radius)
         rows = parameters.reshape(-1, parameters.shape[-1])
@@ -179,12 +254,21 @@ class Family:
         return curves.reshape(*parameters.shape[:-1], len(radius))
 
     def curve(self, u: ArrayLike, radius: ArrayLike | None = None) -> np.ndarray:
-        """Return the curves (..., R) of standard normal variables u (..., n_normal): the whole family as one map."""
+        """Return the curves (..., R) of standard normal variables u (..., n_normal): the whole
+        family as one map.
+        """
         return self.evaluate(self.parameters(u), radius)
 
     def __repr__(self) -> str:
-        prior = f"from {self.n_normal} normal variables" if self.draws is None else f"from {len(self.draws)} draws"
-        return f"Family({self.name}: {', '.join(self.parameter_names)}; prior {prior}; {len(self.radius)} radii)"
+        prior = (
+            f"from {self.n_normal} normal variables"
+            if self.draws is None
+            else f"from {len(self.draws)} draws"
+        )
+        return (
+            f"Family({self.name}: {', '.join(self.parameter_names)}; prior {prior};"
+            f" {len(self.radius)} radii)"
+        )
 
 # %% ../../nbs/families/22_simulation.ipynb #12bf4b15
 _BLOCK = 100_000  # values that are computed in one call of a family's function
@@ -201,7 +285,9 @@ def _last_axis(values, length: int, name: str) -> np.ndarray:
     """Return `values` as finite floats whose last axis has the given length."""
     values = _as_numbers(values, name).astype(np.float64)
     if values.ndim == 0 or values.shape[-1] != length:
-        raise InputError(f"{name} has shape {values.shape}; its last axis must have length {length}")
+        raise InputError(
+            f"{name} has shape {values.shape}; its last axis must have length {length}"
+        )
     if not np.isfinite(values).all():
         raise InputError(f"{name} holds values that are not finite")
     return values
@@ -212,7 +298,9 @@ _PIECES = 460  # of width 0.04
 
 # %% ../../nbs/families/22_simulation.ipynb #08153dbe
 def _disc_table() -> np.ndarray:
-    """Coefficients (6, pieces), highest power first, of ln f on each piece, in a variable that runs from -1 to 1."""
+    """Coefficients (6, pieces), highest power first, of ln f on each piece, in a variable that
+    runs from -1 to 1.
+    """
     edges = np.linspace(*_LN_Y, _PIECES + 1)
     node = np.cos(np.pi * (np.arange(6) + 0.5) / 6)
     ln_y = 0.5 * (edges[:-1] + edges[1:]) + 0.5 * np.diff(edges) * node[:, None]
@@ -239,50 +327,79 @@ def _disc_function(ln_y: np.ndarray) -> np.ndarray:
     return f
 
 # %% ../../nbs/families/22_simulation.ipynb #74ff811c
-def _curve_by_curve(radius, log_disc_mass, log_scale_length, log_halo_mass, log_concentration) -> np.ndarray:
-    """Circular velocities (N, R) [km/s] at radii (R,) [kpc] from decimal logarithms (N,) of the four parameters."""
+def _curve_by_curve(
+    radius, log_disc_mass, log_scale_length, log_halo_mass, log_concentration
+) -> np.ndarray:
+    """Circular velocities (N, R) [km/s] at radii (R,) [kpc] from decimal logarithms (N,) of the
+    four parameters.
+    """
     halo = halo_velocity(radius, 10**log_halo_mass, 10**log_concentration)
     with np.errstate(divide="ignore"):  # the centre: ln 0
         ln_y = np.log(radius / 2) - np.log(10) * log_scale_length[:, None]
-    disc_squared = (2 * G * 10 ** (log_disc_mass - log_scale_length))[:, None] * _disc_function(ln_y)
+    disc_squared = (2 * G * 10 ** (log_disc_mass - log_scale_length))[:, None] * _disc_function(
+        ln_y
+    )
     return np.sqrt(disc_squared + halo**2)
 
 # %% ../../nbs/families/22_simulation.ipynb #2bc6228e
-_LN_LENGTH = (-8.0, 9.0)  # range of the logarithms of 2 Rd and of the halo's scale radius [kpc] that the table covers
+_LN_LENGTH = (
+    -8.0,
+    9.0,
+)  # range of the logarithms of 2 Rd and of the halo's scale radius [kpc] that the table covers
 _ROW_PIECES, _ROW_DEGREE = 85, 8
 _MOST_RADII = 200  # a longer grid gets no table
 
 # %% ../../nbs/families/22_simulation.ipynb #ce018fe4
 @lru_cache(maxsize=16)
 def _row_table(radius: bytes) -> np.ndarray:
-    """Coefficients (2 · pieces · (degree + 1), R), highest power first, of f(R / length) and of m(x) / x at x = R / length; radii as bytes of float64."""
+    """Coefficients (2 · pieces · (degree + 1), R), highest power first, of f(R / length) and of
+    m(x) / x at x = R / length; radii as bytes of float64.
+    """
     n = _ROW_DEGREE + 1
     edges = np.linspace(*_LN_LENGTH, _ROW_PIECES + 1)
     node = np.cos(np.pi * (np.arange(n) + 0.5) / n)
     ln_length = 0.5 * (edges[:-1, None] + edges[1:, None]) + 0.5 * np.diff(edges)[:, None] * node
     x = np.exp(-ln_length)[..., None] * np.frombuffer(radius)
     m_over_x = np.divide(nfw_mass(x), x, out=np.zeros_like(x), where=x > 0)
-    return np.linalg.solve(np.vander(node), np.stack([disc_function(x), m_over_x])).reshape(2 * _ROW_PIECES * n, -1)
+    return np.linalg.solve(np.vander(node), np.stack([disc_function(x), m_over_x])).reshape(
+        2 * _ROW_PIECES * n, -1
+    )
 
 # %% ../../nbs/families/22_simulation.ipynb #500609c0
 def _from_table(table: np.ndarray, ln_length: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    """Sum of factor (2, N) times the rows of the table for the logarithms of lengths (2, N), the disc's and the halo's: (N, R)."""
+    """Sum of factor (2, N) times the rows of the table for the logarithms of lengths (2, N), the
+    disc's and the halo's: (N, R).
+    """
     low, high, n = *_LN_LENGTH, _ROW_DEGREE + 1
     place = (ln_length.T - low) * (_ROW_PIECES / (high - low))
     piece = np.clip(place.astype(np.int32), 0, _ROW_PIECES - 1)
-    weight = factor.T[..., None] * np.vander((2 * (place - piece) - 1).ravel(), n).reshape(*place.shape, n)
-    column = (piece + np.array([0, _ROW_PIECES], np.int32))[..., None] * np.int32(n) + np.arange(n, dtype=np.int32)
+    weight = factor.T[..., None] * np.vander((2 * (place - piece) - 1).ravel(), n).reshape(
+        *place.shape, n
+    )
+    column = (piece + np.array([0, _ROW_PIECES], np.int32))[..., None] * np.int32(n) + np.arange(
+        n, dtype=np.int32
+    )
     starts = np.arange(0, weight.size + 1, 2 * n, dtype=np.int32)
-    return csr_array((weight.ravel(), column.ravel(), starts), shape=(len(place), len(table))) @ table
+    return (
+        csr_array((weight.ravel(), column.ravel(), starts), shape=(len(place), len(table))) @ table
+    )
 
 # %% ../../nbs/families/22_simulation.ipynb #bf42b3c2
-def _rotation_curve(radius, log_disc_mass, log_scale_length, log_halo_mass, log_concentration) -> np.ndarray:
-    """Circular velocities (N, R) [km/s] at radii (R,) [kpc] from decimal logarithms (N,) of the four parameters."""
+def _rotation_curve(
+    radius, log_disc_mass, log_scale_length, log_halo_mass, log_concentration
+) -> np.ndarray:
+    """Circular velocities (N, R) [km/s] at radii (R,) [kpc] from decimal logarithms (N,) of the
+    four parameters.
+    """
     logs = np.stack([log_disc_mass, log_scale_length, log_halo_mass, log_concentration])
     if len(radius) > _MOST_RADII:
         return _curve_by_curve(radius, *logs)
-    ln_length = np.log(10) * logs[1] + np.log(2), np.log(10) * (logs[2] / 3 - logs[3]) + np.log(virial_radius(1.0))
-    inside = np.logical_and.reduce([(x > _LN_LENGTH[0]) & (x < _LN_LENGTH[1]) for x in ln_length]) & (np.abs(logs) < 99).all(0)
+    ln_length = np.log(10) * logs[1] + np.log(2), np.log(10) * (logs[2] / 3 - logs[3]) + np.log(
+        virial_radius(1.0)
+    )
+    inside = np.logical_and.reduce(
+        [(x > _LN_LENGTH[0]) & (x < _LN_LENGTH[1]) for x in ln_length]
+    ) & (np.abs(logs) < 99).all(0)
     if not inside.all():
         curves = np.empty((logs.shape[1], len(radius)))
         curves[~inside] = _curve_by_curve(radius, *logs[:, ~inside])
@@ -290,8 +407,15 @@ def _rotation_curve(radius, log_disc_mass, log_scale_length, log_halo_mass, log_
             curves[inside] = _rotation_curve(radius, *logs[:, inside])
         return curves
     disc_mass, scale_length, halo_mass, concentration = np.exp(np.log(10) * logs)
-    factor = np.stack([2 * G * disc_mass / scale_length, G * halo_mass / virial_radius(halo_mass) * concentration / nfw_mass(concentration)])
-    squared = _from_table(_row_table(np.asarray(radius, np.float64).tobytes()), np.stack(ln_length), factor)
+    factor = np.stack(
+        [
+            2 * G * disc_mass / scale_length,
+            G * halo_mass / virial_radius(halo_mass) * concentration / nfw_mass(concentration),
+        ]
+    )
+    squared = _from_table(
+        _row_table(np.asarray(radius, np.float64).tobytes()), np.stack(ln_length), factor
+    )
     return np.sqrt(squared, out=squared)
 
 
@@ -302,12 +426,17 @@ _DISC_MASS = (9.0, 12.0)  # smallest and largest log10 disc mass [Msun]
 _PIVOT = 10.7  # log10 disc mass [Msun] at which the next two lines hold the intercept
 _SIZE = (0.5, 0.3, 0.4)  # log10 scale length [kpc]: intercept, slope, scatter [dex]
 _HALO = (12.0, 0.75, 0.25)  # log10 halo mass [Msun]: intercept, slope, scatter [dex]
-_CONCENTRATION = (0.905, -0.101, 0.11)  # log10 concentration at 1e12 Msun/h: intercept, slope, scatter [dex]
+_CONCENTRATION = (
+    0.905,
+    -0.101,
+    0.11,
+)  # log10 concentration at 1e12 Msun/h: intercept, slope, scatter [dex]
 _LITTLE_H = 0.7  # Hubble constant in units of 100 km/s/Mpc
 
 # %% ../../nbs/families/22_simulation.ipynb #7ddc2164
 def _scaling_relations(u: np.ndarray) -> np.ndarray:
-    """Decimal logarithms (N, 4) of disc mass [Msun], scale length [kpc], halo mass [Msun] and concentration.
+    """Decimal logarithms (N, 4) of disc mass [Msun], scale length [kpc], halo mass [Msun] and
+    concentration.
 
     Parameters
     ----------
@@ -334,13 +463,15 @@ ROTATION_CURVES = Family(
     np.geomspace(GridConfig.r_min, GridConfig.r_max, GridConfig.n_radii),
     from_normal=_scaling_relations,
     parameter_labels=(
-        r"$\log_{10}$ disc mass [$M_\odot$]", r"$\log_{10}$ scale length [kpc]",
-        r"$\log_{10}$ halo mass [$M_\odot$]", r"$\log_{10}$ concentration",
+        r"$\log_{10}$ disc mass [$M_\odot$]",
+        r"$\log_{10}$ scale length [kpc]",
+        r"$\log_{10}$ halo mass [$M_\odot$]",
+        r"$\log_{10}$ concentration",
     ),
     xlabel="radius [kpc]",
     ylabel="velocity [km/s]",
     name="rotation curves",
-)  # fmt: skip
+)
 
 # %% ../../nbs/families/22_simulation.ipynb #26468c6f
 def _noise_sd(noise, shape: tuple[int, int]) -> np.ndarray | None:
@@ -355,13 +486,27 @@ def _observed(gaps, shape: tuple[int, int], seed: int) -> np.ndarray | None:
     if array.dtype == bool and array.shape == shape:
         return ~array
     if array.ndim or array.dtype.kind not in "iuf" or not 0 <= array < 1:
-        what = f"{gaps!r}" if array.ndim == 0 else f"an array of shape {array.shape} and type {array.dtype}"
-        raise InputError(f"gaps is {what}; it must be a fraction from 0 up to, not including, 1, or bool of shape {shape}, True where a value is missing")
+        what = (
+            f"{gaps!r}"
+            if array.ndim == 0
+            else f"an array of shape {array.shape} and type {array.dtype}"
+        )
+        raise InputError(
+            f"gaps is {what}; it must be a fraction from 0 up to, not including, 1, or bool of"
+            f" shape {shape}, True where a value is missing"
+        )
     return None if array == 0 else stream(seed, "gaps").random(shape) >= array
 
 # %% ../../nbs/families/22_simulation.ipynb #6469aecd
-def simulate(n: int, noise: ArrayLike = 0.0, seed: int = 0, *, family: Family = ROTATION_CURVES,
-             radius: ArrayLike | None = None, gaps: ArrayLike = 0.0) -> CurveSet:
+def simulate(
+    n: int,
+    noise: ArrayLike = 0.0,
+    seed: int = 0,
+    *,
+    family: Family = ROTATION_CURVES,
+    radius: ArrayLike | None = None,
+    gaps: ArrayLike = 0.0,
+) -> CurveSet:
     """Draw curves from a family, with noise and gaps if wanted.
 
     Parameters
@@ -371,7 +516,8 @@ def simulate(n: int, noise: ArrayLike = 0.0, seed: int = 0, *, family: Family = 
     noise : float or array-like, shape (R,) or (N, R)
         Standard deviation of the Gaussian noise, in the unit of the curves; 0 for none.
     seed : int
-        Everything random follows from it: parameters, noise and gaps, each from a stream of its own.
+        Everything random follows from it: parameters, noise and gaps, each from a stream of its
+        own.
     family : Family
         What to draw from; galaxy rotation curves [km/s] by default.
     radius : array-like, shape (R,), optional
@@ -382,7 +528,8 @@ def simulate(n: int, noise: ArrayLike = 0.0, seed: int = 0, *, family: Family = 
     Returns
     -------
     CurveSet
-        With `errors` (the noise; None without noise), `mask` (None without gaps), `parameters` and their names.
+        With `errors` (the noise; None without noise), `mask` (None without gaps), `parameters` and
+        their names.
 
     Raises
     ------
@@ -396,5 +543,13 @@ def simulate(n: int, noise: ArrayLike = 0.0, seed: int = 0, *, family: Family = 
     values = family.evaluate(parameters, radius)
     if sd is not None:
         values = values + sd * stream(seed, "noise").standard_normal(shape)
-    return CurveSet(values, radius, errors=sd, mask=mask, parameters=parameters, parameter_names=family.parameter_names,
-                    xlabel=family.xlabel, ylabel=family.ylabel)
+    return CurveSet(
+        values,
+        radius,
+        errors=sd,
+        mask=mask,
+        parameters=parameters,
+        parameter_names=family.parameter_names,
+        xlabel=family.xlabel,
+        ylabel=family.ylabel,
+    )

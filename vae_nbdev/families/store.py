@@ -23,7 +23,15 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ..core import InputError, _as_numbers, _check_finite, as_radius, atomic_directory, atomic_path, stream
+from vae_nbdev.core import (
+    InputError,
+    _as_numbers,
+    _check_finite,
+    as_radius,
+    atomic_directory,
+    atomic_path,
+    stream,
+)
 from .simulation import _BLOCK, ROTATION_CURVES, Family, _count, _noise_sd
 
 # %% ../../nbs/families/28_store.ipynb #7b6b202b
@@ -49,9 +57,15 @@ def _open_shard(path: Path) -> _Shard:
     if array.dtype.kind not in "biuf":
         raise InputError(f"{path} holds {array.dtype.name} values; curves are real numbers")
     if array.ndim != 2 or array.shape[1] < 2 or len(array) == 0:
-        raise InputError(f"{path} holds an array of shape {array.shape}; it must be (N, R), one curve a row, with at least two radii")
+        raise InputError(
+            f"{path} holds an array of shape {array.shape}; it must be (N, R), one curve a row,"
+            " with at least two radii"
+        )
     if size != array.offset + array.nbytes:
-        raise InputError(f"{path} has {size} bytes; an array of shape {array.shape} and type {array.dtype.name} takes {array.offset + array.nbytes}")
+        raise InputError(
+            f"{path} has {size} bytes; an array of shape {array.shape} and type {array.dtype.name}"
+            f" takes {array.offset + array.nbytes}"
+        )
     return _Shard(path, *array.shape, array.dtype, size)
 
 # %% ../../nbs/families/28_store.ipynb #c75e2ec9
@@ -71,13 +85,21 @@ def _check_alike(shards: list[_Shard]) -> None:
     first = shards[0]
     for shard in shards:
         if shard.columns != first.columns:
-            raise InputError(f"{shard.path} has {shard.columns} columns and {first.path.name} has {first.columns}; all files need the same number")
+            raise InputError(
+                f"{shard.path} has {shard.columns} columns and {first.path.name} has"
+                f" {first.columns}; all files need the same number"
+            )
         if shard.dtype != first.dtype:
-            raise InputError(f"{shard.path} holds {shard.dtype.name} and {first.path.name} {first.dtype.name}; all files need the same type")
+            raise InputError(
+                f"{shard.path} holds {shard.dtype.name} and {first.path.name} {first.dtype.name};"
+                " all files need the same type"
+            )
 
 # %% ../../nbs/families/28_store.ipynb #cd5f38ca
 def _read_about(path: Path, rows: int) -> dict:
-    """Return what was noted beside the curves: radius, xlabel, ylabel and whatever else; {} if nothing was."""
+    """Return what was noted beside the curves: radius, xlabel, ylabel and whatever else; {} if
+    nothing was.
+    """
     note = path / "store.json" if path.is_dir() else path.with_suffix(".json")
     about = {}
     if note.exists():
@@ -86,11 +108,17 @@ def _read_about(path: Path, rows: int) -> dict:
         except (OSError, ValueError) as error:
             about = error
         if not isinstance(about, dict):
-            raise InputError(f"{note} is not readable; it must be a JSON object like the one that ShardWriter writes")
+            raise InputError(
+                f"{note} is not readable; it must be a JSON object like the one that ShardWriter"
+                " writes"
+            )
         if path.is_file() and "vae_nbdev" not in about:  # a namesake
             return {}
     if about.get("rows", rows) != rows:
-        raise InputError(f"{note} speaks of {about['rows']} curves and there are {rows}; files are missing or were added")
+        raise InputError(
+            f"{note} speaks of {about['rows']} curves and there are {rows}; files are missing or"
+            " were added"
+        )
     if path.is_dir() and (path / "radius.npy").exists():
         about["radius"] = _read_radius(path / "radius.npy")
     return about
@@ -110,7 +138,8 @@ class CurveStore:
     Parameters
     ----------
     path : path-like
-        An array of shape (N, R), one curve a row, or a folder of such files with equal columns and types, taken in the order of
+        An array of shape (N, R), one curve a row, or a folder of such files with equal columns and
+        types, taken in the order of
         their names. NaN is a missing value.
     radius : array-like, shape (R,), optional
         Strictly increasing; by default what is noted beside the curves, or else 0, 1, …, R − 1.
@@ -128,7 +157,8 @@ class CurveStore:
     Raises
     ------
     InputError
-        If a file is damaged, is not like the others, or does not hold real numbers; the message names it.
+        If a file is damaged, is not like the others, or does not hold real numbers; the message
+        names it.
     """
 
     def __init__(self, path: str | os.PathLike, radius: ArrayLike | None = None):
@@ -138,9 +168,15 @@ class CurveStore:
         self._starts = np.cumsum([0] + [shard.rows for shard in self._shards])
         self._maps, self._summary, first = {}, None, self._shards[0]
         self.about = _read_about(self.path, len(self))
-        self.radius = as_radius(self.about.get("radius") if radius is None else radius, first.columns)
-        self.dtype = np.dtype(np.float32 if first.dtype.kind == "f" and first.dtype.itemsize == 4 else np.float64)
-        self.xlabel, self.ylabel = self.about.get("xlabel", "radius"), self.about.get("ylabel", "value")
+        self.radius = as_radius(
+            self.about.get("radius") if radius is None else radius, first.columns
+        )
+        self.dtype = np.dtype(
+            np.float32 if first.dtype.kind == "f" and first.dtype.itemsize == 4 else np.float64
+        )
+        self.xlabel, self.ylabel = self.about.get("xlabel", "radius"), self.about.get(
+            "ylabel", "value"
+        )
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -158,7 +194,9 @@ class CurveStore:
     def rows(self, index: ArrayLike) -> np.ndarray:
         """Return the curves (n, R) with these numbers (n,), in that order, as a copy."""
         index = _checked_rows(index, len(self))
-        out, order = np.empty((len(index), self.shape[1]), self.dtype), np.argsort(index, kind="stable")
+        out, order = np.empty((len(index), self.shape[1]), self.dtype), np.argsort(
+            index, kind="stable"
+        )
         ordered = index[order]  # a disk is read in one direction
         ends = np.searchsorted(ordered, self._starts)
         for k in np.flatnonzero(np.diff(ends)):
@@ -167,21 +205,32 @@ class CurveStore:
         return out
 
     def blocks(self, size: int = 65_536) -> Iterator[tuple[int, np.ndarray]]:
-        """Go through all curves in order; yields (number of the first, array of at most `size` rows), each a copy."""
+        """Go through all curves in order; yields (number of the first, array of at most `size`
+        rows), each a copy.
+        """
         for start in range(0, len(self), size):
             stop = min(start + size, len(self))
             out = np.empty((stop - start, self.shape[1]), self.dtype)
-            for k in range(np.searchsorted(self._starts, start, side="right") - 1, np.searchsorted(self._starts, stop)):
+            for k in range(
+                np.searchsorted(self._starts, start, side="right") - 1,
+                np.searchsorted(self._starts, stop),
+            ):
                 low, high = max(start, self._starts[k]), min(stop, self._starts[k + 1])
-                out[low - start : high - start] = self._map(k)[low - self._starts[k] : high - self._starts[k]]
+                out[low - start : high - start] = self._map(k)[
+                    low - self._starts[k] : high - self._starts[k]
+                ]
             yield start, out
 
     def sample(self, n: int, seed: int = 0) -> np.ndarray:
-        """Return n different curves (n, R) from all over the store: one at random from each of n equal parts."""
+        """Return n different curves (n, R) from all over the store: one at random from each of n
+        equal parts.
+        """
         return self.rows(_spread(len(self), n, stream(seed, "sample")))
 
     def check(self) -> "StoreSummary":
-        """Read everything once and return what was found; an InputError names the first infinite value."""
+        """Read everything once and return what was found; an InputError names the first infinite
+        value.
+        """
         self._summary = _summarise(self)
         return self._summary
 
@@ -199,34 +248,55 @@ class CurveStore:
         """Return file number k, mapped into memory."""
         shard = self._shards[k]
         if not shard.path.exists() or shard.path.stat().st_size != shard.size:
-            raise InputError(f"{shard.path} is not the file it was when the store was opened; open the store again")
-        if k not in self._maps and len(self._maps) >= 100:  # a process may not open files without limit
+            raise InputError(
+                f"{shard.path} is not the file it was when the store was opened; open the store"
+                " again"
+            )
+        if (
+            k not in self._maps and len(self._maps) >= 100
+        ):  # a process may not open files without limit
             self._maps.clear()
-        return self._maps.get(k) if k in self._maps else self._maps.setdefault(k, np.asarray(open_memmap(shard.path, mode="r")))
+        return (
+            self._maps.get(k)
+            if k in self._maps
+            else self._maps.setdefault(k, np.asarray(open_memmap(shard.path, mode="r")))
+        )
 
     def __reduce__(self):
         return CurveStore, (self.path, self.radius)
 
     def __repr__(self) -> str:
-        return (f"CurveStore({len(self)} curves at {self.shape[1]} radii from {self.radius[0]:g} to {self.radius[-1]:g}; "
-                f"{self.dtype.name} in {len(self._shards)} file{'s' * (len(self._shards) != 1)})")
+        return (
+            f"CurveStore({len(self)} curves at {self.shape[1]} radii from {self.radius[0]:g} to"
+            f" {self.radius[-1]:g}; {self.dtype.name} in {len(self._shards)}"
+            f" file{'s' * (len(self._shards) != 1)})"
+        )
 
 # %% ../../nbs/families/28_store.ipynb #fbb056f8
 def _checked_rows(index: ArrayLike, n: int) -> np.ndarray:
     """Return row numbers as an array of integers from 0 to n − 1."""
     index = np.asarray(index)
     if index.ndim != 1 or index.dtype.kind not in "iu" and index.size:
-        raise InputError(f"the row numbers have shape {index.shape} and type {index.dtype.name}; they must be a list of whole numbers")
+        raise InputError(
+            f"the row numbers have shape {index.shape} and type {index.dtype.name}; they must be a"
+            " list of whole numbers"
+        )
     bad = (index < 0) | (index >= n)
     if bad.any():
-        raise InputError(f"row {index[np.argmax(bad)]} is asked for; there are {n} curves, numbered from 0 to {n - 1}")
+        raise InputError(
+            f"row {index[np.argmax(bad)]} is asked for; there are {n} curves, numbered from 0 to"
+            f" {n - 1}"
+        )
     return index.astype(np.int64)
 
 # %% ../../nbs/families/28_store.ipynb #446239fa
 def _spread(n: int, k: int, generator: np.random.Generator) -> np.ndarray:
     """Return k different, increasing numbers below n, one at random from each of k equal parts."""
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 1 <= k <= n:
-        raise InputError(f"{k!r} rows are asked for; it must be a whole number from 1 to the number of curves, {n}")
+        raise InputError(
+            f"{k!r} rows are asked for; it must be a whole number from 1 to the number of"
+            f" curves, {n}"
+        )
     edges = np.arange(k + 1) * n // k
     return edges[:-1] + generator.integers(np.diff(edges))
 
@@ -254,11 +324,16 @@ class StoreSummary:
 # %% ../../nbs/families/28_store.ipynb #42bc3d47
 def _summarise(store: CurveStore) -> StoreSummary:
     """Read a whole store once."""
-    total = hashlib.blake2b(f"{store.shape} {store.dtype.name}".encode() + store.radius.astype("<f8").tobytes(), digest_size=16)
+    total = hashlib.blake2b(
+        f"{store.shape} {store.dtype.name}".encode() + store.radius.astype("<f8").tobytes(),
+        digest_size=16,
+    )
     lowest, highest = np.full((2, store.shape[1]), np.nan, store.dtype)
     n_missing, empty_row = 0, None
     for start, block in store.blocks(16_384):
-        low, high = np.fmin.reduce(block, axis=0), np.fmax.reduce(block, axis=0)  # these pass over NaN
+        low, high = np.fmin.reduce(block, axis=0), np.fmax.reduce(
+            block, axis=0
+        )  # these pass over NaN
         if np.isinf(low).any() or np.isinf(high).any():
             raise _infinite(store, start, block)
         missing = np.isnan(block)
@@ -275,7 +350,10 @@ def _infinite(store: CurveStore, start: int, block: np.ndarray) -> InputError:
     row, column = np.unravel_index(np.argmax(np.isinf(block)), block.shape)
     k = int(np.searchsorted(store._starts, start + row, side="right")) - 1
     where = f"row {start + row - store._starts[k]}, column {column}"
-    return InputError(f"{store._shards[k].path} holds {block[row, column]} in {where}; infinity is not a measurement")
+    return InputError(
+        f"{store._shards[k].path} holds {block[row, column]} in {where}; infinity is not a"
+        " measurement"
+    )
 
 # %% ../../nbs/families/28_store.ipynb #a2a62c2a
 class _Pile:
@@ -298,12 +376,15 @@ class _Pile:
     def flush(self) -> None:
         """Write what has not been written."""
         if self._filled:
-            np.save(self.folder / f"{self.stem}-{self._written:06d}.npy", self._buffer[: self._filled])
+            np.save(
+                self.folder / f"{self.stem}-{self._written:06d}.npy", self._buffer[: self._filled]
+            )
             self._filled, self._written = 0, self._written + 1
 
 # %% ../../nbs/families/28_store.ipynb #5ab974c9
 class ShardWriter:
-    """Write a folder that `CurveStore` reads, piece by piece: `with ShardWriter(path, radius=…) as writer: writer.write(curves)`.
+    """Write a folder that `CurveStore` reads, piece by piece: `with ShardWriter(path, radius=…) as
+    writer: writer.write(curves)`.
 
     Parameters
     ----------
@@ -323,36 +404,77 @@ class ShardWriter:
     Raises
     ------
     InputError
-        If there is a folder that is not a store, or the arguments or what is written cannot be right.
+        If there is a folder that is not a store, or the arguments or what is written cannot be
+        right.
     """
 
-    def __init__(self, path: str | os.PathLike, n_radii: int | None = None, *, radius: ArrayLike | None = None,
-                 rows_per_shard: int = 250_000, dtype: str = "float32", about: dict | None = None):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        n_radii: int | None = None,
+        *,
+        radius: ArrayLike | None = None,
+        rows_per_shard: int = 250_000,
+        dtype: str = "float32",
+        about: dict | None = None,
+    ):
         if radius is None and n_radii is None:
             raise InputError("ShardWriter needs radius or n_radii; give one of them")
         self.path, self.radius = Path(path), as_radius(radius, n_radii)
-        self.rows_per_shard, self.dtype, self.about = _count(rows_per_shard), _float_type(dtype), dict(about or {})
+        self.rows_per_shard, self.dtype, self.about = (
+            _count(rows_per_shard),
+            _float_type(dtype),
+            dict(about or {}),
+        )
         self._piles, self._open = {}, contextlib.ExitStack()
 
     def __enter__(self) -> "ShardWriter":
-        if self.path.is_dir() and any(self.path.iterdir()) and not (self.path / "store.json").is_file():
-            raise InputError(f"{self.path} is a folder that ShardWriter did not write; it would be replaced, so choose another name or empty it")
+        if (
+            self.path.is_dir()
+            and any(self.path.iterdir())
+            and not (self.path / "store.json").is_file()
+        ):
+            raise InputError(
+                f"{self.path} is a folder that ShardWriter did not write; it would be replaced, so"
+                " choose another name or empty it"
+            )
         self._folder = self._open.enter_context(atomic_directory(self.path))
-        self._piles["curves"] = _Pile(self._folder, "curves", len(self.radius), self.rows_per_shard, self.dtype)
+        self._piles["curves"] = _Pile(
+            self._folder, "curves", len(self.radius), self.rows_per_shard, self.dtype
+        )
         return self
 
     def write(self, curves: ArrayLike, parameters: ArrayLike | None = None) -> None:
-        """Add curves (n, R), NaN where a value is missing, and, always or never, the parameters (n, k) that made them."""
+        """Add curves (n, R), NaN where a value is missing, and, always or never, the parameters
+        (n, k) that made them.
+        """
         if "curves" not in self._piles:
-            raise InputError("the writer is not open; write inside of `with ShardWriter(…) as writer:`")
+            raise InputError(
+                "the writer is not open; write inside of `with ShardWriter(…) as writer:`"
+            )
         curves = _as_type(curves, self.dtype, len(self.radius))
         if parameters is not None:
             parameters = np.atleast_2d(_as_numbers(parameters, "parameters"))
-            pile = self._piles.setdefault("parameters", _Pile(self._folder, "parameters", parameters.shape[1], self.rows_per_shard, np.float64))
+            pile = self._piles.setdefault(
+                "parameters",
+                _Pile(
+                    self._folder,
+                    "parameters",
+                    parameters.shape[1],
+                    self.rows_per_shard,
+                    np.float64,
+                ),
+            )
             pile.add(parameters)
         self._piles["curves"].add(curves)
-        if "parameters" in self._piles and self._piles["parameters"].rows != self._piles["curves"].rows:
-            raise InputError(f"there are parameters for {self._piles['parameters'].rows} of {self._piles['curves'].rows} curves; all or none need them")
+        if (
+            "parameters" in self._piles
+            and self._piles["parameters"].rows != self._piles["curves"].rows
+        ):
+            raise InputError(
+                f"there are parameters for {self._piles['parameters'].rows} of"
+                f" {self._piles['curves'].rows} curves; all or none need them"
+            )
 
     def __exit__(self, kind, error, trace) -> None:
         try:
@@ -371,7 +493,9 @@ class ShardWriter:
             raise InputError(f"{self.path}: no curves were written")
         for pile in self._piles.values():
             pile.flush()
-        _write_about(self._folder / "store.json", self._piles["curves"].rows, self.radius, self.about)
+        _write_about(
+            self._folder / "store.json", self._piles["curves"].rows, self.radius, self.about
+        )
 
 # %% ../../nbs/families/28_store.ipynb #4bbfeefa
 def _float_type(dtype) -> np.dtype:
@@ -382,10 +506,15 @@ def _float_type(dtype) -> np.dtype:
 
 # %% ../../nbs/families/28_store.ipynb #4d468de3
 def _as_type(curves: ArrayLike, dtype: np.dtype, n_radii: int) -> np.ndarray:
-    """Return curves (n, R) of the type that is stored, checked after the conversion, which may overflow."""
+    """Return curves (n, R) of the type that is stored, checked after the conversion, which may
+    overflow.
+    """
     values = _as_numbers(curves, "curves")
     if values.ndim != 2 or values.shape[1] != n_radii:
-        raise InputError(f"curves has shape {values.shape}; it must be (n, {n_radii}), one row per curve, one column per radius")
+        raise InputError(
+            f"curves has shape {values.shape}; it must be (n, {n_radii}), one row per curve, one"
+            " column per radius"
+        )
     with np.errstate(over="ignore"):
         values = values.astype(dtype, copy=False)
     _check_finite(values, "curves", missing=True)
@@ -408,12 +537,19 @@ def _drawn(family: Family, n: int, seed: int, chunk: int) -> Iterator[np.ndarray
             yield family.parameters(generator.standard_normal((size, family.n_normal)))
 
 # %% ../../nbs/families/28_store.ipynb #87a25e48
-def _simulated(n: int, noise: ArrayLike, seed: int, family: Family) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _simulated(
+    n: int, noise: ArrayLike, seed: int, family: Family
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the curves and parameters of `simulate(n, noise, seed)`, some thousand at a time."""
     sd, noise_stream = _noise_sd(noise, (n, len(family.radius))), stream(seed, "noise")
     if sd is not None and sd.ndim == 2:
-        raise InputError(f"noise has shape {sd.shape}; it must be one number or one per radius ({len(family.radius)},)")
-    step = max(1, _BLOCK // len(family.radius))  # as many as one call of the function makes, so that not even rounding differs
+        raise InputError(
+            f"noise has shape {sd.shape}; it must be one number or one per radius"
+            f" ({len(family.radius)},)"
+        )
+    step = max(
+        1, _BLOCK // len(family.radius)
+    )  # as many as one call of the function makes, so that not even rounding differs
     for parameters in _drawn(family, n, seed, step * max(1, 16_384 // step)):
         values = family.evaluate(parameters)
         if sd is not None:
@@ -430,17 +566,32 @@ class _OneFile:
 
     def __enter__(self) -> "_OneFile":
         if self.path.is_dir() or not self.path.parent.is_dir():
-            raise InputError(f"{self.path} cannot be written; it must be the name of a file in a folder that exists")
-        parts = [self._open.enter_context(atomic_path(self.path.with_suffix(end))) for end in (".parameters.npy", ".json", ".npy")]
+            raise InputError(
+                f"{self.path} cannot be written; it must be the name of a file in a folder that"
+                " exists"
+            )
+        parts = [
+            self._open.enter_context(atomic_path(self.path.with_suffix(end)))
+            for end in (".parameters.npy", ".json", ".npy")
+        ]
         _write_about(parts[1], self.n, self.radius, self.about)
-        self._parameters, self._curves = (self._open.enter_context(open(part, "wb")) for part in (parts[0], parts[2]))
+        self._parameters, self._curves = (
+            self._open.enter_context(open(part, "wb")) for part in (parts[0], parts[2])
+        )
         self._head(self._curves, self.dtype, len(self.radius))
         self._head(self._parameters, np.dtype(np.float64), len(self.about["parameter_names"]))
         return self
 
     def _head(self, file, dtype: np.dtype, columns: int) -> None:
         """Write the header of an array of n rows."""
-        write_array_header_1_0(file, {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (self.n, columns)})
+        write_array_header_1_0(
+            file,
+            {
+                "descr": np.lib.format.dtype_to_descr(dtype),
+                "fortran_order": False,
+                "shape": (self.n, columns),
+            },
+        )
 
     def write(self, curves: np.ndarray, parameters: np.ndarray) -> None:
         """Add curves (n, R) and the parameters (n, k) that made them."""
@@ -451,17 +602,29 @@ class _OneFile:
         self._open.__exit__(kind, error, trace)
 
 # %% ../../nbs/families/28_store.ipynb #327aa92f
-def simulate_to(path: str | os.PathLike, n: int, noise: ArrayLike = 0.0, seed: int = 0, *, family: Family = ROTATION_CURVES,
-                rows_per_shard: int = 250_000, dtype: str = "float32", progress: bool = False) -> CurveStore:
-    """Draw curves from a family and write them to disk, in memory that does not grow with their number.
+def simulate_to(
+    path: str | os.PathLike,
+    n: int,
+    noise: ArrayLike = 0.0,
+    seed: int = 0,
+    *,
+    family: Family = ROTATION_CURVES,
+    rows_per_shard: int = 250_000,
+    dtype: str = "float32",
+    progress: bool = False,
+) -> CurveStore:
+    """Draw curves from a family and write them to disk, in memory that does not grow with their
+    number.
 
     The curves are those of `simulate(n, noise, seed, family=family)`, rounded to `dtype`.
 
     Parameters
     ----------
     path : path-like
-        A name that ends in `.npy` for one file, anything else for a folder. The parameters of the curves are written to
-        `parameters-….npy` in the folder, or to a file beside the one whose name ends in `.parameters.npy`.
+        A name that ends in `.npy` for one file, anything else for a folder. The parameters of the
+        curves are written to
+        `parameters-….npy` in the folder, or to a file beside the one whose name ends in
+        `.parameters.npy`.
     n : int
         Number of curves.
     noise : float or array-like, shape (R,)
@@ -487,14 +650,31 @@ def simulate_to(path: str | os.PathLike, n: int, noise: ArrayLike = 0.0, seed: i
         If an argument cannot be right, or the folder exists and is not a store.
     """
     n, path, dtype = _count(n), Path(path), _float_type(dtype)
-    about = {"xlabel": family.xlabel, "ylabel": family.ylabel, "noise": np.asarray(noise).tolist(), "seed": int(seed), "parameter_names": family.parameter_names}
+    about = {
+        "xlabel": family.xlabel,
+        "ylabel": family.ylabel,
+        "noise": np.asarray(noise).tolist(),
+        "seed": int(seed),
+        "parameter_names": family.parameter_names,
+    }
     chunks = _simulated(n, noise, seed, family)
     chunks = itertools.chain([next(chunks)], chunks)  # complaints come before files
     if path.suffix == ".npy":
         writer = _OneFile(path, n, family.radius, dtype, about)
     else:
-        writer = ShardWriter(path, radius=family.radius, rows_per_shard=min(_count(rows_per_shard), n), dtype=dtype, about=about)
-    with writer, tqdm(total=n, disable=not progress, desc="simulating", unit="curve", mininterval=0.5) as bar:
+        writer = ShardWriter(
+            path,
+            radius=family.radius,
+            rows_per_shard=min(_count(rows_per_shard), n),
+            dtype=dtype,
+            about=about,
+        )
+    with (
+        writer,
+        tqdm(
+            total=n, disable=not progress, desc="simulating", unit="curve", mininterval=0.5
+        ) as bar,
+    ):
         for values, parameters in chunks:
             writer.write(values, parameters)
             bar.update(len(values))
@@ -502,7 +682,8 @@ def simulate_to(path: str | os.PathLike, n: int, noise: ArrayLike = 0.0, seed: i
 
 # %% ../../nbs/families/28_store.ipynb #d11ee187
 class WindowBatches:
-    """Row numbers of every batch, as a function of the step alone, in memory that does not grow with the rows.
+    """Row numbers of every batch, as a function of the step alone, in memory that does not grow
+    with the rows.
 
     Every epoch visits each row once, but for a remainder of fewer rows than a batch.
 
@@ -521,7 +702,13 @@ class WindowBatches:
     """
 
     def __init__(self, n: int, batch_size: int, seed: int, block: int = 4096, blocks: int = 64):
-        self.n, self.size, self.seed, self.block, self.blocks = n, min(batch_size, n), seed, block, blocks
+        self.n, self.size, self.seed, self.block, self.blocks = (
+            n,
+            min(batch_size, n),
+            seed,
+            block,
+            blocks,
+        )
         self.per_epoch = n // self.size
         self._order, self._windows = (-1, None, None), {}
 
@@ -531,7 +718,10 @@ class WindowBatches:
         start, stop = k * self.size, (k + 1) * self.size
         first, last = np.searchsorted(ends, [start, stop - 1], side="right")
         begins = np.concatenate([[0], ends])
-        parts = [self._window(epoch, w)[max(start - begins[w], 0) : stop - begins[w]] for w in range(first, last + 1)]
+        parts = [
+            self._window(epoch, w)[max(start - begins[w], 0) : stop - begins[w]]
+            for w in range(first, last + 1)
+        ]
         return torch.from_numpy(np.concatenate(parts))
 
     def _epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -539,7 +729,11 @@ class WindowBatches:
         if self._order[0] != epoch:
             order = stream(self.seed, "blocks", epoch).permutation(-(-self.n // self.block))
             rows = np.minimum(order * self.block + self.block, self.n) - order * self.block
-            self._order = epoch, order, np.add.reduceat(rows, np.arange(0, len(rows), self.blocks)).cumsum()
+            self._order = (
+                epoch,
+                order,
+                np.add.reduceat(rows, np.arange(0, len(rows), self.blocks)).cumsum(),
+            )
             self._windows = {}
         return self._order[1:]
 
@@ -547,14 +741,18 @@ class WindowBatches:
         """Return the rows of one window in their order; the last two stay in memory."""
         if window not in self._windows:
             chosen = self._epoch(epoch)[0][window * self.blocks : (window + 1) * self.blocks]
-            rows = np.concatenate([np.arange(b * self.block, min((b + 1) * self.block, self.n)) for b in chosen])
+            rows = np.concatenate(
+                [np.arange(b * self.block, min((b + 1) * self.block, self.n)) for b in chosen]
+            )
             self._windows = dict(list(self._windows.items())[-1:])
             self._windows[window] = stream(self.seed, "window", epoch, window).permutation(rows)
         return self._windows[window]
 
 # %% ../../nbs/families/28_store.ipynb #dd3a2abc
 def held_out_rows(n: int, n_held: int, seed: int = 0) -> np.ndarray:
-    """Return n_held different rows of n, increasing: one at random from each of n_held equal parts."""
+    """Return n_held different rows of n, increasing: one at random from each of n_held equal
+    parts.
+    """
     held = _spread(n, n_held, stream(seed, "held out"))
     if n_held == n:
         raise InputError(f"all {n} curves would be held out; leave some for training")
@@ -562,7 +760,9 @@ def held_out_rows(n: int, n_held: int, seed: int = 0) -> np.ndarray:
 
 # %% ../../nbs/families/28_store.ipynb #b9356612
 def training_rows(rows: ArrayLike, held_out: np.ndarray) -> np.ndarray:
-    """Return where rows of the training part, numbered without those held out (increasing), stand in the store."""
+    """Return where rows of the training part, numbered without those held out (increasing), stand
+    in the store.
+    """
     rows = np.asarray(rows)
     return rows + np.searchsorted(held_out - np.arange(len(held_out)), rows, side="right")
 
@@ -576,13 +776,21 @@ class Rows:
     held_out : ndarray of int, shape (m,)
         Rows to leave out, increasing; see `held_out_rows`.
     prepare : callable, optional
-        prepare(curves (n, R)) → tuple of Tensor, each of shape (n, ...); by default the curves themselves.
+        prepare(curves (n, R)) → tuple of Tensor, each of shape (n, ...); by default the curves
+        themselves.
     """
 
-    def __init__(self, store: CurveStore, held_out: Sequence[int] = (), prepare: Callable[[np.ndarray], tuple[Tensor, ...]] | None = None):
+    def __init__(
+        self,
+        store: CurveStore,
+        held_out: Sequence[int] = (),
+        prepare: Callable[[np.ndarray], tuple[Tensor, ...]] | None = None,
+    ):
         held_out = _checked_rows(held_out, len(store))
         if (np.diff(held_out) <= 0).any() or len(held_out) == len(store):
-            raise InputError("held_out must hold different rows in increasing order, and not all of them")
+            raise InputError(
+                "held_out must hold different rows in increasing order, and not all of them"
+            )
         self.store, self.held_out = store, held_out
         self.prepare = prepare or (lambda curves: (torch.from_numpy(curves),))
 
@@ -596,4 +804,6 @@ class Rows:
     @property
     def fingerprint(self) -> str:
         """Hash of the store and of what is held out."""
-        return hashlib.blake2b(self.store.fingerprint.encode() + self.held_out.astype("<i8").tobytes(), digest_size=16).hexdigest()
+        return hashlib.blake2b(
+            self.store.fingerprint.encode() + self.held_out.astype("<i8").tobytes(), digest_size=16
+        ).hexdigest()

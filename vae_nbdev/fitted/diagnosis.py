@@ -47,16 +47,24 @@ class _Looked:
 
 # %% ../../nbs/fitted/64_diagnosis.ipynb #a345fe8e
 @torch.no_grad()
-def _look(vae: VAE, part: tuple[Tensor, ...], clean_input: bool, seed: int, purpose: str) -> _Looked:
-    """Look at up to a thousand curves, evenly spread over a part (N, R), with their weights if there are any."""
+def _look(
+    vae: VAE, part: tuple[Tensor, ...], clean_input: bool, seed: int, purpose: str
+) -> _Looked:
+    """Look at up to a thousand curves, evenly spread over a part (N, R), with their weights if
+    there are any.
+    """
     rows = torch.linspace(0, len(part[0]) - 1, min(len(part[0]), _MOST_CURVES)).long()
     y, weight = part[0][rows].double(), part[1][rows].double() if len(part) > 1 else None
     generator = torch_generator(seed, "diagnosis", purpose)
     if clean_input:
-        y = y + fresh_noise(torch.randn(y.shape, generator=generator, dtype=y.dtype), vae.decoder.sigma, weight)
+        y = y + fresh_noise(
+            torch.randn(y.shape, generator=generator, dtype=y.dtype), vae.decoder.sigma, weight
+        )
     eps = torch.randn(len(y), vae.n_latent, generator=generator, dtype=y.dtype)
     z, _ = draw(vae.encode(y, weight), eps)
-    residuals = (y - vae.decoder.mean(z)) / vae.decoder.sigma * (1 if weight is None else weight.sqrt())
+    residuals = (
+        (y - vae.decoder.mean(z)) / vae.decoder.sigma * (1 if weight is None else weight.sqrt())
+    )
     return _Looked(y, weight, z, vae.elbo(y, eps, weight=weight), residuals)
 
 # %% ../../nbs/fitted/64_diagnosis.ipynb #dc9652d6
@@ -66,51 +74,106 @@ _LEAST = 0.3  # what a latent that is used carries at least [nats]
 def _latents(vae: VAE, seen: _Looked) -> Finding:
     """How many latents carry something."""
     mean, covariance = posterior_moments(vae, seen.y, weight=seen.weight)
-    white = np.linalg.inv(np.linalg.cholesky(np.cov(mean.T).reshape(vae.n_latent, -1) + covariance.mean(0)))
-    narrower = np.linalg.eigvalsh(white @ covariance @ white.T)  # (n, d), ascending; 1: as wide as the cloud
+    white = np.linalg.inv(
+        np.linalg.cholesky(np.cov(mean.T).reshape(vae.n_latent, -1) + covariance.mean(0))
+    )
+    narrower = np.linalg.eigvalsh(
+        white @ covariance @ white.T
+    )  # (n, d), ascending; 1: as wide as the cloud
     kl = np.maximum(-0.5 * np.log(narrower), 0).mean(0)
     active = int((kl > _LEAST).sum())
     if active == vae.n_latent:
-        return Finding("latents", True, active, f"all {active} latents are used; they carry {', '.join(f'{k:.1f}' for k in kl)} nats")
+        return Finding(
+            "latents",
+            True,
+            active,
+            f"all {active} latents are used; they carry {', '.join(f'{k:.1f}' for k in kl)} nats",
+        )
     if active == 0:
-        return Finding("latents", False, 0, "no latent is used, every curve is decoded alike; is the noise too large, or the training too short? Try a smaller noise or more max_steps")
-    return Finding("latents", False, active, f"{active} of {vae.n_latent} latents are used; fewer would do, and n_latent='auto' finds how many")
+        return Finding(
+            "latents",
+            False,
+            0,
+            "no latent is used, every curve is decoded alike; is the noise too large, or the"
+            " training too short? Try a smaller noise or more max_steps",
+        )
+    return Finding(
+        "latents",
+        False,
+        active,
+        f"{active} of {vae.n_latent} latents are used; fewer would do, and n_latent='auto' finds"
+        " how many",
+    )
 
 # %% ../../nbs/fitted/64_diagnosis.ipynb #e90a0136
 _UNLEARNED = "the model has not learned all that it could"
-_REMEDY = {  # where the noise comes from → what to do if it is smaller than the residuals, and if it is larger
-    "given": (f"it is given too small, or {_UNLEARNED}: try noise='learn', more max_steps or a larger width", "the noise is given too large; noise='learn' finds its size"),
-    "learned": ("more max_steps or a larger width may help", "curves were learned by heart; try fewer max_steps or more curves"),
-    "clean": (f"{_UNLEARNED}: try more max_steps or a larger width", "the noise is given too large; give a smaller one"),
-    "errors": (f"the errors are too small, or {_UNLEARNED}: find out how they were estimated, or try more max_steps or a larger width", "the errors are too large; find out how they were estimated"),
-}  # fmt: skip
+# where the noise comes from → what to do if it is smaller than the residuals, and if it is larger
+_REMEDY = {
+    "given": (
+        (
+            f"it is given too small, or {_UNLEARNED}: try noise='learn', more max_steps or a"
+            " larger width"
+        ),
+        "the noise is given too large; noise='learn' finds its size",
+    ),
+    "learned": (
+        "more max_steps or a larger width may help",
+        "curves were learned by heart; try fewer max_steps or more curves",
+    ),
+    "clean": (
+        f"{_UNLEARNED}: try more max_steps or a larger width",
+        "the noise is given too large; give a smaller one",
+    ),
+    "errors": (
+        (
+            f"the errors are too small, or {_UNLEARNED}: find out how they were estimated, or try"
+            " more max_steps or a larger width"
+        ),
+        "the errors are too large; find out how they were estimated",
+    ),
+}
 
 # %% ../../nbs/fitted/64_diagnosis.ipynb #953c5525
 def _noise(seen: _Looked, source: str) -> Finding:
     """Whether the residuals are as large as the noise, and like noise."""
     count = seen.residuals.numel() if seen.weight is None else int((seen.weight > 0).sum())
-    ratio, error = math.sqrt(float(seen.residuals.square().sum()) / count), 1 / math.sqrt(2 * count)
+    ratio, error = math.sqrt(float(seen.residuals.square().sum()) / count), 1 / math.sqrt(
+        2 * count
+    )
     size = f"residuals are {ratio:.2f} times the noise"
     if abs(ratio - 1) >= max(0.05, 4 * error):
         return Finding("noise", False, ratio, f"{size}: {_REMEDY[source][ratio < 1]}")
     unlike = _unlike_noise(seen, source)
     fine = "as they should be" if error < 0.02 else "which is all that so few values tell"
-    return Finding("noise", unlike is None, ratio, f"{size}, {fine}" if unlike is None else f"{size}, but {unlike}")
+    return Finding(
+        "noise",
+        unlike is None,
+        ratio,
+        f"{size}, {fine}" if unlike is None else f"{size}, but {unlike}",
+    )
 
 # %% ../../nbs/fitted/64_diagnosis.ipynb #b376fa23
 def _unlike_noise(seen: _Looked, source: str) -> str | None:
-    """In which way residuals of the right size are not like independent noise, and what to do; None if they are."""
+    """In which way residuals of the right size are not like independent noise, and what to do;
+    None if they are.
+    """
     there = torch.ones_like(seen.residuals) if seen.weight is None else (seen.weight > 0).double()
     pairs = (there[:, 1:] * there[:, :-1]).sum().clamp_min(1)
     together = float((seen.residuals[:, 1:] * seen.residuals[:, :-1]).sum() / pairs)
     if together > max(0.1, 5 / math.sqrt(pairs)):
-        return f"neighbours go together (correlation {together:.2f}): there is more in the curves than the model has learned; try a larger n_latent, more max_steps or a larger width"
+        return (
+            f"neighbours go together (correlation {together:.2f}): there is more in the curves"
+            " than the model has learned; try a larger n_latent, more max_steps or a larger width"
+        )
     count = there.sum(0)
     each = (seen.residuals.square().sum(0) / count.clamp_min(1)).sqrt()
     unequal = (each - 1).abs() > torch.clamp(5 / (2 * count.clamp_min(1)).sqrt(), min=0.5)
     if not (unequal & (count > 0)).any():
         return None
-    remedy = {"errors": "find out how the errors were estimated", "clean": "try more max_steps or a larger width"}.get(source, "try noise='learn_per_radius'")
+    remedy = {
+        "errors": "find out how the errors were estimated",
+        "clean": "try more max_steps or a larger width",
+    }.get(source, "try noise='learn_per_radius'")
     return f"{each[count > 0].min():.2f} to {each.max():.2f} times at different radii: {remedy}"
 
 # %% ../../nbs/fitted/64_diagnosis.ipynb #0579d0d9
@@ -118,30 +181,67 @@ def _unlike_noise(seen: _Looked, source: str) -> str | None:
 def _prior(vae: VAE, train: _Looked, seen: _Looked, seed: int) -> Finding:
     """Whether the prior lies where the codes are."""
     if len(train.z) < 8 * vae.n_latent:
-        return Finding("prior", True, 0.0, "too few curves to say whether the prior lies where their codes are")
+        return Finding(
+            "prior",
+            True,
+            0.0,
+            "too few curves to say whether the prior lies where their codes are",
+        )
     mixture = fit_mixture(train.z.numpy(), max_components=16, seed=seed)
     gain = mixture.score_samples(seen.z.numpy()) - vae.prior().log_prob(seen.z).numpy()
     missed, error = float(gain.mean()), float(gain.std() / math.sqrt(len(gain)))
-    whose, size = "held-out" if seen is not train else "the", f"{abs(missed):.2f} ± {error:.2f} nats"
+    whose, size = (
+        "held-out" if seen is not train else "the"
+    ), f"{abs(missed):.2f} ± {error:.2f} nats"
     if missed < max(0.25, 3 * error):
-        return Finding("prior", True, missed, f"the prior describes the codes of {whose} curves as well as a mixture fitted to them ({size} {'worse' if missed > 0 else 'better'})")
-    return Finding("prior", False, missed, f"a mixture describes the codes of {whose} curves {size} better than the prior: samples will not look like the data; try prior='mixture' or prior='flow', or more curves")
+        return Finding(
+            "prior",
+            True,
+            missed,
+            f"the prior describes the codes of {whose} curves as well as a mixture fitted to them"
+            f" ({size} {'worse' if missed > 0 else 'better'})",
+        )
+    return Finding(
+        "prior",
+        False,
+        missed,
+        f"a mixture describes the codes of {whose} curves {size} better than the prior: samples"
+        " will not look like the data; try prior='mixture' or prior='flow', or more curves",
+    )
 
 # %% ../../nbs/fitted/64_diagnosis.ipynb #e48d067f
 def _overfitting(train: _Looked, held_out: _Looked) -> Finding:
     """Whether the bound is much better on the training curves."""
-    per_value = lambda s: s.elbo * (s.y.shape[1] / (s.y.shape[1] if s.weight is None else (s.weight > 0).sum(1).clamp_min(1)))
+    per_value = lambda s: s.elbo * (
+        s.y.shape[1] / (s.y.shape[1] if s.weight is None else (s.weight > 0).sum(1).clamp_min(1))
+    )
     a, b = (s.elbo if s.weight is None else per_value(s) for s in (train, held_out))
-    scatter = b.var() if len(b) >= 10 else torch.cat([a - a.mean(), b - b.mean()]).var()  # two or three curves have none that one can rely on
+    scatter = (
+        b.var() if len(b) >= 10 else torch.cat([a - a.mean(), b - b.mean()]).var()
+    )  # two or three curves have none that one can rely on
     gap, error = float(a.mean() - b.mean()), float((a.var() / len(a) + scatter / len(b)).sqrt())
-    size = f"the ELBO is {gap:.1f} ± {error:.1f} nats better on training curves than on held-out ones"
+    size = (
+        f"the ELBO is {gap:.1f} ± {error:.1f} nats better on training curves than on held-out ones"
+    )
     if not gap > max(1.0, 2 * error):
         return Finding("overfitting", True, gap, size)
-    return Finding("overfitting", False, gap, f"{size}: it learns curves by heart; try fewer max_steps, a smaller width, or more curves")
+    return Finding(
+        "overfitting",
+        False,
+        gap,
+        f"{size}: it learns curves by heart; try fewer max_steps, a smaller width, or more curves",
+    )
 
 # %% ../../nbs/fitted/64_diagnosis.ipynb #e4de4de1
 def diagnose(
-    vae: VAE, train: tuple[Tensor, ...], held_out: tuple[Tensor, ...] | None, history: History, *, clean_input: bool, noise_learned: bool = False, seed: int = 0
+    vae: VAE,
+    train: tuple[Tensor, ...],
+    held_out: tuple[Tensor, ...] | None,
+    history: History,
+    *,
+    clean_input: bool,
+    noise_learned: bool = False,
+    seed: int = 0,
 ) -> list[Finding]:
     """What a fitted model says of itself.
 
@@ -150,7 +250,8 @@ def diagnose(
     vae : VAE
         In double precision.
     train, held_out : tuple of Tensor, shape (N, R)
-        Curves in the unit of the model, and their weights if some are not one; held_out is None if none were held out.
+        Curves in the unit of the model, and their weights if some are not one; held_out is None if
+        none were held out.
     history : History
     clean_input : bool
         Whether the curves are noise-free.
@@ -162,12 +263,28 @@ def diagnose(
     list of Finding
     """
     learned = _look(vae, train, clean_input, seed, "training curves")
-    fresh = learned if held_out is None else _look(vae, held_out, clean_input, seed, "held-out curves")
-    own_errors = learned.weight is not None and bool(((learned.weight > 0) & (learned.weight != 1)).any())
-    source = "learned" if noise_learned else "clean" if clean_input else "errors" if own_errors else "given"
+    fresh = (
+        learned if held_out is None else _look(vae, held_out, clean_input, seed, "held-out curves")
+    )
+    own_errors = learned.weight is not None and bool(
+        ((learned.weight > 0) & (learned.weight != 1)).any()
+    )
+    source = (
+        "learned"
+        if noise_learned
+        else "clean" if clean_input else "errors" if own_errors else "given"
+    )
     found = [_latents(vae, learned), _noise(fresh, source), _prior(vae, learned, fresh, seed)]
     found += [_overfitting(learned, fresh)] if held_out is not None else []
     if history.interrupted:
         steps = history.step[-1] if history.step else 0
-        found.append(Finding("interruption", False, steps, f"training was stopped by hand; the weights are those of step {history.best_step or steps}: fit again for the rest"))
+        found.append(
+            Finding(
+                "interruption",
+                False,
+                steps,
+                "training was stopped by hand; the weights are those of step"
+                f" {history.best_step or steps}: fit again for the rest",
+            )
+        )
     return found

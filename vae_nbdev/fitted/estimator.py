@@ -20,28 +20,73 @@ import torch
 
 from ..model.autoencoder import Units, init_weights
 from ..config import EstimatorConfig, NetworkConfig, Recipe, TrainConfig, checked, recipe
-from ..core import InputError, as_curves, one_thread, resolve_device, stream, torch_generator
+from vae_nbdev.core import (
+    InputError,
+    as_curves,
+    one_thread,
+    resolve_device,
+    stream,
+    torch_generator,
+)
 from ..curves.curve_set import CurveSet
 from .diagnosis import Finding, diagnose
 from ..curves.gaps import value_weights
 from ..inference.evidence import Evidence, _rows_at_once, vae_evidence
-from ..inference.latent import active_units, decode, flow_prior, kl_per_latent, mixture_prior, posterior_moments
+from vae_nbdev.inference.latent import (
+    active_units,
+    decode,
+    flow_prior,
+    kl_per_latent,
+    mixture_prior,
+    posterior_moments,
+)
 from ..training.processes import world_size
-from ..inference.points import NO_DEPARTURE, CurvePosterior, Departure, PointPosterior, point_posterior, turned_points
-from .preparation import SMALLEST_GUESS, Prepared, as_errors, check_precision, check_radius, of_user, prepared, settle_noise
+from vae_nbdev.inference.points import (
+    NO_DEPARTURE,
+    CurvePosterior,
+    Departure,
+    PointPosterior,
+    point_posterior,
+    turned_points,
+)
+from vae_nbdev.fitted.preparation import (
+    SMALLEST_GUESS,
+    Prepared,
+    as_errors,
+    check_precision,
+    check_radius,
+    of_user,
+    prepared,
+    settle_noise,
+)
 from .runs import Run, _plain, read_run, write_run
 from ..families.store import CurveStore
 from ..training.loop import History, fit
 from vae_nbdev.model.vae import (
-    VAE, Decoder, Encoder, FlowPrior, Prior, PrincipalCoordinates, StretchedCoordinates, TrainedMixture, preconditioned_vae, stretch_suits, vae_loss,
-)  # fmt: skip
+    VAE,
+    Decoder,
+    Encoder,
+    FlowPrior,
+    Prior,
+    PrincipalCoordinates,
+    StretchedCoordinates,
+    TrainedMixture,
+    preconditioned_vae,
+    stretch_suits,
+    vae_loss,
+)
 
 # %% ../../nbs/fitted/68_estimator.ipynb #90bd0a24
-_RATES = {"adam": {"learning_rate": 2e-3, "grad_clip": 20.0}, "muon": {"learning_rate": 1e-3, "grad_clip": 10.0}}
+_RATES = {
+    "adam": {"learning_rate": 2e-3, "grad_clip": 20.0},
+    "muon": {"learning_rate": 1e-3, "grad_clip": 10.0},
+}
 
 
 def _chosen_recipe(config: EstimatorConfig, n_curves: int, stretchable: bool = True) -> Recipe:
-    """Recipe for so many training curves, with whatever the user has chosen put in its place, and what goes with that."""
+    """Recipe for so many training curves, with whatever the user has chosen put in its place, and
+    what goes with that.
+    """
     names = {f.name for f in fields(Recipe)} & {f.name for f in fields(EstimatorConfig)}
     chosen = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
     r = recipe(n_curves, config.clean_input, config.preset)
@@ -51,9 +96,13 @@ def _chosen_recipe(config: EstimatorConfig, n_curves: int, stretchable: bool = T
     if chosen.get("prior", r.prior) != r.prior:
         fitting["prior_training"] = "after"
     r = checked(replace(r, **fitting | chosen))
-    if config.objective == "iwae" and config.prior_training is None:  # its q is a proposal, and no prior should be fitted to that
+    if (
+        config.objective == "iwae" and config.prior_training is None
+    ):  # its q is a proposal, and no prior should be fitted to that
         r = replace(r, prior_training="joint")
-    if config.free_bits and config.prior_training is None:  # each latent needs a divergence of its own
+    if (
+        config.free_bits and config.prior_training is None
+    ):  # each latent needs a divergence of its own
         r = replace(r, prior_training="after")
     return r
 
@@ -61,18 +110,37 @@ def _chosen_recipe(config: EstimatorConfig, n_curves: int, stretchable: bool = T
 def _check_choices(config: EstimatorConfig, r: Recipe) -> None:
     """Raise an InputError for options that contradict each other."""
     if r.stretch == "asinh" and not config.clean_input:
-        raise InputError("stretch='asinh' needs clean curves, clean_input=True: it would blow up the noise of small values")
+        raise InputError(
+            "stretch='asinh' needs clean curves, clean_input=True: it would blow up the noise of"
+            " small values"
+        )
     if config.objective == "iwae":
         if config.n_importance < 2:
-            raise InputError(f"objective='iwae' with n_importance={config.n_importance} is the ELBO; give at least 2 draws")
+            raise InputError(
+                f"objective='iwae' with n_importance={config.n_importance} is the ELBO; give at"
+                " least 2 draws"
+            )
         if config.beta != 1 or config.free_bits:
-            raise InputError("objective='iwae' has no KL term of its own; leave beta at 1 and free_bits at 0")
+            raise InputError(
+                "objective='iwae' has no KL term of its own; leave beta at 1 and free_bits at 0"
+            )
         if r.prior_training == "after" and r.prior != "normal":
-            raise InputError("objective='iwae' makes the encoder a proposal, to which no prior can be fitted; choose prior_training='joint'")
+            raise InputError(
+                "objective='iwae' makes the encoder a proposal, to which no prior can be fitted;"
+                " choose prior_training='joint'"
+            )
     if config.free_bits and world_size() > 1:
-        raise InputError("free_bits needs the mean over a whole batch, which several processes do not share; train in one process")
-    if config.free_bits and (r.posterior_family == "flow" or (r.prior_training == "joint" and r.prior != "normal")):
-        raise InputError("free_bits needs a normal posterior, and a prior that is normal while training: prior_training='after' or prior='normal'")
+        raise InputError(
+            "free_bits needs the mean over a whole batch, which several processes do not share;"
+            " train in one process"
+        )
+    if config.free_bits and (
+        r.posterior_family == "flow" or (r.prior_training == "joint" and r.prior != "normal")
+    ):
+        raise InputError(
+            "free_bits needs a normal posterior, and a prior that is normal while training:"
+            " prior_training='after' or prior='normal'"
+        )
 
 # %% ../../nbs/fitted/68_estimator.ipynb #96d6f19f
 def _as_seed(random_state) -> int:
@@ -97,11 +165,15 @@ class _Measured:
     def parts(self, n_draws: int) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
         """Curves and weights, few enough at once for so many draws of each."""
         size = _rows_at_once(n_draws, self.y.shape[1])
-        weights = [None] * -(-len(self.y) // size) if self.weight is None else self.weight.split(size)
+        weights = (
+            [None] * -(-len(self.y) // size) if self.weight is None else self.weight.split(size)
+        )
         return zip(self.y.split(size), weights)
 
     def log_jacobian(self, units: Units) -> np.ndarray | float:
-        """What to add to a log density in the unit of the model, over what was observed: () or (N,) [nats]."""
+        """What to add to a log density in the unit of the model, over what was observed: () or
+        (N,) [nats].
+        """
         if self.weight is None:
             return units.log_jacobian(self.y.shape[1])
         return -((self.weight > 0).numpy() * np.log(units.scale)).sum(1)
@@ -115,7 +187,8 @@ def _count(n, name: str) -> int:
 
 # %% ../../nbs/fitted/68_estimator.ipynb #bdd7ba96
 def _remember_columns(estimator, X) -> None:
-    """Let scikit-learn store how many columns X (N, R) has, and their names if it is a DataFrame."""
+    """Let scikit-learn store how many columns X (N, R) has, and their names if it is a DataFrame.
+    """
     from sklearn.utils.validation import validate_data
 
     if not isinstance(X, (CurveSet, CurveStore)):
@@ -123,11 +196,23 @@ def _remember_columns(estimator, X) -> None:
 
 # %% ../../nbs/fitted/68_estimator.ipynb #a222ac01
 def _in_blocks(method, store: CurveStore, errors=None) -> np.ndarray:
-    """What a method answers to all curves of a store, a few thousand at a time, and to their errors, (), (R,) or (N, R), if given."""
+    """What a method answers to all curves of a store, a few thousand at a time, and to their
+    errors, (), (R,) or (N, R), if given.
+    """
     if np.ndim(errors) == 2 and np.shape(errors) != store.shape:
-        raise InputError(f"errors has shape {np.shape(errors)}; it must be one number, one per radius {store.shape[1:]} or one per value {store.shape}")
-    part = lambda start, block: errors if np.ndim(errors) < 2 else errors[start : start + len(block)]
-    return np.concatenate([method(CurveSet(block, store.radius), errors=part(start, block)) for start, block in store.blocks(4096)])
+        raise InputError(
+            f"errors has shape {np.shape(errors)}; it must be one number, one per radius"
+            f" {store.shape[1:]} or one per value {store.shape}"
+        )
+    part = lambda start, block: (
+        errors if np.ndim(errors) < 2 else errors[start : start + len(block)]
+    )
+    return np.concatenate(
+        [
+            method(CurveSet(block, store.radius), errors=part(start, block))
+            for start, block in store.blocks(4096)
+        ]
+    )
 
 # %% ../../nbs/fitted/68_estimator.ipynb #b3f22f19
 _POOL = 256  # posterior draws of a curve, at least, from which those that are wanted are taken
@@ -141,25 +226,52 @@ def _shuffled(z: np.ndarray, n: int, seed: int) -> np.ndarray:
 # %% ../../nbs/fitted/68_estimator.ipynb #722da339
 def _learned_sigma(vae: VAE) -> bool | str:
     """How the noise of a network was learned, as `Decoder` takes it; False if it was given."""
-    return isinstance(vae.decoder.log_sigma, torch.nn.Parameter) and ("per_radius" if vae.decoder.log_sigma.ndim else True)
+    return isinstance(vae.decoder.log_sigma, torch.nn.Parameter) and (
+        "per_radius" if vae.decoder.log_sigma.ndim else True
+    )
 
 # %% ../../nbs/fitted/68_estimator.ipynb #d6bf3760
-def _empty_vae(tensors: dict[str, torch.Tensor], activation: str, recipe: Recipe, learn_sigma: bool | str) -> VAE:
+def _empty_vae(
+    tensors: dict[str, torch.Tensor], activation: str, recipe: Recipe, learn_sigma: bool | str
+) -> VAE:
     """Build a VAE with the shapes of the stored arrays."""
     basis, n_latent = tensors["encoder.coordinates.basis"], len(tensors["encoder.mean.bias"])
-    hidden, flow = (int(recipe.width),) * int(recipe.depth), (recipe.flow_transforms, recipe.flow_width, recipe.flow_bins)
-    buffers = [name for name in ("basis", "spread", "zero", "softening", "center", "limit") if f"encoder.coordinates.{name}" in tensors]
+    hidden, flow = (int(recipe.width),) * int(recipe.depth), (
+        recipe.flow_transforms,
+        recipe.flow_width,
+        recipe.flow_bins,
+    )
+    buffers = [
+        name
+        for name in ("basis", "spread", "zero", "softening", "center", "limit")
+        if f"encoder.coordinates.{name}" in tensors
+    ]
     if ("zero" in buffers) != (recipe.stretch == "asinh"):
-        raise ValueError(f"the recipe says stretch={recipe.stretch!r}, but the arrays are of another model")
+        raise ValueError(
+            f"the recipe says stretch={recipe.stretch!r}, but the arrays are of another model"
+        )
     kind = StretchedCoordinates if "zero" in buffers else PrincipalCoordinates
-    make = lambda: kind(*(torch.zeros_like(tensors[f"encoder.coordinates.{name}"]) for name in buffers))
+    make = lambda: kind(
+        *(torch.zeros_like(tensors[f"encoder.coordinates.{name}"]) for name in buffers)
+    )
     sees_weights = tensors["encoder.body.0.weight"].shape[1] > basis.shape[1]
-    encoder = Encoder(len(basis), n_latent, hidden, activation, recipe.posterior_family, make(), *flow, sees_weights)
+    encoder = Encoder(
+        len(basis),
+        n_latent,
+        hidden,
+        activation,
+        recipe.posterior_family,
+        make(),
+        *flow,
+        sees_weights,
+    )
     decoder = Decoder(n_latent, len(basis), hidden, activation, 1.0, learn_sigma, make())
     vae = VAE(encoder, decoder, n_latent)
     if "prior.means" in tensors:
         weights, means, tril = (tensors[f"prior.{k}"] for k in ("weights", "means", "scale_tril"))
-        vae.set_prior(Prior(torch.zeros_like(weights), torch.zeros_like(means), torch.zeros_like(tril)))
+        vae.set_prior(
+            Prior(torch.zeros_like(weights), torch.zeros_like(means), torch.zeros_like(tril))
+        )
     else:
         vae.set_prior(FlowPrior(n_latent, *flow))
     return vae.double()
@@ -169,14 +281,24 @@ def _empty_vae(tensors: dict[str, torch.Tensor], activation: str, recipe: Recipe
 def _trainable(prior: Prior) -> TrainedMixture:
     """The same mixture, to be trained further."""
     mixture = TrainedMixture(prior.means.shape[1], len(prior.weights))
-    raw = torch.tril(prior.scale_tril, -1) + torch.diag_embed(torch.diagonal(prior.scale_tril, dim1=-2, dim2=-1).log())
-    for parameter, value in ((mixture.logits, prior.weights.log()), (mixture.means, prior.means), (mixture.raw, raw)):
+    raw = torch.tril(prior.scale_tril, -1) + torch.diag_embed(
+        torch.diagonal(prior.scale_tril, dim1=-2, dim2=-1).log()
+    )
+    for parameter, value in (
+        (mixture.logits, prior.weights.log()),
+        (mixture.means, prior.means),
+        (mixture.raw, raw),
+    ):
         parameter.copy_(value)
     return mixture
 
 # %% ../../nbs/fitted/68_estimator.ipynb #ba3a79a7
-def _prior_to_train(last: Prior | FlowPrior, recipe: Recipe, seed: int) -> Prior | TrainedMixture | FlowPrior:
-    """The prior with which a second fit begins: the last one if it can be trained as the recipe says, a fresh one otherwise; float32."""
+def _prior_to_train(
+    last: Prior | FlowPrior, recipe: Recipe, seed: int
+) -> Prior | TrainedMixture | FlowPrior:
+    """The prior with which a second fit begins: the last one if it can be trained as the recipe
+    says, a fresh one otherwise; float32.
+    """
     n_latent = last.n_latent if isinstance(last, FlowPrior) else last.means.shape[1]
     if recipe.prior == "normal" or recipe.prior_training == "after":
         return Prior.standard(n_latent)
@@ -199,7 +321,9 @@ _AT_ONCE = 2048  # decoded in one go, so that what lies between two layers stays
 
 # %% ../../nbs/fitted/68_estimator.ipynb #4e56f842
 class _Nothing:
-    """What an estimator inherits from at first; in the place of `object` Python can put nothing else."""
+    """What an estimator inherits from at first; in the place of `object` Python can put nothing
+    else.
+    """
 
 
 class _Estimator(_Nothing):
@@ -246,18 +370,23 @@ class CurveVAE(_Estimator):
     Parameters
     ----------
     preset : {"default", "best"}
-        The default chooses a recipe that takes about a minute on two cores; "best" trains clean curves as long as it helps
+        The default chooses a recipe that takes about a minute on two cores; "best" trains clean
+        curves as long as it helps
         (measured ones are learned by heart when one goes on).
     n_latent : int or "auto"
-        Dimensions of the latent space. "auto" trains briefly with 1, 2, 3, … and takes the smallest that describes held-out curves as well as any.
+        Dimensions of the latent space. "auto" trains briefly with 1, 2, 3, … and takes the
+        smallest that describes held-out curves as well as any.
     noise : float, array-like of shape (R,), "learn" or "learn_per_radius"
-        Standard deviation of the noise, in the unit of the curves. For measured curves it is the noise that they carry; for
+        Standard deviation of the noise, in the unit of the curves. For measured curves it is the
+        noise that they carry; for
         clean ones the noise that the model is made for. Curves with errors of their own need none.
     clean_input : bool
-        True if the curves are noise-free: then fresh noise is drawn at every step, and `noise` must be a number. How each value is going to be measured,
+        True if the curves are noise-free: then fresh noise is drawn at every step, and `noise`
+        must be a number. How each value is going to be measured,
         if not all alike, is told to `fit` as `errors`.
     posterior_family : {"full", "diagonal", "flow"}, optional
-        Covariance of the encoder's answer, or a normalizing flow. Here and below, None takes what the recipe says.
+        Covariance of the encoder's answer, or a normalizing flow. Here and below, None takes what
+        the recipe says.
     prior : {"mixture", "normal", "flow"}, optional
         Distribution of the codes: a Gaussian mixture, the standard normal, or a normalizing flow.
     prior_training : {"joint", "after"}, optional
@@ -269,13 +398,15 @@ class CurveVAE(_Estimator):
     beta : float
         Weight of the KL term; only 1 gives a bound.
     free_bits : float
-        KL per latent that costs nothing [nats]; only for a prior that is normal while the network is trained.
+        KL per latent that costs nothing [nats]; only for a prior that is normal while the network
+        is trained.
     radius : array-like of shape (R,), optional
         Where the curves are given; the column number if None.
     width, depth, activation
         Hidden layers of encoder and decoder.
     stretch : {"none", "asinh"}, optional
-        Whether the network works with the asinh of the curves: for positive quantities that vary by factors. None takes "asinh" for clean curves
+        Whether the network works with the asinh of the curves: for positive quantities that vary
+        by factors. None takes "asinh" for clean curves
         that are positive and hardly need more principal components when stretched.
     max_steps : int, optional
         Optimiser steps.
@@ -297,7 +428,8 @@ class CurveVAE(_Estimator):
     device : str
         Where to train: "cpu", "cuda", "mps" or "auto".
     verbose : int
-        1 shows a progress bar, and says on standard error what is not fine about a fit; 0 is silent.
+        1 shows a progress bar, and says on standard error what is not fine about a fit; 0 is
+        silent.
 
     Attributes
     ----------
@@ -309,9 +441,11 @@ class CurveVAE(_Estimator):
     recipe_ : Recipe
         What was chosen.
     diagnosis_ : list of Finding
-        What the fit says of itself, see `diagnosis.diagnose`: each has `fine`, and a `sentence` that says what to do if it is not.
+        What the fit says of itself, see `diagnosis.diagnose`: each has `fine`, and a `sentence`
+        that says what to do if it is not.
     n_latent_ : int
-        Number of latents; with n_latent="auto" also `n_latent_scores_`, the held-out log p(x) for each number that was tried [nats], and `n_latent_reason_`.
+        Number of latents; with n_latent="auto" also `n_latent_scores_`, the held-out log p(x) for
+        each number that was tried [nats], and `n_latent_reason_`.
     history_ : History
         With `interrupted`, if Ctrl-C ended the training.
     seed_ : int
@@ -332,13 +466,35 @@ class CurveVAE(_Estimator):
     """
 
     def __init__(
-        self, preset=_DEFAULT.preset, n_latent=_DEFAULT.n_latent, noise=_DEFAULT.noise, clean_input=_DEFAULT.clean_input, posterior_family=_DEFAULT.posterior_family,
-        prior=_DEFAULT.prior, prior_training=_DEFAULT.prior_training, objective=_DEFAULT.objective, n_importance=_DEFAULT.n_importance, beta=_DEFAULT.beta,
-        free_bits=_DEFAULT.free_bits, radius=None, width=_DEFAULT.width, depth=_DEFAULT.depth, activation=_DEFAULT.activation, stretch=_DEFAULT.stretch,
-        max_steps=_DEFAULT.max_steps, batch_size=_DEFAULT.batch_size, optimiser=_DEFAULT.optimiser, learning_rate=_DEFAULT.learning_rate,
-        batch_growth=_DEFAULT.batch_growth, average=_DEFAULT.average,
-        validation_fraction=_DEFAULT.validation_fraction, warm_start=_DEFAULT.warm_start, random_state=_DEFAULT.random_state, device=_DEFAULT.device, verbose=_DEFAULT.verbose,
-    ):  # fmt: skip
+        self,
+        preset=_DEFAULT.preset,
+        n_latent=_DEFAULT.n_latent,
+        noise=_DEFAULT.noise,
+        clean_input=_DEFAULT.clean_input,
+        posterior_family=_DEFAULT.posterior_family,
+        prior=_DEFAULT.prior,
+        prior_training=_DEFAULT.prior_training,
+        objective=_DEFAULT.objective,
+        n_importance=_DEFAULT.n_importance,
+        beta=_DEFAULT.beta,
+        free_bits=_DEFAULT.free_bits,
+        radius=None,
+        width=_DEFAULT.width,
+        depth=_DEFAULT.depth,
+        activation=_DEFAULT.activation,
+        stretch=_DEFAULT.stretch,
+        max_steps=_DEFAULT.max_steps,
+        batch_size=_DEFAULT.batch_size,
+        optimiser=_DEFAULT.optimiser,
+        learning_rate=_DEFAULT.learning_rate,
+        batch_growth=_DEFAULT.batch_growth,
+        average=_DEFAULT.average,
+        validation_fraction=_DEFAULT.validation_fraction,
+        warm_start=_DEFAULT.warm_start,
+        random_state=_DEFAULT.random_state,
+        device=_DEFAULT.device,
+        verbose=_DEFAULT.verbose,
+    ):
         self.preset = preset
         self.n_latent = n_latent
         self.noise = noise
@@ -367,7 +523,16 @@ class CurveVAE(_Estimator):
         self.device = device
         self.verbose = verbose
 
-    def fit(self, X, y=None, *, errors=None, checkpoint=None, checkpoint_every: int = 1000, resume: bool = False) -> "CurveVAE":
+    def fit(
+        self,
+        X,
+        y=None,
+        *,
+        errors=None,
+        checkpoint=None,
+        checkpoint_every: int = 1000,
+        resume: bool = False,
+    ) -> "CurveVAE":
         """Learn the distribution of curves.
 
         Parameters
@@ -376,12 +541,14 @@ class CurveVAE(_Estimator):
             One curve a row, in any unit; NaN where a value is missing.
         y : ignored
         errors : float or array-like of shape (R,) or (N, R), optional
-            Standard deviation of the noise in the curves. With clean_input=True, of the noise that each value is going to carry, (N, R), drawn afresh
+            Standard deviation of the noise in the curves. With clean_input=True, of the noise that
+            each value is going to carry, (N, R), drawn afresh
             at every step; NaN where it will not be measured.
         checkpoint : path, optional
             A file to which the state of the training is written every `checkpoint_every` steps.
         resume : bool
-            Whether to go on from that file, if it is there; the result is that of an uninterrupted fit, bit for bit.
+            Whether to go on from that file, if it is there; the result is that of an uninterrupted
+            fit, bit for bit.
 
         Raises
         ------
@@ -391,20 +558,46 @@ class CurveVAE(_Estimator):
             If an argument of the constructor is out of range.
         """
         if getattr(y, "ndim", 0) == 2 and y.shape == getattr(X, "shape", None) and y.shape[1] > 1:
-            raise InputError("the second argument of fit, y, is there for scikit-learn and ignored, but this one has the shape of X; errors are given by name, errors=...")
+            raise InputError(
+                "the second argument of fit, y, is there for scikit-learn and ignored, but this"
+                " one has the shape of X; errors are given by name, errors=..."
+            )
         seed = _as_seed(self.random_state)
         config = self._config(seed)
         data = prepared(
-            X, radius=self.radius, noise=self.noise, errors=errors, clean_input=self.clean_input, validation_fraction=self.validation_fraction, seed=seed
+            X,
+            radius=self.radius,
+            noise=self.noise,
+            errors=errors,
+            clean_input=self.clean_input,
+            validation_fraction=self.validation_fraction,
+            seed=seed,
         )
         if config.n_latent == "auto":
             known = self.warm_start and hasattr(self, "vae_")
-            config = replace(config, n_latent=self.n_latent_ if known else self._choose_n_latent(data, seed))
+            config = replace(
+                config, n_latent=self.n_latent_ if known else self._choose_n_latent(data, seed)
+            )
         with one_thread():
-            self._learn(data, config, checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume)
+            self._learn(
+                data,
+                config,
+                checkpoint=checkpoint,
+                checkpoint_every=checkpoint_every,
+                resume=resume,
+            )
         _remember_columns(self, X)
         if config.verbose:
-            print(*(f"CurveVAE: {f.sentence}" for f in self.diagnosis_ if not f.fine and f.name != "interruption"), sep="\n", end="\n" * any(not f.fine for f in self.diagnosis_), file=sys.stderr)
+            print(
+                *(
+                    f"CurveVAE: {f.sentence}"
+                    for f in self.diagnosis_
+                    if not f.fine and f.name != "interruption"
+                ),
+                sep="\n",
+                end="\n" * any(not f.fine for f in self.diagnosis_),
+                file=sys.stderr,
+            )
         return self
 
     def _learn(self, data: Prepared, config: EstimatorConfig, **files) -> None:
@@ -412,65 +605,156 @@ class CurveVAE(_Estimator):
         model, units, floor = self._start(data, config)
         r, seed, device = self.recipe_, config.random_state, resolve_device(config.device)
         budget = TrainConfig(
-            max_steps=r.max_steps, batch_size=config.batch_size, batch_growth=r.batch_growth, optimiser=r.optimiser, learning_rate=r.learning_rate,
-            grad_clip=r.grad_clip, average=r.average, beta=config.beta, kl_warmup=0.0 if config.objective == "iwae" else TrainConfig.kl_warmup,
-            eval_every=max(1, min(100, r.max_steps // 10)), seed=seed,
-        )  # fmt: skip
-        loss = vae_loss(config.clean_input, config.objective, config.n_importance, config.free_bits, torch.from_numpy(np.log(units.scale)))
+            max_steps=r.max_steps,
+            batch_size=config.batch_size,
+            batch_growth=r.batch_growth,
+            optimiser=r.optimiser,
+            learning_rate=r.learning_rate,
+            grad_clip=r.grad_clip,
+            average=r.average,
+            beta=config.beta,
+            kl_warmup=0.0 if config.objective == "iwae" else TrainConfig.kl_warmup,
+            eval_every=max(1, min(100, r.max_steps // 10)),
+            seed=seed,
+        )
+        loss = vae_loss(
+            config.clean_input,
+            config.objective,
+            config.n_importance,
+            config.free_bits,
+            torch.from_numpy(np.log(units.scale)),
+        )
         held_out = data.to_model(units, data.validation) if len(data.validation) else None
         there = lambda part: None if part is None else tuple(t.to(device) for t in part)
         source = data.source(units, device) or there(data.to_model(units, data.train))
-        history = fit(model.to(device), loss, source, there(held_out), budget, verbose=bool(config.verbose), **files)
+        history = fit(
+            model.to(device),
+            loss,
+            source,
+            there(held_out),
+            budget,
+            verbose=bool(config.verbose),
+            **files,
+        )
         model, train = model.cpu(), data.to_model(units, data.train)
         if data.noise is None:
             settle_noise(model, train, held_out, seed)
         self._finish_prior(model, data.to_model(units), seed)
         model = model.double().eval().requires_grad_(False)
-        findings = diagnose(model, train, held_out, history, clean_input=config.clean_input, noise_learned=data.noise is None, seed=seed)
+        findings = diagnose(
+            model,
+            train,
+            held_out,
+            history,
+            clean_input=config.clean_input,
+            noise_learned=data.noise is None,
+            seed=seed,
+        )
         self._set_fitted(model, units, data.radius, history, findings, seed)
         self.data_ = data.description
         noise_free = data.noise is None and float(units.scale[0]) <= SMALLEST_GUESS * data.spread
-        if noise_free or (data.noise is None and float(self.vae_.decoder.sigma.min()) < 1.5 * floor):
-            hint = "if they are simulated, set clean_input=True and noise to that of the measurements to come"
-            warnings.warn(f"the curves look noise-free, and the learned noise {self.noise_[0]:.3g} means little; {hint}", stacklevel=3)
+        if noise_free or (
+            data.noise is None and float(self.vae_.decoder.sigma.min()) < 1.5 * floor
+        ):
+            hint = (
+                "if they are simulated, set clean_input=True and noise to that of the measurements"
+                " to come"
+            )
+            warnings.warn(
+                f"the curves look noise-free, and the learned noise {self.noise_[0]:.3g} means"
+                f" little; {hint}",
+                stacklevel=3,
+            )
 
     def _start(self, data: Prepared, config: EstimatorConfig) -> tuple[VAE, Units, float]:
-        """Network to be trained, its units, and the floor of a learned noise; the recipe is stored."""
+        """Network to be trained, its units, and the floor of a learned noise; the recipe is
+        stored.
+        """
         if self.warm_start and hasattr(self, "vae_"):
             return self._go_on(data, config)
         units = data.units()
         y, *weight = data.for_components(units, config.clean_input)
         weight = weight[0] if weight else None
         zero = units.to_model(np.zeros_like(units.center))
-        r = self.recipe_ = _chosen_recipe(config, data.n_curves, config.clean_input and stretch_suits(y, zero, weight))
+        r = self.recipe_ = _chosen_recipe(
+            config, data.n_curves, config.clean_input and stretch_suits(y, zero, weight)
+        )
         _check_choices(config, r)
         network = NetworkConfig(
-            config.n_latent, r.width, r.depth, config.activation, r.posterior_family, prior=r.prior if r.prior_training == "joint" else "normal",
-            flow_transforms=r.flow_transforms, flow_width=r.flow_width, flow_bins=r.flow_bins,
-        )  # fmt: skip
+            config.n_latent,
+            r.width,
+            r.depth,
+            config.activation,
+            r.posterior_family,
+            prior=r.prior if r.prior_training == "joint" else "normal",
+            flow_transforms=r.flow_transforms,
+            flow_width=r.flow_width,
+            flow_bins=r.flow_bins,
+        )
         floor = 1e-4 * data.spread / float(units.scale[0]) if data.noise is None else 0.0
-        learn = data.noise is None and ("per_radius" if isinstance(self.noise, str) and self.noise == "learn_per_radius" else True)
-        options = {"noise_in_data": not config.clean_input, "learn_sigma": learn, "sigma_floor": floor, "weight": weight, "sees_weights": data.weights(units) is not None, "seed": config.random_state}
-        return preconditioned_vae(y, network, zero=zero if r.stretch == "asinh" else None, **options), units, floor
+        learn = data.noise is None and (
+            "per_radius"
+            if isinstance(self.noise, str) and self.noise == "learn_per_radius"
+            else True
+        )
+        options = {
+            "noise_in_data": not config.clean_input,
+            "learn_sigma": learn,
+            "sigma_floor": floor,
+            "weight": weight,
+            "sees_weights": data.weights(units) is not None,
+            "seed": config.random_state,
+        }
+        return (
+            preconditioned_vae(y, network, zero=zero if r.stretch == "asinh" else None, **options),
+            units,
+            floor,
+        )
 
     def _go_on(self, data: Prepared, config: EstimatorConfig) -> tuple[VAE, Units, float]:
         """The network of the last fit, to be trained again: what `_start` returns."""
         r = _chosen_recipe(config, data.n_curves, self.recipe_.stretch == "asinh")
         _check_choices(config, r)
-        kept = ("posterior_family", "width", "depth", "stretch", "flow_transforms", "flow_width", "flow_bins")
+        kept = (
+            "posterior_family",
+            "width",
+            "depth",
+            "stretch",
+            "flow_transforms",
+            "flow_width",
+            "flow_bins",
+        )
         changed = [name for name in kept if getattr(r, name) != getattr(self.recipe_, name)]
         if changed or config.n_latent != self.n_latent_:
-            raise InputError(f"warm_start goes on with the network of the last fit, but {', '.join(changed) or 'n_latent'} has changed; set warm_start=False")
+            raise InputError(
+                "warm_start goes on with the network of the last fit, but"
+                f" {', '.join(changed) or 'n_latent'} has changed; set warm_start=False"
+            )
         check_radius(data.radius, self.radius_) if len(data.radius) == len(self.radius_) else None
-        if len(data.radius) != len(self.radius_) or (data.noise is not None and (data.errors is None or config.clean_input) and not np.allclose(data.noise, self.noise_, rtol=1e-3)):
-            raise InputError(f"warm_start goes on with the network of the last fit, for {len(self.radius_)} radii and a noise of {self.noise_[0]:g}; set warm_start=False for other curves")
-        if len(data.to_model(self.units_, data.train[:1])) > 1 and not self.vae_.encoder.sees_weights:
-            raise InputError("warm_start goes on with a network that has seen no gaps and no errors of their own, but these curves have some; set warm_start=False")
+        if len(data.radius) != len(self.radius_) or (
+            data.noise is not None
+            and (data.errors is None or config.clean_input)
+            and not np.allclose(data.noise, self.noise_, rtol=1e-3)
+        ):
+            raise InputError(
+                f"warm_start goes on with the network of the last fit, for {len(self.radius_)}"
+                f" radii and a noise of {self.noise_[0]:g}; set warm_start=False for other curves"
+            )
+        if (
+            len(data.to_model(self.units_, data.train[:1])) > 1
+            and not self.vae_.encoder.sees_weights
+        ):
+            raise InputError(
+                "warm_start goes on with a network that has seen no gaps and no errors of their"
+                " own, but these curves have some; set warm_start=False"
+            )
         self.recipe_ = r
         model = _empty_vae(self.vae_.state_dict(), config.activation, r, _learned_sigma(self.vae_))
         model.load_state_dict(self.vae_.state_dict())
         model = model.float().train().requires_grad_(True)
-        model.set_prior(_prior_to_train(model.prior, r, config.random_state).train().requires_grad_(True))
+        model.set_prior(
+            _prior_to_train(model.prior, r, config.random_state).train().requires_grad_(True)
+        )
         return model, self.units_, float(self.vae_.decoder.sigma_floor)
 
     def _choose_n_latent(self, data: Prepared, seed: int) -> int:
@@ -481,33 +765,63 @@ class CurveVAE(_Estimator):
         return chosen
 
     def _finish_prior(self, model: VAE, everything: tuple[torch.Tensor, ...], seed: int) -> None:
-        """Fit the prior to the codes of all curves (N, R), or fix the mixture that was trained with the rest."""
+        """Fit the prior to the codes of all curves (N, R), or fix the mixture that was trained
+        with the rest.
+        """
         r, (y, *weight) = self.recipe_, everything
         weight = weight[0] if weight else None
         if isinstance(model.prior, TrainedMixture):
             fixed = model.prior.fixed()
-            model.set_prior(Prior(*(t.detach().clone() for t in (fixed.weights, fixed.means, fixed.scale_tril))))
+            model.set_prior(
+                Prior(
+                    *(t.detach().clone() for t in (fixed.weights, fixed.means, fixed.scale_tril))
+                )
+            )
         elif r.prior_training == "after" and r.prior == "mixture":
             model.set_prior(mixture_prior(model, y, self.clean_input, seed=seed, weight=weight))
         elif r.prior_training == "after" and r.prior == "flow":
-            sizes = {"n_transforms": r.flow_transforms, "width": r.flow_width, "n_bins": r.flow_bins}
-            model.set_prior(flow_prior(model, y, self.clean_input, seed=seed, weight=weight, **sizes))
+            sizes = {
+                "n_transforms": r.flow_transforms,
+                "width": r.flow_width,
+                "n_bins": r.flow_bins,
+            }
+            model.set_prior(
+                flow_prior(model, y, self.clean_input, seed=seed, weight=weight, **sizes)
+            )
 
     def _config(self, seed: int) -> EstimatorConfig:
         """Check the arguments."""
-        params = {f.name: getattr(self, f.name) for f in fields(EstimatorConfig)} | {"random_state": seed}
+        params = {f.name: getattr(self, f.name) for f in fields(EstimatorConfig)} | {
+            "random_state": seed
+        }
         noise = params["noise"] if isinstance(params["noise"], (str, int, float)) else "learn"
         config = checked(EstimatorConfig(**(params | {"noise": noise})))
         if self.clean_input and isinstance(self.noise, str):
-            raise InputError("clean_input=True needs a number for noise: the size of the noise that the model is made for")
+            raise InputError(
+                "clean_input=True needs a number for noise: the size of the noise that the model"
+                " is made for"
+            )
         return config
 
-    def _set_fitted(self, model: VAE, units: Units, radius: np.ndarray, history: History, findings: list[Finding], seed: int) -> None:
+    def _set_fitted(
+        self,
+        model: VAE,
+        units: Units,
+        radius: np.ndarray,
+        history: History,
+        findings: list[Finding],
+        seed: int,
+    ) -> None:
         """Store what was learned."""
         self.vae_, self.units_, self.radius_, self.history_ = model, units, radius, history
         self.noise_ = model.decoder.sigma.detach().numpy() * units.scale
         self.n_iter_ = history.step[-1] if history.step else 0
-        self.n_features_in_, self.n_latent_, self.seed_, self.diagnosis_ = len(radius), model.n_latent, seed, findings
+        self.n_features_in_, self.n_latent_, self.seed_, self.diagnosis_ = (
+            len(radius),
+            model.n_latent,
+            seed,
+            findings,
+        )
 
     @property
     def _n_features_out(self) -> int:
@@ -525,19 +839,33 @@ class CurveVAE(_Estimator):
 
         _check_is_fitted(self)
         if isinstance(X, CurveStore):
-            raise InputError(f"X is a CurveStore of {len(X)} curves, more than are answered at once here; give a part of them, as CurveSet(store.rows(...), store.radius)")
+            raise InputError(
+                f"X is a CurveStore of {len(X)} curves, more than are answered at once here; give"
+                " a part of them, as CurveSet(store.rows(...), store.radius)"
+            )
         given = X
         X, radius, errors = of_user(X, None, errors)
         if radius is not None and len(radius) == len(self.radius_):
             check_radius(radius, self.radius_)
-        X = as_curves(X, n_radii=self.n_features_in_ if isinstance(given, CurveSet) else None, min_radii=1, missing=True)
+        X = as_curves(
+            X,
+            n_radii=self.n_features_in_ if isinstance(given, CurveSet) else None,
+            min_radii=1,
+            missing=True,
+        )
         if not isinstance(given, CurveSet):
             validate_data(self, given, reset=False, skip_check_array=True)
         errors = as_errors(errors, X)
         if errors is not None:
-            check_precision(errors / self.noise_, float(self.vae_.encoder.coordinates.spread.max()), "errors, in units of the noise,")
+            check_precision(
+                errors / self.noise_,
+                float(self.vae_.encoder.coordinates.spread.max()),
+                "errors, in units of the noise,",
+            )
         weight = value_weights(X.astype(np.float64), self.noise_, errors)
-        y = self.units_.to_model(X if weight is None else np.where(np.isnan(X), self.units_.center, X), torch.float64)
+        y = self.units_.to_model(
+            X if weight is None else np.where(np.isnan(X), self.units_.center, X), torch.float64
+        )
         return _Measured(y, None if weight is None else torch.from_numpy(weight), X.dtype)
 
     def _evidence(self, m: _Measured, **options) -> Evidence:
@@ -545,7 +873,13 @@ class CurveVAE(_Estimator):
         if m.weight is None:
             return vae_evidence(self.vae_, m.y, **options)
         mask = m.weight > 0
-        return vae_evidence(self.vae_, m.y, self.vae_.decoder.sigma * torch.where(mask, m.weight, 1.0).rsqrt(), mask, **options)
+        return vae_evidence(
+            self.vae_,
+            m.y,
+            self.vae_.decoder.sigma * torch.where(mask, m.weight, 1.0).rsqrt(),
+            mask,
+            **options,
+        )
 
     def transform(self, X, errors=None) -> np.ndarray:
         """Posterior means of the codes of measured curves.
@@ -560,7 +894,8 @@ class CurveVAE(_Estimator):
         Returns
         -------
         ndarray, shape (N, n_latent)
-            The encoder's answer. Curves with gaps or errors of their own, if the encoder has seen none like them, are answered by importance sampling.
+            The encoder's answer. Curves with gaps or errors of their own, if the encoder has seen
+            none like them, are answered by importance sampling.
         """
         if isinstance(X, CurveStore):
             return _in_blocks(self.transform, X, errors)
@@ -569,23 +904,32 @@ class CurveVAE(_Estimator):
             return posterior_moments(self.vae_, m.y, weight=m.weight)[0].astype(m.dtype)
         special = ~(m.weight == 1).all(1)
         out = posterior_moments(self.vae_, m.y)[0]
-        out[special.numpy()] = self._evidence(_Measured(m.y[special], m.weight[special], m.dtype), n_posterior=512).z.mean(1)
+        out[special.numpy()] = self._evidence(
+            _Measured(m.y[special], m.weight[special], m.dtype), n_posterior=512
+        ).z.mean(1)
         return out.astype(m.dtype)
 
     def _encoder_knows(self, weight: torch.Tensor) -> bool:
-        """Whether the encoder has seen weights (N, R) of this kind: gaps, or errors of their own."""
+        """Whether the encoder has seen weights (N, R) of this kind: gaps, or errors of their own.
+        """
         only_gaps = bool(((weight == 0) | (weight == 1)).all())
-        return self.vae_.encoder.sees_weights and (only_gaps or self.data_.get("errors") == "one per value")
+        return self.vae_.encoder.sees_weights and (
+            only_gaps or self.data_.get("errors") == "one per value"
+        )
 
     def inverse_transform(self, Z) -> np.ndarray:
         """Noise-free curves (N, R), in the unit of the data, of codes (N, n_latent)."""
         _check_is_fitted(self)
         Z = as_curves(Z, name="Z", min_radii=1)
         if Z.shape[1] != self.vae_.n_latent:
-            raise InputError(f"Z has shape {Z.shape}; it must have {self.vae_.n_latent} columns, one per latent")
+            raise InputError(
+                f"Z has shape {Z.shape}; it must have {self.vae_.n_latent} columns, one per latent"
+            )
         return self.units_.to_data(decode(self.vae_, Z)).astype(Z.dtype)
 
-    def sample(self, n_samples: int = 1, observed: bool = False, seed: int | None = None) -> np.ndarray:
+    def sample(
+        self, n_samples: int = 1, observed: bool = False, seed: int | None = None
+    ) -> np.ndarray:
         """Draw new curves.
 
         Parameters
@@ -605,7 +949,11 @@ class CurveVAE(_Estimator):
         _check_is_fitted(self)
         n_samples, seed = _count(n_samples, "n_samples"), self.seed_ if seed is None else seed
         vae = self.vae_ if n_samples < _MANY_SAMPLES else deepcopy(self.vae_).float()
-        codes, noise, out = vae.prior.sample(n_samples, torch_generator(seed, "sample")), stream(seed, "sample noise"), np.empty((n_samples, self.n_features_in_))
+        codes, noise, out = (
+            vae.prior.sample(n_samples, torch_generator(seed, "sample")),
+            stream(seed, "sample noise"),
+            np.empty((n_samples, self.n_features_in_)),
+        )
         parts = np.split(out, range(_AT_ONCE, n_samples, _AT_ONCE))
 
         def fill(part: np.ndarray, z: torch.Tensor) -> None:
@@ -621,11 +969,19 @@ class CurveVAE(_Estimator):
         return out
 
     def posterior(self, X, n_draws: int = 100, errors=None, seed: int = 0) -> np.ndarray:
-        """Draws of the codes of measured curves (N, R) from their posterior, by importance sampling: (N, n_draws, n_latent)."""
+        """Draws of the codes of measured curves (N, R) from their posterior, by importance
+        sampling: (N, n_draws, n_latent).
+        """
         n = _count(n_draws, "n_draws")
-        return _shuffled(self._evidence(self._measured(X, errors), n_posterior=max(n, _POOL), seed=seed).z, n, seed)
+        return _shuffled(
+            self._evidence(self._measured(X, errors), n_posterior=max(n, _POOL), seed=seed).z,
+            n,
+            seed,
+        )
 
-    def impute(self, X, n_draws: int | None = None, observed: bool = True, errors=None, seed: int = 0) -> np.ndarray:
+    def impute(
+        self, X, n_draws: int | None = None, observed: bool = True, errors=None, seed: int = 0
+    ) -> np.ndarray:
         """Fill the gaps of measured curves with draws, given what is there.
 
         Parameters
@@ -635,7 +991,8 @@ class CurveVAE(_Estimator):
         n_draws : int, optional
             How often to fill; once if None.
         observed : bool
-            Whether the draws are of measurements, with the noise of the model, or of the noise-free curve.
+            Whether the draws are of measurements, with the noise of the model, or of the
+            noise-free curve.
         errors : float or array-like of shape (R,) or (N, R), optional
             Standard deviation of the noise in what was observed.
         seed : int
@@ -651,67 +1008,128 @@ class CurveVAE(_Estimator):
         out, gappy = np.repeat(X[None], n, 0), np.isnan(X).any(1)
         if gappy.any():
             rows = torch.from_numpy(gappy)
-            z = _shuffled(self._evidence(_Measured(m.y[rows], m.weight[rows], m.dtype), n_posterior=max(n, _POOL), seed=seed).z, n, seed)  # (G, n, d)
-            drawn = self.units_.to_data(decode(self.vae_, z.reshape(-1, z.shape[2]))).reshape(-1, n, X.shape[1]).swapaxes(0, 1)
+            z = _shuffled(
+                self._evidence(
+                    _Measured(m.y[rows], m.weight[rows], m.dtype),
+                    n_posterior=max(n, _POOL),
+                    seed=seed,
+                ).z,
+                n,
+                seed,
+            )  # (G, n, d)
+            drawn = (
+                self.units_.to_data(decode(self.vae_, z.reshape(-1, z.shape[2])))
+                .reshape(-1, n, X.shape[1])
+                .swapaxes(0, 1)
+            )
             if observed:
-                drawn = drawn + self.noise_ * stream(seed, "impute noise").standard_normal(drawn.shape)
+                drawn = drawn + self.noise_ * stream(seed, "impute noise").standard_normal(
+                    drawn.shape
+                )
             out[:, gappy] = np.where(np.isnan(X[gappy]), drawn, X[gappy])
         return out[0] if n_draws is None else out
 
     def evidence(self, X, errors=None, n_posterior: int = 0, seed: int = 0) -> Evidence:
-        """log p(x) of measured curves (N, R) in the unit of the data, with its error, its effective sample size and draws from the posterior."""
+        """log p(x) of measured curves (N, R) in the unit of the data, with its error, its
+        effective sample size and draws from the posterior.
+        """
         m = self._measured(X, errors)
         found = self._evidence(m, n_posterior=n_posterior, seed=seed)
         return replace(found, log_evidence=found.log_evidence + m.log_jacobian(self.units_))
 
-    def infer(self, radius, value, error, departure: Departure | None = None, n_draws: int = 400, seed: int = 0) -> CurvePosterior | PointPosterior:
+    def infer(
+        self,
+        radius,
+        value,
+        error,
+        departure: Departure | None = None,
+        n_draws: int = 400,
+        seed: int = 0,
+    ) -> CurvePosterior | PointPosterior:
         """What a few points at radii of their own say of the whole curve.
 
         Parameters
         ----------
         radius, value, error : array-like of shape (P,), or lists of N such arrays
-            Points of one curve or of several, in the units of `radius_` and of the curves. An error may be one number, and radii of shape (P,)
+            Points of one curve or of several, in the units of `radius_` and of the curves. An
+            error may be one number, and radii of shape (P,)
             belong to all curves.
         departure : Departure, optional
-            How much curves may differ from the model, and errors from the truth, see `points.Departure`; not at all if None. `points.GALAXY_DEPARTURE`
+            How much curves may differ from the model, and errors from the truth, see
+            `points.Departure`; not at all if None. `points.GALAXY_DEPARTURE`
             is for real galaxies, and takes their errors to be too large.
         n_draws : int
-            Draws from the posterior of each curve, resampled from weighted ones; a draw may appear more than once.
+            Draws from the posterior of each curve, resampled from weighted ones; a draw may appear
+            more than once.
         seed : int
 
         Returns
         -------
-        CurvePosterior, or for lists a PointPosterior, of which `[i]` is the CurvePosterior of curve i
-            With draws `z` (n_draws, n_latent), `curve(radius, n)`, `predict(radius, error)`, `band(radius, level)` and `log_evidence`.
+        CurvePosterior, or for lists a PointPosterior, of which `[i]` is the CurvePosterior of
+        curve i
+            With draws `z` (n_draws, n_latent), `curve(radius, n)`, `predict(radius, error)`,
+            `band(radius, level)` and `log_evidence`.
 
         Raises
         ------
         InputError
-            If a radius is outside of those of the model, a value is not finite or an error not positive; the message names curve and position.
+            If a radius is outside of those of the model, a value is not finite or an error not
+            positive; the message names curve and position.
         """
         _check_is_fitted(self)
-        several = isinstance(value, (list, tuple, np.ndarray)) and len(value) > 0 and np.ndim(value[0]) > 0
+        several = (
+            isinstance(value, (list, tuple, np.ndarray))
+            and len(value) > 0
+            and np.ndim(value[0]) > 0
+        )
         if several:
-            if not (isinstance(radius, (list, tuple, np.ndarray)) and len(radius) and np.ndim(radius[0])):
+            if not (
+                isinstance(radius, (list, tuple, np.ndarray))
+                and len(radius)
+                and np.ndim(radius[0])
+            ):
                 radius = [radius] * len(value)
             if isinstance(error, (int, float, np.number)):
                 error = [error] * len(value)
         else:
             radius, value, error = [radius], [value], [error]
-        if not all(isinstance(a, (list, tuple, np.ndarray)) and len(a) == len(value) for a in (radius, error)):
-            raise InputError(f"value holds {len(value)} curves; radius and error must be lists of as many, or the same for all")
-        points = turned_points(list(zip(radius, value, error)), self.radius_, NO_DEPARTURE if departure is None else departure)
-        found = point_posterior(self._curves, self.radius_, points, self.n_latent_, prior=self.vae_.prior, n_posterior=_count(n_draws, "n_draws"), min_ess=max(400, n_draws), seed=seed)
+        if not all(
+            isinstance(a, (list, tuple, np.ndarray)) and len(a) == len(value)
+            for a in (radius, error)
+        ):
+            raise InputError(
+                f"value holds {len(value)} curves; radius and error must be lists of as many, or"
+                " the same for all"
+            )
+        points = turned_points(
+            list(zip(radius, value, error)),
+            self.radius_,
+            NO_DEPARTURE if departure is None else departure,
+        )
+        found = point_posterior(
+            self._curves,
+            self.radius_,
+            points,
+            self.n_latent_,
+            prior=self.vae_.prior,
+            n_posterior=_count(n_draws, "n_draws"),
+            min_ess=max(400, n_draws),
+            seed=seed,
+        )
         return found if several else found[0]
 
     def _curves(self, z: torch.Tensor) -> torch.Tensor:
         """Noise-free curves (..., R) of codes (..., n_latent), in the unit of the data."""
-        return self.vae_.decoder.mean(z) * torch.from_numpy(self.units_.scale) + torch.from_numpy(self.units_.center)
+        return self.vae_.decoder.mean(z) * torch.from_numpy(self.units_.scale) + torch.from_numpy(
+            self.units_.center
+        )
 
     def score_samples(self, X, errors=None) -> np.ndarray:
-        """Log probability log p(x) of measured curves (N, R), by importance sampling: (N,) nats, in the unit of the data.
+        """Log probability log p(x) of measured curves (N, R), by importance sampling: (N,) nats,
+        in the unit of the data.
 
-        Only what was observed counts: the score of a curve with gaps is the log density of its observed values, that of a curve without any is 0.
+        Only what was observed counts: the score of a curve with gaps is the log density of its
+        observed values, that of a curve without any is 0.
         """
         if isinstance(X, CurveStore):
             return _in_blocks(self.score_samples, X, errors)
@@ -727,16 +1145,28 @@ class CurveVAE(_Estimator):
         if isinstance(X, CurveStore):
             return _in_blocks(lambda block, errors: self.elbo(block, n_draws, errors), X, errors)
         m = self._measured(X, errors)
-        eps = torch.randn(_count(n_draws, "n_draws"), 1, self.vae_.n_latent, generator=torch_generator(0, "elbo"), dtype=torch.float64)
+        eps = torch.randn(
+            _count(n_draws, "n_draws"),
+            1,
+            self.vae_.n_latent,
+            generator=torch_generator(0, "elbo"),
+            dtype=torch.float64,
+        )
         with torch.no_grad():
-            parts = [self.vae_.elbo(y, eps.expand(-1, len(y), -1), weight=w) for y, w in m.parts(n_draws)]
+            parts = [
+                self.vae_.elbo(y, eps.expand(-1, len(y), -1), weight=w)
+                for y, w in m.parts(n_draws)
+            ]
         return (torch.cat(parts).numpy() + m.log_jacobian(self.units_)).astype(m.dtype)
 
     def latent_report(self, X, errors=None) -> dict:
         """KL per latent [nats] and activity of each, from measured curves (N, R)."""
         m = self._measured(X, errors)
         mean, covariance = posterior_moments(self.vae_, m.y, weight=m.weight)
-        return {"kl_per_latent": kl_per_latent(mean, covariance).tolist(), "active": active_units(mean).tolist()}
+        return {
+            "kl_per_latent": kl_per_latent(mean, covariance).tolist(),
+            "active": active_units(mean).tolist(),
+        }
 
     def save(self, path, overwrite: bool = False) -> None:
         """Write the model to a folder; see `save_run`."""
@@ -750,10 +1180,15 @@ class CurveVAE(_Estimator):
 
 # %% ../../nbs/fitted/68_estimator.ipynb #22bc5287
 _TRIED = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16)  # numbers of latents
-_ENOUGH, _TEST = 5000, 300  # curves to learn from, and to be judged on, while the number is being chosen
+_ENOUGH, _TEST = (
+    5000,
+    300,
+)  # curves to learn from, and to be judged on, while the number is being chosen
 
 
-def choose_n_latent(estimator: CurveVAE, data: Prepared, seed: int) -> tuple[dict[int, float], int, str]:
+def choose_n_latent(
+    estimator: CurveVAE, data: Prepared, seed: int
+) -> tuple[dict[int, float], int, str]:
     """Number of latents that describes held-out curves as well as any.
 
     Parameters
@@ -773,14 +1208,27 @@ def choose_n_latent(estimator: CurveVAE, data: Prepared, seed: int) -> tuple[dic
     from sklearn.base import clone
 
     if len(data.validation) < 10:
-        raise InputError(f"n_latent='auto' needs held-out curves, and of {data.n_curves} there are {len(data.validation)}; give a number, or at least 100 curves")
+        raise InputError(
+            f"n_latent='auto' needs held-out curves, and of {data.n_curves} there are"
+            f" {len(data.validation)}; give a number, or at least 100 curves"
+        )
     pick = lambda rows, most: rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int)]
     train, test = pick(data.train, _ENOUGH), pick(data.validation, _TEST)
     errors = lambda rows: None if data.errors is None else data.errors[rows]
-    steps = max(200, _chosen_recipe(replace(estimator._config(seed), n_latent=4), data.n_curves).max_steps // 4)
+    steps = max(
+        200,
+        _chosen_recipe(replace(estimator._config(seed), n_latent=4), data.n_curves).max_steps // 4,
+    )
     scores = {}
     for n in (n for n in _TRIED if n <= data.values.shape[1]):
-        trial = clone(estimator).set_params(n_latent=n, max_steps=steps, random_state=seed, verbose=0, warm_start=False, radius=data.radius)
+        trial = clone(estimator).set_params(
+            n_latent=n,
+            max_steps=steps,
+            random_state=seed,
+            verbose=0,
+            warm_start=False,
+            radius=data.radius,
+        )
         if data.noise is not None and data.errors is None:
             trial.set_params(noise=data.noise)
         with warnings.catch_warnings():
@@ -790,7 +1238,9 @@ def choose_n_latent(estimator: CurveVAE, data: Prepared, seed: int) -> tuple[dic
             raise KeyboardInterrupt("n_latent was still being chosen, and there is no model yet")
         X = data.values[test]
         if estimator.clean_input:
-            X = X + (trial.noise_ if data.errors is None else errors(test)) * stream(seed, "n_latent").standard_normal(X.shape)
+            X = X + (trial.noise_ if data.errors is None else errors(test)) * stream(
+                seed, "n_latent"
+            ).standard_normal(X.shape)
         scores[n] = trial.score_samples(X, errors(test))
         if n - max(scores, key=lambda k: scores[k].mean()) >= 2:
             break
@@ -798,34 +1248,60 @@ def choose_n_latent(estimator: CurveVAE, data: Prepared, seed: int) -> tuple[dic
 
 # %% ../../nbs/fitted/68_estimator.ipynb #ad810b52
 def _smallest_good(scores: dict[int, np.ndarray]) -> tuple[dict[int, float], int, str]:
-    """Mean of each score (N,), the smallest number that is not clearly worse than the best, and why."""
+    """Mean of each score (N,), the smallest number that is not clearly worse than the best, and
+    why.
+    """
     best = max(scores, key=lambda k: scores[k].mean())
     lost = {k: scores[best] - s for k, s in scores.items()}
     error = {k: float(d.std() / math.sqrt(len(d))) for k, d in lost.items()}
     chosen = min(k for k in scores if lost[k].mean() <= max(2 * error[k], 0.1))
-    reason = f"n_latent is {chosen}: held-out log p(x) is {scores[chosen].mean():.2f} nats per curve"
+    reason = (
+        f"n_latent is {chosen}: held-out log p(x) is {scores[chosen].mean():.2f} nats per curve"
+    )
     if chosen != best:
         reason += f", {lost[chosen].mean():.2f} ± {error[chosen]:.2f} below the best, with {best}"
     fewer = [k for k in scores if k < chosen]
     if fewer:
-        reason += f"; {fewer[-1]} latent{'s' * (fewer[-1] > 1)} would lose {lost[fewer[-1]].mean():.2f} ± {error[fewer[-1]]:.2f}"
+        reason += (
+            f"; {fewer[-1]} latent{'s' * (fewer[-1] > 1)} would lose {lost[fewer[-1]].mean():.2f}"
+            f" ± {error[fewer[-1]]:.2f}"
+        )
     return {k: float(s.mean()) for k, s in scores.items()}, chosen, reason
 
 # %% ../../nbs/fitted/68_estimator.ipynb #5313dfd5
 def as_run(estimator: CurveVAE, metrics: dict | None = None) -> Run:
     """What a run folder holds of a fitted estimator."""
     vae, history = estimator.vae_, asdict(estimator.history_)
-    parameters = _plain({k: v for k, v in estimator.get_params(deep=False).items() if k != "radius"} | {"random_state": estimator.seed_})
-    config = {"parameters": parameters, "recipe": asdict(estimator.recipe_), "learn_sigma": _learned_sigma(vae), "data": estimator.data_}
+    parameters = _plain(
+        {k: v for k, v in estimator.get_params(deep=False).items() if k != "radius"}
+        | {"random_state": estimator.seed_}
+    )
+    config = {
+        "parameters": parameters,
+        "recipe": asdict(estimator.recipe_),
+        "learn_sigma": _learned_sigma(vae),
+        "data": estimator.data_,
+    }
     names = [str(name) for name in getattr(estimator, "feature_names_in_", [])]
     config |= {"feature_names": names} if names and all(map(str.isprintable, names)) else {}
     tensors = {f"vae.{k}": v.clone().contiguous() for k, v in vae.state_dict().items()}
-    arrays = {"radius": estimator.radius_, "center": estimator.units_.center, "scale": estimator.units_.scale, "noise": np.broadcast_to(estimator.noise_, estimator.radius_.shape).copy()}
+    arrays = {
+        "radius": estimator.radius_,
+        "center": estimator.units_.center,
+        "scale": estimator.units_.scale,
+        "noise": np.broadcast_to(estimator.noise_, estimator.radius_.shape).copy(),
+    }
     findings = {"diagnosis": [asdict(f) for f in estimator.diagnosis_]}
     return Run(config, tensors, arrays, _plain(history), _plain(findings | (metrics or {})))
 
 # %% ../../nbs/fitted/68_estimator.ipynb #1b8c4215
-def save_run(estimator: CurveVAE, path, overwrite: bool = False, extra: dict | None = None, metrics: dict | None = None) -> None:
+def save_run(
+    estimator: CurveVAE,
+    path,
+    overwrite: bool = False,
+    extra: dict | None = None,
+    metrics: dict | None = None,
+) -> None:
     """Write a fitted estimator to a folder, whole or not at all.
 
     Parameters
@@ -863,12 +1339,25 @@ def _check_numbers(vae: VAE) -> None:
     """Raise a ValueError if the arrays of a network cannot come from a training."""
     for name, value in vae.state_dict().items():
         if value.is_floating_point() and value.numel() and not float(value.abs().max()) < 1e30:
-            raise ValueError(f"{name} holds {float(value.abs().max()):.3g}, which no training arrives at")
-    positive = {"decoder.sigma": vae.decoder.sigma, "encoder.coordinates.spread": vae.encoder.coordinates.spread, "decoder.coordinates.spread": vae.decoder.coordinates.spread}
+            raise ValueError(
+                f"{name} holds {float(value.abs().max()):.3g}, which no training arrives at"
+            )
+    positive = {
+        "decoder.sigma": vae.decoder.sigma,
+        "encoder.coordinates.spread": vae.encoder.coordinates.spread,
+        "decoder.coordinates.spread": vae.decoder.coordinates.spread,
+    }
     if isinstance(vae.prior, Prior):
-        positive |= {"the diagonal of prior.scale_tril": torch.diagonal(vae.prior.scale_tril, dim1=-2, dim2=-1), "prior.weights": vae.prior.weights + 1e-300}
+        positive |= {
+            "the diagonal of prior.scale_tril": torch.diagonal(
+                vae.prior.scale_tril, dim1=-2, dim2=-1
+            ),
+            "prior.weights": vae.prior.weights + 1e-300,
+        }
         if abs(float(vae.prior.weights.sum()) - 1) > 1e-4:
-            raise ValueError(f"prior.weights add up to {float(vae.prior.weights.sum()):.4g}, not to 1")
+            raise ValueError(
+                f"prior.weights add up to {float(vae.prior.weights.sum()):.4g}, not to 1"
+            )
     for name, value in positive.items():
         if not (float(value.detach().min()) > 0 and torch.isfinite(value).all()):
             raise ValueError(f"{name} holds {float(value.min()):.3g}; it must be positive")
@@ -883,13 +1372,25 @@ def _from_run(cls: type, run: Run, path) -> CurveVAE:
         vae.load_state_dict(state)
         _check_numbers(vae)
         vae.set_prior(vae.prior)
-        history, findings = History(**run.history), [Finding(**f) for f in run.metrics.get("diagnosis", [])]
+        history, findings = History(**run.history), [
+            Finding(**f) for f in run.metrics.get("diagnosis", [])
+        ]
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, IndexError) as error:
-        raise InputError(f"{path} cannot be read as a run of vae_nbdev: {(str(error) or type(error).__name__).splitlines()[0]}") from None
+        raise InputError(
+            f"{path} cannot be read as a run of vae_nbdev:"
+            f" {(str(error) or type(error).__name__).splitlines()[0]}"
+        ) from None
     estimator = cls(**parameters, radius=run.preprocessing["radius"])
     estimator.recipe_, estimator.data_ = recipe_, run.config.get("data", {})
     if len(names := run.config.get("feature_names", [])) == len(run.preprocessing["radius"]):
         estimator.feature_names_in_ = np.array(names, dtype=object)
     units = Units(run.preprocessing["center"], run.preprocessing["scale"])
-    estimator._set_fitted(vae.eval().requires_grad_(False), units, run.preprocessing["radius"], history, findings, parameters["random_state"])
+    estimator._set_fitted(
+        vae.eval().requires_grad_(False),
+        units,
+        run.preprocessing["radius"],
+        history,
+        findings,
+        parameters["random_state"],
+    )
     return estimator

@@ -17,7 +17,17 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ..model.autoencoder import Units
-from ..core import InputError, _as_numbers, _blocks, as_curves, as_noise, as_radius, check_variation, stream, torch_generator
+from vae_nbdev.core import (
+    InputError,
+    _as_numbers,
+    _blocks,
+    as_curves,
+    as_noise,
+    as_radius,
+    check_variation,
+    stream,
+    torch_generator,
+)
 from ..curves.curve_set import CurveSet
 from ..curves.gaps import factor_analysis, value_weights
 from .runs import describe_data
@@ -27,36 +37,53 @@ from ..model.vae import VAE, reparametrize
 
 # %% ../../nbs/fitted/62_preparation.ipynb #b3eef6a8
 def check_radius(found: np.ndarray, wanted: np.ndarray) -> None:
-    """Raise an InputError that names the first radius (R,) that differs from the one that is wanted, (R,)."""
+    """Raise an InputError that names the first radius (R,) that differs from the one that is
+    wanted, (R,).
+    """
     if len(found) == len(wanted) and not np.allclose(found, wanted, rtol=1e-6, atol=0):
         j = int(np.argmin(np.isclose(found, wanted, rtol=1e-6, atol=0)))
-        raise InputError(f"the curves are given at radius {found[j]:g} in column {j}, the model at {wanted[j]:g}; they must be the same")
+        raise InputError(
+            f"the curves are given at radius {found[j]:g} in column {j}, the model at"
+            f" {wanted[j]:g}; they must be the same"
+        )
 
 # %% ../../nbs/fitted/62_preparation.ipynb #f3e8b68f
 def as_errors(errors: ArrayLike | None, X: np.ndarray) -> np.ndarray | None:
-    """Check the errors of curves X (N, R), NaN where missing; return them as they are, (), (R,) or (N, R) with NaN in the gaps."""
+    """Check the errors of curves X (N, R), NaN where missing; return them as they are, (), (R,) or
+    (N, R) with NaN in the gaps.
+    """
     if errors is None:
         return None
     errors = _as_numbers(errors, "errors").astype(np.float64)
     if errors.shape != X.shape:
         return as_noise(errors, X.shape, name="errors")
-    return np.where(np.isnan(X), np.nan, as_noise(np.where(np.isnan(X), 1.0, errors), X.shape, name="errors"))
+    return np.where(
+        np.isnan(X), np.nan, as_noise(np.where(np.isnan(X), 1.0, errors), X.shape, name="errors")
+    )
 
 # %% ../../nbs/fitted/62_preparation.ipynb #c673a0ae
 def errors_to_come(errors: ArrayLike | None, X: np.ndarray) -> np.ndarray | None:
-    """Check the errors that clean curves X (N, R) are going to carry; return them as (N, R), NaN where nothing is known or nothing will be measured."""
+    """Check the errors that clean curves X (N, R) are going to carry; return them as (N, R), NaN
+    where nothing is known or nothing will be measured.
+    """
     if errors is None:
         return None
     errors = _as_numbers(errors, "errors").astype(np.float64)
-    errors = as_errors(errors, np.where(np.isnan(errors), np.nan, X) if errors.shape == X.shape else X)
+    errors = as_errors(
+        errors, np.where(np.isnan(errors), np.nan, X) if errors.shape == X.shape else X
+    )
     if errors.ndim < 2:
         raise InputError(
-            f"clean_input=True says that the curves are noise-free, but they carry errors of {np.nanmedian(errors):g}; leave these out, "
-            f"or give one per value {X.shape}, for the noise that each is going to carry"
+            "clean_input=True says that the curves are noise-free, but they carry errors of"
+            f" {np.nanmedian(errors):g}; leave these out, or give one per value {X.shape}, for the"
+            " noise that each is going to carry"
         )
     for axis, place, what in ((1, "row", "curve"), (0, "column", "radius")):
         if (empty := np.isnan(errors).all(axis)).any():
-            raise InputError(f"errors says that nothing will be measured in {place} {int(empty.argmax())}; leave that {what} out")
+            raise InputError(
+                f"errors says that nothing will be measured in {place} {int(empty.argmax())};"
+                f" leave that {what} out"
+            )
     return errors
 
 # %% ../../nbs/fitted/62_preparation.ipynb #14a84fa0
@@ -64,14 +91,22 @@ _FINEST = 1e-6  # smallest error in units of the spread of the curves
 
 
 def check_precision(errors: ArrayLike, spread: float, name: str = "errors") -> None:
-    """Raise an InputError if an error, (), (R,) or (N, R) with NaN in gaps, is less than a millionth of the spread of the curves, in the same unit."""
+    """Raise an InputError if an error, (), (R,) or (N, R) with NaN in gaps, is less than a
+    millionth of the spread of the curves, in the same unit.
+    """
     smallest = float(np.nanmin(errors))
     if smallest < _FINEST * spread:
-        raise InputError(f"{name} is {smallest:.3g}, but the curves vary by {spread:.3g}, more than a million times as much; are both in the same unit?")
+        raise InputError(
+            f"{name} is {smallest:.3g}, but the curves vary by {spread:.3g}, more than a million"
+            " times as much; are both in the same unit?"
+        )
 
 # %% ../../nbs/fitted/62_preparation.ipynb #a1bbbb08
-def known_noise(noise: str | ArrayLike, errors: np.ndarray | None, X: np.ndarray) -> np.ndarray | None:
-    """Noise that a model of curves X (N, R) is made for, from the user's choice and the errors that the curves carry.
+def known_noise(
+    noise: str | ArrayLike, errors: np.ndarray | None, X: np.ndarray
+) -> np.ndarray | None:
+    """Noise that a model of curves X (N, R) is made for, from the user's choice and the errors
+    that the curves carry.
 
     Parameters
     ----------
@@ -89,14 +124,25 @@ def known_noise(noise: str | ArrayLike, errors: np.ndarray | None, X: np.ndarray
     if not isinstance(noise, str):
         given = as_noise(noise, X.shape)
         if given.ndim == 2:
-            raise InputError("noise has one number per value; give that as errors= to fit, and leave noise at 'learn'")
+            raise InputError(
+                "noise has one number per value; give that as errors= to fit, and leave noise at"
+                " 'learn'"
+            )
     elif noise not in ("learn", "learn_per_radius"):
-        raise InputError(f"noise is {noise!r}; give a number, one number per radius, 'learn' or 'learn_per_radius'")
+        raise InputError(
+            f"noise is {noise!r}; give a number, one number per radius, 'learn' or"
+            " 'learn_per_radius'"
+        )
     if errors is None:
         return given
-    typical = np.nanmedian(np.where(np.isnan(X), np.nan, errors), 0) if errors.ndim == 2 else errors
+    typical = (
+        np.nanmedian(np.where(np.isnan(X), np.nan, errors), 0) if errors.ndim == 2 else errors
+    )
     if given is not None and not np.allclose(given, typical, rtol=1e-6):
-        raise InputError(f"noise is {noise} but the curves carry errors of {np.ravel(typical)[0]:g}; leave noise at 'learn' to use theirs")
+        raise InputError(
+            f"noise is {noise} but the curves carry errors of {np.ravel(typical)[0]:g}; leave"
+            " noise at 'learn' to use theirs"
+        )
     return typical
 
 # %% ../../nbs/fitted/62_preparation.ipynb #3afe028e
@@ -109,7 +155,13 @@ def guess_noise(centred: np.ndarray) -> float:
     if np.isnan(centred).any():
         y = torch.from_numpy(np.nan_to_num(centred / spread))
         n_factors = max(1, min(centred.shape[1] // 2, len(centred) // 3, 10))
-        variance = factor_analysis(y, torch.from_numpy((~np.isnan(centred)).astype(float)), n_factors, 0.01, learn_noise=True)[2]
+        variance = factor_analysis(
+            y,
+            torch.from_numpy((~np.isnan(centred)).astype(float)),
+            n_factors,
+            0.01,
+            learn_noise=True,
+        )[2]
         return spread * max(math.sqrt(variance), SMALLEST_GUESS)
     variance = np.linalg.svd(centred, compute_uv=False) ** 2 / len(centred)
     rank = min(len(centred) - 1, centred.shape[1])
@@ -122,14 +174,20 @@ def _squares(vae: VAE, y: Tensor, weight: Tensor | None, eps: Tensor) -> tuple[T
     total = torch.zeros(y.shape[1], dtype=torch.float64)
     for rows in torch.arange(len(y)).split(256):
         part, w = y[rows], None if weight is None else weight[rows]
-        residual = part - vae.decoder.mean(reparametrize(vae.encode(part, w), eps.expand(-1, len(part), -1)))
+        residual = part - vae.decoder.mean(
+            reparametrize(vae.encode(part, w), eps.expand(-1, len(part), -1))
+        )
         square = residual.double().square().mean(0)
         total += (square if w is None else square * w).sum(0)
-    return total, torch.full_like(total, len(y)) if weight is None else (weight > 0).sum(0).double()
+    return total, (
+        torch.full_like(total, len(y)) if weight is None else (weight > 0).sum(0).double()
+    )
 
 # %% ../../nbs/fitted/62_preparation.ipynb #49687b78
 @torch.no_grad()
-def settle_noise(vae: VAE, train: tuple, held_out: tuple | None, seed: int, n_draws: int = 8) -> None:
+def settle_noise(
+    vae: VAE, train: tuple, held_out: tuple | None, seed: int, n_draws: int = 8
+) -> None:
     """Set a learned sigma to the root mean square residual under the encoder's posteriors.
 
     Parameters
@@ -139,7 +197,9 @@ def settle_noise(vae: VAE, train: tuple, held_out: tuple | None, seed: int, n_dr
         Curves in the unit of the model, and their weights if there are gaps.
     seed, n_draws : int
     """
-    eps = torch.randn(n_draws, 1, vae.n_latent, generator=torch_generator(seed, "noise"), dtype=train[0].dtype)
+    eps = torch.randn(
+        n_draws, 1, vae.n_latent, generator=torch_generator(seed, "noise"), dtype=train[0].dtype
+    )
     look = lambda part: _squares(vae, part[0], part[1] if len(part) > 1 else None, eps)
     squares, count = look(train if held_out is None else held_out)
     level = squares.sum() / count.sum()
@@ -152,26 +212,42 @@ def settle_noise(vae: VAE, train: tuple, held_out: tuple | None, seed: int, n_dr
     vae.decoder.log_sigma.copy_(torch.maximum(rms - vae.decoder.sigma_floor, 1e-6 * rms).log())
 
 # %% ../../nbs/fitted/62_preparation.ipynb #3dc0b34d
-_SAMPLE, _MOST_HELD_OUT = 50_000, 10_000  # curves of a store that are looked at, and that are held out
-_LARGE, _SAMPLE_IN_MEMORY = 2**24, 20_000  # values in an array from which on less than all of it is copied, and curves that are
+_SAMPLE, _MOST_HELD_OUT = (
+    50_000,
+    10_000,
+)  # curves of a store that are looked at, and that are held out
+_LARGE, _SAMPLE_IN_MEMORY = (
+    2**24,
+    20_000,
+)  # values in an array from which on less than all of it is copied, and curves that are
 
 
 def _is_large(X: np.ndarray) -> bool:
-    """Whether curves X (N, R) are so many that copies of them all would be in the way; then a sample says what they are like."""
+    """Whether curves X (N, R) are so many that copies of them all would be in the way; then a
+    sample says what they are like.
+    """
     return X.size > _LARGE and len(X) > _SAMPLE + _MOST_HELD_OUT
 
 # %% ../../nbs/fitted/62_preparation.ipynb #4da10787
 def warn_of_placeholders(X: np.ndarray, name: str = "X") -> None:
-    """Warn if a number far from all others comes several times in curves X (N, R): it may stand for a missing value."""
+    """Warn if a number far from all others comes several times in curves X (N, R): it may stand
+    for a missing value.
+    """
     some = X[:: len(X) // _SAMPLE_IN_MEMORY] if _is_large(X) else X
     middle = np.nanmedian(some)
     typical = np.nanmedian(np.abs(some - middle))
-    far = np.concatenate([block[np.abs(block - middle) > 100 * typical] for _, block in _blocks(X)])
+    far = np.concatenate(
+        [block[np.abs(block - middle) > 100 * typical] for _, block in _blocks(X)]
+    )
     values, counts = np.unique(far, return_counts=True)
     if len(values) and counts.max() >= 2:
         value = values[counts.argmax()]
         row, column = np.argwhere(X == value)[0]
-        warnings.warn(f"{name} holds {value:g} {counts.max()} times, first in row {row}, column {column}, far from everything else; if it stands for a missing value, write NaN", stacklevel=3)
+        warnings.warn(
+            f"{name} holds {value:g} {counts.max()} times, first in row {row}, column {column},"
+            " far from everything else; if it stands for a missing value, write NaN",
+            stacklevel=3,
+        )
 
 # %% ../../nbs/fitted/62_preparation.ipynb #30ce2983
 @dataclass(frozen=True, eq=False)
@@ -191,17 +267,23 @@ class _Large:
 # %% ../../nbs/fitted/62_preparation.ipynb #05686545
 @dataclass(frozen=True)
 class Prepared:
-    """Curves that are checked and split, in the unit of the data, float64; those of a large array in the type in which they came.
+    """Curves that are checked and split, in the unit of the data, float64; those of a large array
+    in the type in which they came.
 
-    Of a store, or of a large array, these are a sample from which units and components are found; training reads the store or the array itself.
+    Of a store, or of a large array, these are a sample from which units and components are found;
+    training reads the store or the array itself.
     """
 
     values: np.ndarray  # (N, R), NaN where a value is missing
-    errors: np.ndarray | None  # (N, R), if each value has its own; NaN where nothing was, or will be, measured
+    errors: (
+        np.ndarray | None
+    )  # (N, R), if each value has its own; NaN where nothing was, or will be, measured
     radius: np.ndarray  # (R,)
     noise: np.ndarray | None  # () or (R,), None if it is to be learned
     train: np.ndarray  # row numbers of the curves to learn from
-    validation: np.ndarray  # row numbers of those that are held out; none if there are too few curves
+    validation: (
+        np.ndarray
+    )  # row numbers of those that are held out; none if there are too few curves
     n_curves: int  # of which there are, in memory or on disk
     description: dict  # see `runs.describe_data`
     store: CurveStore | _Large | None = None
@@ -209,12 +291,18 @@ class Prepared:
 
     @property
     def center(self) -> np.ndarray:
-        """Mean of the training curves (R,), over what was observed; at a radius that only held-out curves have, of these."""
+        """Mean of the training curves (R,), over what was observed; at a radius that only held-out
+        curves have, of these.
+        """
         train = self.values[self.train]
         center = train.mean(0, dtype=np.float64)
         if np.isnan(center).any():
             seen = ~np.isnan(train)
-            center = np.where(seen.any(0), train.sum(0, dtype=np.float64, where=seen) / np.maximum(seen.sum(0), 1), self.values.mean(0, dtype=np.float64, where=~np.isnan(self.values)))
+            center = np.where(
+                seen.any(0),
+                train.sum(0, dtype=np.float64, where=seen) / np.maximum(seen.sum(0), 1),
+                self.values.mean(0, dtype=np.float64, where=~np.isnan(self.values)),
+            )
         return center
 
     @property
@@ -225,27 +313,44 @@ class Prepared:
     def units(self) -> Units:
         """Mean of the training curves, and the noise or the first guess of it."""
         center = self.center
-        sigma = self.noise if self.noise is not None else guess_noise(self.values[self.train] - center)
+        sigma = (
+            self.noise if self.noise is not None else guess_noise(self.values[self.train] - center)
+        )
         return Units(center, np.broadcast_to(sigma, center.shape).copy())
 
     def weights(self, units: Units) -> np.ndarray | None:
         """Weight of each value (N, R), None if all are one."""
-        measured = self.values if self.errors is None else np.where(np.isnan(self.errors), np.nan, self.values)
+        measured = (
+            self.values
+            if self.errors is None
+            else np.where(np.isnan(self.errors), np.nan, self.values)
+        )
         weight = value_weights(measured, units.scale, self.errors)
         return np.ones_like(self.values) if weight is None and self.gaps_in_store else weight
 
     def to_model(self, units: Units, rows: np.ndarray | None = None) -> tuple[Tensor, ...]:
-        """Some or all curves in the unit of the model, and their weights if some are not one; float32."""
+        """Some or all curves in the unit of the model, and their weights if some are not one;
+        float32.
+        """
         weight, rows = self.weights(units), np.arange(len(self.values)) if rows is None else rows
-        out = tuple(torch.empty(len(rows), len(self.radius), dtype=torch.float32, device="cpu") for _ in range(1 if weight is None else 2))
+        out = tuple(
+            torch.empty(len(rows), len(self.radius), dtype=torch.float32, device="cpu")
+            for _ in range(1 if weight is None else 2)
+        )
         for start, some in _blocks(rows, 4096):
-            for whole, part in zip(out, _in_units(units, self.values[some], None if weight is None else weight[some])):
+            for whole, part in zip(
+                out, _in_units(units, self.values[some], None if weight is None else weight[some])
+            ):
                 whole[start : start + len(some)] = part
         return out
 
     def for_components(self, units: Units, clean_input: bool) -> tuple[Tensor, ...]:
-        """Training curves in the unit of the model, and weights, from which components are found: of clean curves all that is known counts alike."""
-        enough = self.train[::4] if isinstance(self.store, _Large) else self.train  # the decompositions need many times the memory of the curves
+        """Training curves in the unit of the model, and weights, from which components are found:
+        of clean curves all that is known counts alike.
+        """
+        enough = (
+            self.train[::4] if isinstance(self.store, _Large) else self.train
+        )  # the decompositions need many times the memory of the curves
         return (replace(self, errors=None) if clean_input else self).to_model(units, enough)
 
     @property
@@ -258,7 +363,10 @@ class Prepared:
         if self.store is None:
             return None
         gaps = self.gaps_in_store
-        prepare = lambda x: tuple(t.to(device) for t in _in_units(units, x, (~np.isnan(x)).astype(float) if gaps else None))
+        prepare = lambda x: tuple(
+            t.to(device)
+            for t in _in_units(units, x, (~np.isnan(x)).astype(float) if gaps else None)
+        )
         source = Rows(self.store, self.held_out, prepare)
         if isinstance(self.store, _Large):
             source.order = Batches
@@ -266,33 +374,47 @@ class Prepared:
 
 # %% ../../nbs/fitted/62_preparation.ipynb #c08893a1
 def _in_units(units: Units, x: np.ndarray, weight: np.ndarray | None) -> tuple[Tensor, ...]:
-    """Curves (n, R) in the unit of the model, zero where they are NaN, and their weights (n, R) if there are any; float32."""
+    """Curves (n, R) in the unit of the model, zero where they are NaN, and their weights (n, R) if
+    there are any; float32.
+    """
     if weight is None:
         return (units.to_model(x),)
     return units.to_model(np.where(np.isnan(x), units.center, x)), torch.from_numpy(weight).float()
 
 # %% ../../nbs/fitted/62_preparation.ipynb #26400236
 def of_user(X, radius: ArrayLike | None, errors: ArrayLike | None) -> tuple:
-    """Values, radii and errors, from an array with errors beside it or from a CurveSet that carries its own; None where nobody says."""
+    """Values, radii and errors, from an array with errors beside it or from a CurveSet that
+    carries its own; None where nobody says.
+    """
     if isinstance(X, CurveSet):
         if errors is not None and X.errors is not None:
-            raise InputError("errors is given, but the CurveSet carries errors of its own; give one of the two")
+            raise InputError(
+                "errors is given, but the CurveSet carries errors of its own; give one of the two"
+            )
         check_radius(X.radius, X.radius if radius is None else as_radius(radius, X.n_radii))
         return X.values, X.radius, X.errors if errors is None else errors
     return X, radius, errors
 
 # %% ../../nbs/fitted/62_preparation.ipynb #9e175232
 def split_rows(n: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted row numbers of the training and the validation curves; no validation with fewer than twenty."""
+    """Sorted row numbers of the training and the validation curves; no validation with fewer than
+    twenty.
+    """
     n_validation = round(fraction * n) if n >= 20 else 0
     order = stream(seed, "split").permutation(n)
     return np.sort(order[n_validation:]), np.sort(order[:n_validation])
 
 # %% ../../nbs/fitted/62_preparation.ipynb #32e783c2
 def prepared(
-    X, *, radius: ArrayLike | None = None, noise: str | ArrayLike = "learn", errors: ArrayLike | None = None, clean_input: bool = False,
-    validation_fraction: float = 0.1, seed: int = 0,
-) -> Prepared:  # fmt: skip
+    X,
+    *,
+    radius: ArrayLike | None = None,
+    noise: str | ArrayLike = "learn",
+    errors: ArrayLike | None = None,
+    clean_input: bool = False,
+    validation_fraction: float = 0.1,
+    seed: int = 0,
+) -> Prepared:
     """Check curves and split them.
 
     Parameters
@@ -303,11 +425,13 @@ def prepared(
         The column number if None.
     noise : float, array-like of shape (R,), "learn" or "learn_per_radius"
     errors : float or array-like, shape (R,) or (N, R), optional
-        Standard deviation of the noise in the curves; of the noise to come, one per value, if they are clean.
+        Standard deviation of the noise in the curves; of the noise to come, one per value, if they
+        are clean.
     clean_input : bool
         Whether the curves are noise-free; see `errors_to_come`.
     validation_fraction : float
-        Share of the curves that is held out; of a store or of more than 2²⁴ values, 10 000 curves at most.
+        Share of the curves that is held out; of a store or of more than 2²⁴ values, 10 000 curves
+        at most.
     seed : int
         Of the split.
 
@@ -317,7 +441,10 @@ def prepared(
         Naming row and column.
     """
     if isinstance(X, CurveStore) and clean_input and errors is not None:
-        raise InputError("clean_input=True says that the curves are noise-free, but errors are given; leave them out for a CurveStore")
+        raise InputError(
+            "clean_input=True says that the curves are noise-free, but errors are given; leave"
+            " them out for a CurveStore"
+        )
     if isinstance(X, CurveStore):
         return _prepared_store(X, radius, noise, errors, validation_fraction, seed)
     X, radius, errors = of_user(X, radius, errors)
@@ -330,48 +457,77 @@ def prepared(
     train, validation = split_rows(len(X), validation_fraction, seed)
     each = errors if errors is not None and errors.ndim == 2 else None
     radius = as_radius(radius, X.shape[1])
-    return Prepared(X, each, radius, known, train, validation, len(X), describe_data(X, radius, errors))
+    return Prepared(
+        X, each, radius, known, train, validation, len(X), describe_data(X, radius, errors)
+    )
 
 # %% ../../nbs/fitted/62_preparation.ipynb #d655a65a
-def _checked(X: np.ndarray, noise, errors: np.ndarray | None, clean_input: bool = False) -> np.ndarray | None:
-    """Check that the curves vary, by an amount that can be computed with; return the known noise."""
+def _checked(
+    X: np.ndarray, noise, errors: np.ndarray | None, clean_input: bool = False
+) -> np.ndarray | None:
+    """Check that the curves vary, by an amount that can be computed with; return the known noise.
+    """
     check_variation(X)
     warn_of_placeholders(X)
     spread, widest = _spreads(X)
     if not 1e-100 < spread < 1e100:
-        raise InputError(f"X varies by {spread:.3g}; choose a unit in which that is between 1e-100 and 1e100")
+        raise InputError(
+            f"X varies by {spread:.3g}; choose a unit in which that is between 1e-100 and 1e100"
+        )
     known = known_noise(noise, None if clean_input else errors, X)
     for name, sd in (("errors", errors), ("noise", known)):
         if sd is not None:
             check_precision(sd, widest, name)
     if known is not None and float(np.median(known)) > widest:
-        warnings.warn(f"the noise {float(np.median(known)):.3g} is larger than the spread of the curves, {widest:.3g}", stacklevel=2)
+        warnings.warn(
+            f"the noise {float(np.median(known)):.3g} is larger than the spread of the curves,"
+            f" {widest:.3g}",
+            stacklevel=2,
+        )
     return known
 
 # %% ../../nbs/fitted/62_preparation.ipynb #13ee1b62
 def _spreads(X: np.ndarray) -> tuple[float, float]:
-    """Largest distance of any value from the mean curve, and largest standard deviation at any radius, of curves (N, R), NaN where missing."""
+    """Largest distance of any value from the mean curve, and largest standard deviation at any
+    radius, of curves (N, R), NaN where missing.
+    """
     blocks = lambda: (block.astype(np.float64, copy=False) for _, block in _blocks(X))
     count = sum(np.count_nonzero(~np.isnan(block), axis=0) for block in blocks())
     mean = sum(np.nansum(block, 0) for block in blocks()) / count
     with np.errstate(over="ignore"):  # a spread that is too large is refused by whoever called
         variance = sum(np.nansum((block - mean) ** 2, 0) for block in blocks()) / count
-    return max(float(np.nanmax(np.abs(block - mean))) for block in blocks()), float(np.sqrt(variance.max()))
+    return max(float(np.nanmax(np.abs(block - mean))) for block in blocks()), float(
+        np.sqrt(variance.max())
+    )
 
 # %% ../../nbs/fitted/62_preparation.ipynb #059dfc61
 def describe_store(store: CurveStore, errors: ArrayLike | None = None) -> dict:
-    """What `runs.describe_data` says of curves in memory, of a store and errors () or (R,); it is read through once, if it was not yet."""
+    """What `runs.describe_data` says of curves in memory, of a store and errors () or (R,); it is
+    read through once, if it was not yet.
+    """
     kinds, found = {0: "one number", 1: "one per radius"}, store.summary
     return {
-        "fingerprint": found.fingerprint, "n_curves": len(store), "n_radii": store.shape[1], "radius_range": [float(store.radius[0]), float(store.radius[-1])],
-        "missing_fraction": found.n_missing / (len(store) * store.shape[1]), "errors": None if errors is None else kinds[np.ndim(errors)],
-        "file": store.path.name, "xlabel": store.xlabel, "ylabel": store.ylabel,
-    }  # fmt: skip
+        "fingerprint": found.fingerprint,
+        "n_curves": len(store),
+        "n_radii": store.shape[1],
+        "radius_range": [float(store.radius[0]), float(store.radius[-1])],
+        "missing_fraction": found.n_missing / (len(store) * store.shape[1]),
+        "errors": None if errors is None else kinds[np.ndim(errors)],
+        "file": store.path.name,
+        "xlabel": store.xlabel,
+        "ylabel": store.ylabel,
+    }
 
 # %% ../../nbs/fitted/62_preparation.ipynb #98e00c50
-def _sampled(store: CurveStore | _Large, most: int, validation_fraction: float, seed: int) -> tuple[np.ndarray, ...]:
-    """A sample of at most so many training curves and all that are held out; their row numbers in that; and the rows of the store that are held out."""
-    n_held = min(round(validation_fraction * len(store)), _MOST_HELD_OUT) if len(store) >= 20 else 0
+def _sampled(
+    store: CurveStore | _Large, most: int, validation_fraction: float, seed: int
+) -> tuple[np.ndarray, ...]:
+    """A sample of at most so many training curves and all that are held out; their row numbers in
+    that; and the rows of the store that are held out.
+    """
+    n_held = (
+        min(round(validation_fraction * len(store)), _MOST_HELD_OUT) if len(store) >= 20 else 0
+    )
     held_out = held_out_rows(len(store), n_held, seed) if n_held else np.zeros(0, np.int64)
     n_train = min(len(store) - n_held, most)
     sample = training_rows(np.arange(n_train) * (len(store) - n_held) // n_train, held_out)
@@ -379,25 +535,51 @@ def _sampled(store: CurveStore | _Large, most: int, validation_fraction: float, 
     return X, *np.split(np.arange(len(X)), [n_train]), held_out
 
 # %% ../../nbs/fitted/62_preparation.ipynb #26e17090
-def _prepared_store(store: CurveStore, radius, noise, errors, validation_fraction: float, seed: int) -> Prepared:
+def _prepared_store(
+    store: CurveStore, radius, noise, errors, validation_fraction: float, seed: int
+) -> Prepared:
     """The same for a store: a sample of the training curves, and the curves that are held out."""
     if errors is not None and np.ndim(errors) > 1:
-        raise InputError("errors of each value cannot be given for a CurveStore; give one number or one per radius")
+        raise InputError(
+            "errors of each value cannot be given for a CurveStore; give one number or one per"
+            " radius"
+        )
     if radius is not None:
         check_radius(store.radius, as_radius(radius, store.shape[1]))
     if (empty := store.summary.empty_row) is not None:
-        raise InputError(f"{store.path} holds nothing but missing values in row {empty}; leave that curve out")
+        raise InputError(
+            f"{store.path} holds nothing but missing values in row {empty}; leave that curve out"
+        )
     X, train, validation, held_out = _sampled(store, _SAMPLE, validation_fraction, seed)
     X = as_curves(X.astype(np.float64), name=str(store.path), min_curves=2, missing=True)
     known = _checked(X, noise, as_errors(errors, X))
-    return Prepared(X, None, store.radius, known, train, validation, len(store), describe_store(store, errors), store, held_out)
+    return Prepared(
+        X,
+        None,
+        store.radius,
+        known,
+        train,
+        validation,
+        len(store),
+        describe_store(store, errors),
+        store,
+        held_out,
+    )
 
 # %% ../../nbs/fitted/62_preparation.ipynb #ff0ecc58
-def _prepared_large(X: np.ndarray, radius, noise, errors, clean_input: bool, validation_fraction: float, seed: int) -> Prepared:
-    """The same for a large array: everything is checked, block by block, and only a sample is copied."""
+def _prepared_large(
+    X: np.ndarray, radius, noise, errors, clean_input: bool, validation_fraction: float, seed: int
+) -> Prepared:
+    """The same for a large array: everything is checked, block by block, and only a sample is
+    copied.
+    """
     errors = errors_to_come(errors, X) if clean_input else as_errors(errors, X)
     known, radius = _checked(X, noise, errors, clean_input), as_radius(radius, X.shape[1])
     description = describe_data(X, radius, errors)
     store = _Large(X, description["fingerprint"])
-    values, train, validation, held_out = _sampled(store, _SAMPLE_IN_MEMORY, validation_fraction, seed)
-    return Prepared(values, None, radius, known, train, validation, len(X), description, store, held_out)
+    values, train, validation, held_out = _sampled(
+        store, _SAMPLE_IN_MEMORY, validation_fraction, seed
+    )
+    return Prepared(
+        values, None, radius, known, train, validation, len(X), description, store, held_out
+    )

@@ -46,12 +46,14 @@ class Run:
     Parameters
     ----------
     config : dict
-        `parameters` (of `EstimatorConfig`), `recipe`, `learn_sigma`, and, if known, `data` (see `describe_data`) and `versions`. Format, version of
+        `parameters` (of `EstimatorConfig`), `recipe`, `learn_sigma`, and, if known, `data` (see
+        `describe_data`) and `versions`. Format, version of
         the format and checksums are added when it is written.
     tensors : dict of str to Tensor
         The arrays of the network; each name begins with `vae.`.
     preprocessing : dict of str to ndarray
-        float64; `radius`, `center` and `scale`, each of shape (R,), in the unit of the data, and whatever else belongs to it.
+        float64; `radius`, `center` and `scale`, each of shape (R,), in the unit of the data, and
+        whatever else belongs to it.
     history : dict
         The fields of a `History`.
     metrics : dict
@@ -70,9 +72,15 @@ def _read_bytes(path: Path, most: int = 2**32) -> bytes:
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
-            raise InputError(f"{path} is {'a folder' if stat.S_ISDIR(status.st_mode) else 'not a plain file'}; a file of a run is wanted there")
+            raise InputError(
+                f"{path} is {'a folder' if stat.S_ISDIR(status.st_mode) else 'not a plain file'};"
+                " a file of a run is wanted there"
+            )
         if status.st_size > most:
-            raise InputError(f"{path} has {status.st_size / 2**20:.0f} MiB; such a file of a run has at most {most / 2**20:.0f}")
+            raise InputError(
+                f"{path} has {status.st_size / 2**20:.0f} MiB; such a file of a run has at most"
+                f" {most / 2**20:.0f}"
+            )
         with open(path, "rb") as handle:
             return handle.read(most)
     except FileNotFoundError:
@@ -94,9 +102,13 @@ def _once(pairs: list[tuple[str, object]]) -> dict:
 
 # %% ../../nbs/fitted/60_runs.ipynb #b39ceb52
 def _number(text: str) -> float | int:
-    """Return a number of JSON; one that no computation here could have written raises a ValueError."""
+    """Return a number of JSON; one that no computation here could have written raises a
+    ValueError.
+    """
     if len(text) > 40 or not math.isfinite(float(text)):
-        raise ValueError(f"{text[:20]}{'…' * (len(text) > 20)} is not a number that was written by vae_nbdev")
+        raise ValueError(
+            f"{text[:20]}{'…' * (len(text) > 20)} is not a number that was written by vae_nbdev"
+        )
     return int(text) if re.fullmatch(r"-?\d+", text) else float(text)
 
 # %% ../../nbs/fitted/60_runs.ipynb #d483f777
@@ -104,7 +116,13 @@ def _read_json(path: Path) -> dict:
     """Return the object in a JSON file."""
     data = _read_bytes(path, 2**26)
     try:
-        found = json.loads(data.decode("utf-8"), parse_constant=_number, parse_float=_number, parse_int=_number, object_pairs_hook=_once)
+        found = json.loads(
+            data.decode("utf-8"),
+            parse_constant=_number,
+            parse_float=_number,
+            parse_int=_number,
+            object_pairs_hook=_once,
+        )
         json.dumps(found, ensure_ascii=False).encode("utf-8")  # half a character is no text
     except (RecursionError, MemoryError):
         raise InputError(f"{path} is nested too deeply; it was not written by vae_nbdev") from None
@@ -128,7 +146,9 @@ def _is_a(value, kind) -> bool:
         return type(value) is dict and all(_is_a(v, args[1]) for v in value.values())
     if kind is float:
         return type(value) in (int, float) and math.isfinite(value)
-    return type(value) is (NoneType if kind is None else kind) and (kind is not str or value.isprintable())
+    return type(value) is (NoneType if kind is None else kind) and (
+        kind is not str or value.isprintable()
+    )
 
 # %% ../../nbs/fitted/60_runs.ipynb #9edc1f30
 def _named(kind) -> str:
@@ -138,32 +158,76 @@ def _named(kind) -> str:
         return ", ".join(map(repr, args))
     if origin in (Union, UnionType):
         return " or ".join(map(_named, args))
-    names = {str: "printable text", int: "a whole number", float: "a finite number", bool: "true or false", dict: "an object", NoneType: "null"}
-    return names.get(kind, f"{'a list' if origin is list else 'an object'} of {_named(args[-1])}" if args else str(kind))
+    names = {
+        str: "printable text",
+        int: "a whole number",
+        float: "a finite number",
+        bool: "true or false",
+        dict: "an object",
+        NoneType: "null",
+    }
+    return names.get(
+        kind,
+        (
+            f"{'a list' if origin is list else 'an object'} of {_named(args[-1])}"
+            if args
+            else str(kind)
+        ),
+    )
 
 # %% ../../nbs/fitted/60_runs.ipynb #4c470b43
-def _check_keys(found: dict, wanted: Mapping[str, object], where: str, required: tuple[str, ...] = (), strict: bool = True) -> None:
-    """Raise an InputError for a key that is missing, is not known (if `strict`) or has a value of another type."""
+def _check_keys(
+    found: dict,
+    wanted: Mapping[str, object],
+    where: str,
+    required: tuple[str, ...] = (),
+    strict: bool = True,
+) -> None:
+    """Raise an InputError for a key that is missing, is not known (if `strict`) or has a value of
+    another type.
+    """
     for name in required:
         if name not in found:
             raise InputError(f"{where} has no {name!r}; a run needs it")
     for name, value in found.items():
         if name not in wanted:
             if strict:
-                raise InputError(f"{where} has {name[:40]!r}, which is not known to this version of vae_nbdev, {__version__}")
+                raise InputError(
+                    f"{where} has {name[:40]!r}, which is not known to this version of vae_nbdev,"
+                    f" {__version__}"
+                )
         elif not _is_a(value, wanted[name]):
-            raise InputError(f"{where} says {name} is {repr(value)[:40]}; it must be {_named(wanted[name])}")
+            raise InputError(
+                f"{where} says {name} is {repr(value)[:40]}; it must be {_named(wanted[name])}"
+            )
 
 # %% ../../nbs/fitted/60_runs.ipynb #6e8e7f68
 def _read_arrays(path: Path, data: bytes) -> dict[str, Tensor]:
-    """Return the arrays in the bytes of a safetensors file; numbers that are not finite raise an InputError."""
+    """Return the arrays in the bytes of a safetensors file; numbers that are not finite raise an
+    InputError.
+    """
     try:
         tensors = safetensors_load(data)
-    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, MemoryError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read as safetensors: {(str(error) or type(error).__name__).splitlines()[0][:100]}") from None
+    except (
+        SafetensorError,
+        KeyError,
+        ValueError,
+        TypeError,
+        RuntimeError,
+        OverflowError,
+        MemoryError,
+        RecursionError,
+    ) as error:
+        raise InputError(
+            f"{path} cannot be read as safetensors:"
+            f" {(str(error) or type(error).__name__).splitlines()[0][:100]}"
+        ) from None
     for name, value in tensors.items():
         if not value.is_floating_point() and value.dtype not in (torch.int64, torch.bool):
-            raise InputError(f"{path} holds {name[:60]!r} as {value.dtype}; real numbers, 64-bit integers or booleans are wanted")
+            raise InputError(
+                f"{path} holds {name[:60]!r} as {value.dtype}; real numbers, 64-bit integers or"
+                " booleans are wanted"
+            )
         if not torch.isfinite(value).all():
             raise InputError(f"{path} holds a number that is not finite in {name[:60]!r}")
     return tensors
@@ -171,7 +235,9 @@ def _read_arrays(path: Path, data: bytes) -> dict[str, Tensor]:
 # %% ../../nbs/fitted/60_runs.ipynb #4904dcfe
 def _check_parameters(found: dict, where: str) -> None:
     """Raise an InputError unless the options are those of `EstimatorConfig`, and possible."""
-    kinds = {f.name: f.type for f in fields(EstimatorConfig)} | {"noise": float | str | list[float]}
+    kinds = {f.name: f.type for f in fields(EstimatorConfig)} | {
+        "noise": float | str | list[float]
+    }
     _check_keys(found, kinds, f"{where}: parameters")
     try:
         checked(EstimatorConfig(**(found | {"noise": "learn"})))
@@ -180,26 +246,51 @@ def _check_parameters(found: dict, where: str) -> None:
 
 # %% ../../nbs/fitted/60_runs.ipynb #00a2c3ae
 _DATA = {
-    "fingerprint": str, "n_curves": int, "n_radii": int, "radius_range": list[float], "missing_fraction": float, "errors": str | None, "file": str | None,
-    "xlabel": str, "ylabel": str,
-}  # fmt: skip
+    "fingerprint": str,
+    "n_curves": int,
+    "n_radii": int,
+    "radius_range": list[float],
+    "missing_fraction": float,
+    "errors": str | None,
+    "file": str | None,
+    "xlabel": str,
+    "ylabel": str,
+}
 _CONFIG = {
-    "format": Literal["vae_nbdev run"], "format_version": int, "state": Literal["training", "complete"], "parameters": dict, "recipe": dict,
-    "learn_sigma": bool | Literal["per_radius"], "versions": dict[str, str], "data": dict, "checksums": dict[str, str],
+    "format": Literal["vae_nbdev run"],
+    "format_version": int,
+    "state": Literal["training", "complete"],
+    "parameters": dict,
+    "recipe": dict,
+    "learn_sigma": bool | Literal["per_radius"],
+    "versions": dict[str, str],
+    "data": dict,
+    "checksums": dict[str, str],
     "feature_names": list[str],
-}  # fmt: skip
+}
 
 # %% ../../nbs/fitted/60_runs.ipynb #328fd1c9
 def _check_config(config: dict, where: str) -> None:
-    """Raise an InputError unless a configuration is one of this format; keys that are not known are left alone."""
+    """Raise an InputError unless a configuration is one of this format; keys that are not known
+    are left alone.
+    """
     _check_keys(config, _CONFIG, where, ("parameters", "recipe", "learn_sigma"), strict=False)
     _check_parameters(config["parameters"], where)
     _check_keys(config["recipe"], {f.name: f.type for f in fields(Recipe)}, f"{where}: recipe")
     data = config.get("data", {})
     _check_keys(data, _DATA, f"{where}: data", strict=False)
-    _check_keys(data, _DATA, f"{where}: data", ("fingerprint", "n_curves", "n_radii", "radius_range") if data else (), strict=False)
+    _check_keys(
+        data,
+        _DATA,
+        f"{where}: data",
+        ("fingerprint", "n_curves", "n_radii", "radius_range") if data else (),
+        strict=False,
+    )
     if len(data.get("radius_range", "ab")) != 2:
-        raise InputError(f"{where}: data says radius_range is {repr(data['radius_range'])[:40]}; it must be the smallest and the largest radius")
+        raise InputError(
+            f"{where}: data says radius_range is {repr(data['radius_range'])[:40]}; it must be the"
+            " smallest and the largest radius"
+        )
     try:
         checked(Recipe(**config["recipe"]))
     except ValueError as error:
@@ -209,28 +300,51 @@ def _check_config(config: dict, where: str) -> None:
 def _check_history(history: dict, where: str) -> None:
     """Raise an InputError unless a history can become a `History`."""
     real = {list[float]: list[float | None], float: float | None}
-    _check_keys(history, {f.name: real.get(f.type, f.type) for f in fields(History)}, where, strict=False)
-    lists = {name: len(value) for name, value in history.items() if name in ("step", "training", "validation", "kl_weight")}
+    _check_keys(
+        history, {f.name: real.get(f.type, f.type) for f in fields(History)}, where, strict=False
+    )
+    lists = {
+        name: len(value)
+        for name, value in history.items()
+        if name in ("step", "training", "validation", "kl_weight")
+    }
     if len(set(lists.values())) > 1:
-        raise InputError(f"{where} has lists of different lengths ({', '.join(f'{k} {n}' for k, n in lists.items())}); all need one entry per look")
+        raise InputError(
+            f"{where} has lists of different lengths"
+            f" ({', '.join(f'{k} {n}' for k, n in lists.items())}); all need one entry per look"
+        )
 
 # %% ../../nbs/fitted/60_runs.ipynb #648a072d
-def _check_arrays(tensors: Mapping[str, Tensor], preprocessing: Mapping[str, np.ndarray], model: str, other: str) -> None:
+def _check_arrays(
+    tensors: Mapping[str, Tensor], preprocessing: Mapping[str, np.ndarray], model: str, other: str
+) -> None:
     """Raise an InputError unless names, types and shapes are possible."""
     strange = next((name for name in tensors if not name.startswith("vae.")), None)
     if strange is not None or not tensors:
-        raise InputError(f"{model} holds {f'an array called {strange[:60]!r}' if tensors else 'nothing'}; the arrays of a network are called 'vae.…'")
+        raise InputError(
+            f"{model} holds {f'an array called {strange[:60]!r}' if tensors else 'nothing'}; the"
+            " arrays of a network are called 'vae.…'"
+        )
     for name in ("radius", "center", "scale"):
         if name not in preprocessing:
             raise InputError(f"{other} has no array {name!r}; a run needs it")
     radius = as_radius(preprocessing["radius"], name=f"{other}: radius")
     for name, value in preprocessing.items():
         if value.dtype != np.float64 or not np.isfinite(value).all():
-            raise InputError(f"{other} holds {name[:60]!r} as {value.dtype}; finite numbers in float64 are wanted")
+            raise InputError(
+                f"{other} holds {name[:60]!r} as {value.dtype}; finite numbers in float64 are"
+                " wanted"
+            )
         if name in ("center", "scale", "noise") and value.shape != radius.shape:
-            raise InputError(f"{other} holds {name!r} with shape {value.shape}; there are {len(radius)} radii, so it must be {radius.shape}")
+            raise InputError(
+                f"{other} holds {name!r} with shape {value.shape}; there are {len(radius)} radii,"
+                f" so it must be {radius.shape}"
+            )
         if name in ("scale", "noise") and (value <= 0).any():
-            raise InputError(f"{other} holds {name!r} with {value.min():g} at radius {radius[np.argmin(value)]:g}; it must be positive")
+            raise InputError(
+                f"{other} holds {name!r} with {value.min():g} at radius"
+                f" {radius[np.argmin(value)]:g}; it must be positive"
+            )
 
 # %% ../../nbs/fitted/60_runs.ipynb #3d83cf28
 def _check_size(recipe: dict, tensors: Mapping[str, Tensor], where: str) -> None:
@@ -239,7 +353,10 @@ def _check_size(recipe: dict, tensors: Mapping[str, Tensor], where: str) -> None
     flow = any("flow" in name for name in tensors)
     least = 2 * r.width**2 * (r.depth - 1) + 2 * r.width + flow * r.flow_transforms * r.flow_width
     if least > there:
-        raise InputError(f"{where} asks for at least {least} numbers (width {r.width}, depth {r.depth}), but model.safetensors holds {there}")
+        raise InputError(
+            f"{where} asks for at least {least} numbers (width {r.width}, depth {r.depth}), but"
+            f" model.safetensors holds {there}"
+        )
 
 # %% ../../nbs/fitted/60_runs.ipynb #cd3ad895
 def fingerprint(values, radius=None, errors=None) -> str:
@@ -268,7 +385,15 @@ def fingerprint(values, radius=None, errors=None) -> str:
     return digest.hexdigest()
 
 # %% ../../nbs/fitted/60_runs.ipynb #f3e8e74f
-def describe_data(values, radius, errors=None, *, file: str | os.PathLike | None = None, xlabel: str = "radius", ylabel: str = "value") -> dict:
+def describe_data(
+    values,
+    radius,
+    errors=None,
+    *,
+    file: str | os.PathLike | None = None,
+    xlabel: str = "radius",
+    ylabel: str = "value",
+) -> dict:
     """What config.json says of the curves that a model learned from.
 
     Parameters
@@ -285,12 +410,20 @@ def describe_data(values, radius, errors=None, *, file: str | os.PathLike | None
     values, radius = np.asarray(values), np.asarray(radius, dtype=np.float64)
     n_missing = sum(int(np.isnan(block).sum()) for _, block in _blocks(values))
     kinds = {0: "one number", 1: "one per radius", 2: "one per value"}
-    name = None if file is None else "".join(c if c.isprintable() else "?" for c in Path(file).name)
+    name = (
+        None if file is None else "".join(c if c.isprintable() else "?" for c in Path(file).name)
+    )
     return {
-        "fingerprint": fingerprint(values, radius, errors), "n_curves": len(values), "n_radii": values.shape[1], "radius_range": [float(radius[0]), float(radius[-1])],
-        "missing_fraction": n_missing / values.size, "errors": None if errors is None else kinds[np.ndim(errors)],
-        "file": name, "xlabel": xlabel, "ylabel": ylabel,
-    }  # fmt: skip
+        "fingerprint": fingerprint(values, radius, errors),
+        "n_curves": len(values),
+        "n_radii": values.shape[1],
+        "radius_range": [float(radius[0]), float(radius[-1])],
+        "missing_fraction": n_missing / values.size,
+        "errors": None if errors is None else kinds[np.ndim(errors)],
+        "file": name,
+        "xlabel": xlabel,
+        "ylabel": ylabel,
+    }
 
 # %% ../../nbs/fitted/60_runs.ipynb #2c6522b0
 def _claims_to_be_a_run(path: Path) -> bool:
@@ -304,7 +437,8 @@ def _claims_to_be_a_run(path: Path) -> bool:
 def check_target(path, overwrite: bool = False) -> None:
     """Raise an InputError unless a run may be written to the folder `path`.
 
-    It may if there is nothing, or an empty folder, or, with `overwrite`, an earlier run; nothing else is ever replaced.
+    It may if there is nothing, or an empty folder, or, with `overwrite`, an earlier run; nothing
+    else is ever replaced.
     """
     path = Path(path)
     try:
@@ -312,19 +446,28 @@ def check_target(path, overwrite: bool = False) -> None:
             raise InputError(f"{path} is a symbolic link; name the folder that it leads to")
         if path.exists() and not (path.is_dir() and not any(path.iterdir())):
             if not _claims_to_be_a_run(path):
-                raise InputError(f"{path} exists and is not a run of vae_nbdev; choose another name")
+                raise InputError(
+                    f"{path} exists and is not a run of vae_nbdev; choose another name"
+                )
             if not overwrite:
-                raise InputError(f"{path} holds a run already; choose another name, or say overwrite (on the command line --overwrite) to replace it")
+                raise InputError(
+                    f"{path} holds a run already; choose another name, or say overwrite (on the"
+                    " command line --overwrite) to replace it"
+                )
         parent = next(p for p in path.absolute().parents if p.exists())
     except OSError as error:
         raise InputError(f"{path} cannot be used: {error.strerror}") from None
     effective = os.access in os.supports_effective_ids
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK, effective_ids=effective):
-        raise InputError(f"{path} cannot be written: {parent} is {'read-only' if parent.is_dir() else 'a file'}")
+        raise InputError(
+            f"{path} cannot be written: {parent} is {'read-only' if parent.is_dir() else 'a file'}"
+        )
 
 # %% ../../nbs/fitted/60_runs.ipynb #a3761222
 def _plain(value):
-    """Turn a value into something JSON can hold: lists for arrays and tuples, None for what is not finite."""
+    """Turn a value into something JSON can hold: lists for arrays and tuples, None for what is not
+    finite.
+    """
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, np.generic):
@@ -348,7 +491,12 @@ def _json_bytes(value) -> bytes:
 # %% ../../nbs/fitted/60_runs.ipynb #3315c6a0
 def versions() -> dict[str, str]:
     """Versions of what makes a run."""
-    return {"python": platform.python_version(), "numpy": np.__version__, "torch": str(torch.__version__), "vae_nbdev": __version__}
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": str(torch.__version__),
+        "vae_nbdev": __version__,
+    }
 
 # %% ../../nbs/fitted/60_runs.ipynb #20da9449
 def checksum(data: bytes) -> str:
@@ -361,17 +509,35 @@ def _facts(run: Run) -> list[str]:
     data, m = run.config.get("data", {}), run.metrics
     lines = []
     if "n_curves" in data:
-        gaps = f", {100 * data['missing_fraction']:.1f} % of the values missing" if data.get("missing_fraction") else ""
+        gaps = (
+            f", {100 * data['missing_fraction']:.1f} % of the values missing"
+            if data.get("missing_fraction")
+            else ""
+        )
         low, high = data["radius_range"]
-        lines.append(f"the data: {data['n_curves']} curves at {data['n_radii']} radii from {low:g} to {high:g}{gaps}" + (f" (`{data['file']}`)" if data.get("file") else ""))
+        lines.append(
+            f"the data: {data['n_curves']} curves at {data['n_radii']} radii from {low:g} to"
+            f" {high:g}{gaps}"
+            + (f" (`{data['file']}`)" if data.get("file") else "")
+        )
         lines.append(f"fingerprint of these curves: `{data['fingerprint']}`")
     if _is_a(m.get("log_p"), float):
-        error = f" ± {m['log_p_standard_error']:.2f}" if _is_a(m.get("log_p_standard_error"), float) else ""
-        lines.append(f"log p(x) = {m['log_p']:.2f}{error} nats per curve, on {m.get('n_curves', 'some')} {m.get('tested_on', 'held-out curves')}")
+        error = (
+            f" ± {m['log_p_standard_error']:.2f}"
+            if _is_a(m.get("log_p_standard_error"), float)
+            else ""
+        )
+        lines.append(
+            f"log p(x) = {m['log_p']:.2f}{error} nats per curve, on {m.get('n_curves', 'some')}"
+            f" {m.get('tested_on', 'held-out curves')}"
+        )
     if _is_a(m.get("elbo"), float):
         lines.append(f"evidence lower bound: {m['elbo']:.2f} nats per curve")
     if _is_a(m.get("noise"), float) and _is_a(m.get("residual_rms"), float):
-        lines.append(f"noise {m['noise']:.4g}, root mean square of the residuals {m['residual_rms']:.4g}, in the unit of the data")
+        lines.append(
+            f"noise {m['noise']:.4g}, root mean square of the residuals {m['residual_rms']:.4g},"
+            " in the unit of the data"
+        )
     if "active_units" in m and "n_latent" in m:
         lines.append(f"{m['active_units']} of {m['n_latent']} latents in use")
     return lines
@@ -414,32 +580,74 @@ def model_card(run: Run) -> str:
     means = [len(v) for k, v in run.tensors.items() if k.endswith("encoder.mean.bias")]
     latents = means[0] if means else parameters.get("n_latent")
     noise = parameters.get("noise", "learn")
-    noise = f"the noise was {'learned' if isinstance(noise, str) and run.config.get('data', {}).get('errors') is None else 'given'}"
-    what = f"A model of {latents} latents with a {recipe.get('prior', Recipe.prior)} prior, hidden layers of {recipe.get('width', Recipe.width)} units; {noise}."
+    noise = (
+        "the noise was"
+        f" {'learned' if isinstance(noise, str) and run.config.get('data', {}).get('errors') is None else 'given'}"
+    )
+    what = (
+        f"A model of {latents} latents with a {recipe.get('prior', Recipe.prior)} prior, hidden"
+        f" layers of {recipe.get('width', Recipe.width)} units; {noise}."
+    )
     facts = "\n".join(f"- {line}" for line in _facts(run)) or "- nothing is known of them"
-    return _CARD.format(version=run.config.get("versions", versions()).get("vae_nbdev", __version__), what=what, facts=facts)
+    return _CARD.format(
+        version=run.config.get("versions", versions()).get("vae_nbdev", __version__),
+        what=what,
+        facts=facts,
+    )
 
 # %% ../../nbs/fitted/60_runs.ipynb #fd0246ac
-_FILES = ("config.json", "model.safetensors", "preprocessing.safetensors", "history.json", "metrics.json", "README.md")
+_FILES = (
+    "config.json",
+    "model.safetensors",
+    "preprocessing.safetensors",
+    "history.json",
+    "metrics.json",
+    "README.md",
+)
 
 # %% ../../nbs/fitted/60_runs.ipynb #4a653f2f
 def _contents(run: Run) -> dict[str, bytes]:
     """File name → bytes of the files of a run, checked as they will be when they are read."""
     arrays = {k: np.ascontiguousarray(v, dtype=np.float64) for k, v in run.preprocessing.items()}
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in run.tensors.items()}
-    files = {"model.safetensors": safetensors_bytes(tensors), "preprocessing.safetensors": safetensors_bytes({k: torch.from_numpy(v.copy()) for k, v in arrays.items()})}
-    config = {"format": NAME, "format_version": FORMAT, "state": "complete", "versions": versions()} | run.config
-    config |= {"format": NAME, "format_version": FORMAT, "state": "complete", "checksums": {name: checksum(data) for name, data in files.items()}}
+    files = {
+        "model.safetensors": safetensors_bytes(tensors),
+        "preprocessing.safetensors": safetensors_bytes(
+            {k: torch.from_numpy(v.copy()) for k, v in arrays.items()}
+        ),
+    }
+    config = {
+        "format": NAME,
+        "format_version": FORMAT,
+        "state": "complete",
+        "versions": versions(),
+    } | run.config
+    config |= {
+        "format": NAME,
+        "format_version": FORMAT,
+        "state": "complete",
+        "checksums": {name: checksum(data) for name, data in files.items()},
+    }
     config, history = _plain(config), _plain(run.history)
     _check_config(config, "config.json")
     _check_history(history, "history.json")
     _check_arrays(tensors, arrays, "model.safetensors", "preprocessing.safetensors")
     _check_size(config["recipe"], tensors, "config.json")
     card = model_card(replace(run, config=config))
-    return files | {"config.json": _json_bytes(config), "history.json": _json_bytes(history), "metrics.json": _json_bytes(run.metrics), "README.md": card.encode("utf-8")}
+    return files | {
+        "config.json": _json_bytes(config),
+        "history.json": _json_bytes(history),
+        "metrics.json": _json_bytes(run.metrics),
+        "README.md": card.encode("utf-8"),
+    }
 
 # %% ../../nbs/fitted/60_runs.ipynb #93eb1806
-def write_run(path, run: Run, overwrite: bool = False, extra: Mapping[str, Callable[[Path], object]] | None = None) -> None:
+def write_run(
+    path,
+    run: Run,
+    overwrite: bool = False,
+    extra: Mapping[str, Callable[[Path], object]] | None = None,
+) -> None:
     """Write a run to a folder, whole or not at all.
 
     Parameters
@@ -462,7 +670,10 @@ def write_run(path, run: Run, overwrite: bool = False, extra: Mapping[str, Calla
     files = _contents(run)
     wrong = next((name for name in extra or {} if name in _FILES or Path(name).name != name), None)
     if wrong is not None:
-        raise InputError(f"extra has a file called {wrong!r}; it must be a plain name that is not one of {', '.join(_FILES)}")
+        raise InputError(
+            f"extra has a file called {wrong!r}; it must be a plain name that is not one of"
+            f" {', '.join(_FILES)}"
+        )
     try:
         with atomic_directory(path) as part:
             for name, data in files.items():
@@ -479,20 +690,40 @@ def _check_version(config: dict, path: Path) -> int:
     if config.get("format") != NAME:
         raise InputError(f"{path} is not a run of vae_nbdev: its config.json does not say so")
     if type(version) is not int or version < 1:
-        raise InputError(f"{path} has format version {repr(version)[:40]}; it must be a whole number from 1 to {FORMAT}")
+        raise InputError(
+            f"{path} has format version {repr(version)[:40]}; it must be a whole number from 1 to"
+            f" {FORMAT}"
+        )
     if version > FORMAT:
-        raise InputError(f"{path} has format version {version}: it was written by a newer version of vae_nbdev; this one, {__version__}, reads up to {FORMAT}")
+        raise InputError(
+            f"{path} has format version {version}: it was written by a newer version of vae_nbdev;"
+            f" this one, {__version__}, reads up to {FORMAT}"
+        )
     if version == 1:
-        raise InputError(f"{path} has format version 1, which does not say by which recipe its network was built; train it again")
+        raise InputError(
+            f"{path} has format version 1, which does not say by which recipe its network was"
+            " built; train it again"
+        )
     if config.get("state", "complete") != "complete":
-        raise InputError(f"{path} holds a training that is not finished; go on with: vae_nbdev train --resume {path.with_name(path.name.removesuffix('.partial'))}")
+        raise InputError(
+            f"{path} holds a training that is not finished; go on with: vae_nbdev train --resume"
+            f" {path.with_name(path.name.removesuffix('.partial'))}"
+        )
     return version
 
 # %% ../../nbs/fitted/60_runs.ipynb #8b42fabe
 def _finite_again(history: dict) -> dict:
     """Put NaN and infinity back where JSON has null."""
-    lists = {name: [math.nan if v is None else v for v in value] for name, value in history.items() if isinstance(value, list)}
-    return history | lists | ({"best_validation": math.inf} if history.get("best_validation", 0) is None else {})
+    lists = {
+        name: [math.nan if v is None else v for v in value]
+        for name, value in history.items()
+        if isinstance(value, list)
+    }
+    return (
+        history
+        | lists
+        | ({"best_validation": math.inf} if history.get("best_validation", 0) is None else {})
+    )
 
 # %% ../../nbs/fitted/60_runs.ipynb #4a5776c4
 def _is_there(path: Path) -> bool:
@@ -508,38 +739,70 @@ def _is_there(path: Path) -> bool:
 def _read_format_2(path: Path, config: dict) -> Run:
     """Read a run in the layout of version 2."""
     tensors = _read_arrays(path / "model.safetensors", _read_bytes(path / "model.safetensors"))
-    preprocessing = {name: tensors.pop(name).numpy() for name in ("radius", "center", "scale") if name in tensors}
+    preprocessing = {
+        name: tensors.pop(name).numpy()
+        for name in ("radius", "center", "scale")
+        if name in tensors
+    }
     history = config.pop("history", {})
     if not isinstance(history, dict):
-        raise InputError(f"{path / 'config.json'} says history is {repr(history)[:40]}; it must be an object")
+        raise InputError(
+            f"{path / 'config.json'} says history is {repr(history)[:40]}; it must be an object"
+        )
     metrics = _read_json(path / "summary.json") if (path / "summary.json").exists() else {}
     return Run(config, tensors, preprocessing, history, metrics)
 
 # %% ../../nbs/fitted/60_runs.ipynb #24f486b6
 def _read_format_3(path: Path, config: dict) -> Run:
-    """Read a run in the layout of version 3; the arrays must be those that its configuration names."""
-    data = {name: _read_bytes(path / name) for name in ("model.safetensors", "preprocessing.safetensors")}
+    """Read a run in the layout of version 3; the arrays must be those that its configuration
+    names.
+    """
+    data = {
+        name: _read_bytes(path / name)
+        for name in ("model.safetensors", "preprocessing.safetensors")
+    }
     sums = config.get("checksums")
     for name, content in data.items():
         if not isinstance(sums, dict) or sums.get(name) != checksum(content):
-            raise InputError(f"{path / name} is not the file that config.json was written with; it is damaged, or from another run")
+            raise InputError(
+                f"{path / name} is not the file that config.json was written with; it is damaged,"
+                " or from another run"
+            )
     tensors, arrays = (_read_arrays(path / name, content) for name, content in data.items())
-    return Run(config, tensors, {name: value.numpy() for name, value in arrays.items()}, _read_json(path / "history.json"), _read_json(path / "metrics.json"))
+    return Run(
+        config,
+        tensors,
+        {name: value.numpy() for name, value in arrays.items()},
+        _read_json(path / "history.json"),
+        _read_json(path / "metrics.json"),
+    )
 
 # %% ../../nbs/fitted/60_runs.ipynb #619fc4e0
 def _why_no_run(path: Path) -> str:
     """Say what is there in place of a run, a folder with a config.json in it."""
     if (partial_path(path) / "config.json").is_file():
-        return f"there is no config.json in it, but a training that is not finished in {partial_path(path)}; go on with: vae_nbdev train --resume {path}"
+        return (
+            "there is no config.json in it, but a training that is not finished in"
+            f" {partial_path(path)}; go on with: vae_nbdev train --resume {path}"
+        )
     if not _is_there(path):
         return "there is no such folder"
     if not path.is_dir():
         return "it is a file, and a run is a folder"
     try:
-        inside = next((p for p in sorted(path.iterdir()) if _claims_to_be_a_run(p) and not p.name.endswith(".partial")), None)
+        inside = next(
+            (
+                p
+                for p in sorted(path.iterdir())
+                if _claims_to_be_a_run(p) and not p.name.endswith(".partial")
+            ),
+            None,
+        )
     except OSError:
         inside = None
-    return "there is no config.json in it" if inside is None else f"it holds runs, such as {inside}"
+    return (
+        "there is no config.json in it" if inside is None else f"it holds runs, such as {inside}"
+    )
 
 # %% ../../nbs/fitted/60_runs.ipynb #d8cc4907
 def read_run(path) -> Run:
@@ -558,7 +821,8 @@ def read_run(path) -> Run:
     Raises
     ------
     InputError
-        If the folder is missing, incomplete, damaged, or of a format that cannot be read; the message names the file.
+        If the folder is missing, incomplete, damaged, or of a format that cannot be read; the
+        message names the file.
     """
     path = Path(path)
     if not _is_there(path / "config.json"):
@@ -567,8 +831,15 @@ def read_run(path) -> Run:
     run = (_read_format_2 if _check_version(config, path) == 2 else _read_format_3)(path, config)
     where = str(path / "config.json")
     _check_config(run.config, where)
-    _check_history(run.history, where if config["format_version"] == 2 else str(path / "history.json"))
-    _check_arrays(run.tensors, run.preprocessing, str(path / "model.safetensors"), str(path / "preprocessing.safetensors"))
+    _check_history(
+        run.history, where if config["format_version"] == 2 else str(path / "history.json")
+    )
+    _check_arrays(
+        run.tensors,
+        run.preprocessing,
+        str(path / "model.safetensors"),
+        str(path / "preprocessing.safetensors"),
+    )
     _check_size(run.config["recipe"], run.tensors, where)
     run.history = _finite_again(run.history)
     return run
@@ -593,7 +864,8 @@ def start_partial(run, about: dict, overwrite: bool = False) -> Path:
     run : path-like
         The folder that the run is to have.
     about : dict
-        `parameters` of `EstimatorConfig`, and whatever else is needed to go on, as JSON can hold it.
+        `parameters` of `EstimatorConfig`, and whatever else is needed to go on, as JSON can hold
+        it.
     overwrite : bool
         Whether a run, or an unfinished training, that is there may be replaced.
 
@@ -610,7 +882,10 @@ def start_partial(run, about: dict, overwrite: bool = False) -> Path:
     check_target(run, overwrite)
     part = partial_path(run)
     if part.exists() and _claims_to_be_a_run(part) and not overwrite:
-        raise InputError(f"{part} holds a training that is not finished; go on with: vae_nbdev train --resume {run}, or say overwrite (on the command line --overwrite) to begin again")
+        raise InputError(
+            f"{part} holds a training that is not finished; go on with: vae_nbdev train --resume"
+            f" {run}, or say overwrite (on the command line --overwrite) to begin again"
+        )
     check_target(part, overwrite)
     config = _plain(about) | {"format": NAME, "format_version": FORMAT, "state": "training"}
     _check_parameters(config.get("parameters", {}), "about")
@@ -623,7 +898,8 @@ def start_partial(run, about: dict, overwrite: bool = False) -> Path:
 
 # %% ../../nbs/fitted/60_runs.ipynb #5586e1bc
 def read_partial(run) -> dict:
-    """Return what `start_partial` was told, with `state`: "training", or "complete" if only the last step, `publish_partial`, is missing.
+    """Return what `start_partial` was told, with `state`: "training", or "complete" if only the
+    last step, `publish_partial`, is missing.
 
     Raises
     ------
@@ -632,12 +908,18 @@ def read_partial(run) -> dict:
     """
     part = partial_path(run)
     if not _is_there(part / "config.json"):
-        done = f"{run} is complete" if _claims_to_be_a_run(Path(run)) else f"there is no unfinished training of {run}"
+        done = (
+            f"{run} is complete"
+            if _claims_to_be_a_run(Path(run))
+            else f"there is no unfinished training of {run}"
+        )
         raise InputError(f"{done}: {part} does not exist, so there is nothing to go on with")
     config = _read_json(part / "config.json")
     where = str(part / "config.json")
     if config.get("format") != NAME or config.get("format_version") != FORMAT:
-        raise InputError(f"{where} does not say that it is an unfinished training of format version {FORMAT}")
+        raise InputError(
+            f"{where} does not say that it is an unfinished training of format version {FORMAT}"
+        )
     _check_keys(config, _CONFIG, where, ("state", "parameters"), strict=False)
     _check_parameters(config["parameters"], where)
     _check_keys(config.get("data", {}), _DATA, f"{where}: data", strict=False)
@@ -645,7 +927,9 @@ def read_partial(run) -> dict:
 
 # %% ../../nbs/fitted/60_runs.ipynb #068a31d6
 def publish_partial(run, overwrite: bool = False) -> None:
-    """Give a complete run that waits in `RUN.partial` its name, and remove that folder. A run that was there goes last of all."""
+    """Give a complete run that waits in `RUN.partial` its name, and remove that folder. A run that
+    was there goes last of all.
+    """
     run, part = Path(run).absolute(), partial_path(Path(run).absolute())
     waiting = part / "complete"
     try:
@@ -657,7 +941,9 @@ def publish_partial(run, overwrite: bool = False) -> None:
             os.replace(waiting, run)
         shutil.rmtree(part)
     except OSError as error:
-        raise InputError(f"{run} cannot be written: {error.strerror or error}; the complete run is in {waiting}") from None
+        raise InputError(
+            f"{run} cannot be written: {error.strerror or error}; the complete run is in {waiting}"
+        ) from None
 
 # %% ../../nbs/fitted/60_runs.ipynb #f35570b2
 def _sweep(folder: Path) -> None:
@@ -669,8 +955,15 @@ def _sweep(folder: Path) -> None:
             path.unlink()
 
 # %% ../../nbs/fitted/60_runs.ipynb #d5a1e07d
-def finish_partial(run, complete: Run, overwrite: bool = False, extra: Mapping[str, Callable[[Path], object]] | None = None) -> None:
-    """End a training: write the complete run, give it its name, and remove `RUN.partial`; see `write_run`."""
+def finish_partial(
+    run,
+    complete: Run,
+    overwrite: bool = False,
+    extra: Mapping[str, Callable[[Path], object]] | None = None,
+) -> None:
+    """End a training: write the complete run, give it its name, and remove `RUN.partial`; see
+    `write_run`.
+    """
     config, part = read_partial(run), partial_path(run)
     _sweep(part)
     write_run(part / "complete", complete, overwrite=True, extra=extra)

@@ -25,8 +25,12 @@ from ..model.vae import VAE, Prior
 
 # %% ../../nbs/inference/51_evidence.ipynb #c0724c4b
 _DOF = 6.0  # degrees of freedom of the proposals
-_MAX_VALUES = 2**23  # numbers in the largest arrays (draws × curves × radii), 64 MB in double precision
-_BLOCK = 2**14  # draws × curves that are worked on at once: few enough to stay in the processor's cache
+_MAX_VALUES = (
+    2**23
+)  # numbers in the largest arrays (draws × curves × radii), 64 MB in double precision
+_BLOCK = (
+    2**14
+)  # draws × curves that are worked on at once: few enough to stay in the processor's cache
 
 # %% ../../nbs/inference/51_evidence.ipynb #57b72c9d
 def _rows_at_once(n_draws: int, n_radii: int) -> int:
@@ -43,12 +47,16 @@ def _sobol(n: int, dimension: int, seed: int, purpose: str | int) -> np.ndarray:
 
 # %% ../../nbs/inference/51_evidence.ipynb #4eba61e6
 def _student(u: np.ndarray) -> Tensor:
-    """Student-t draws (n, d) from uniform numbers (n, d + 1); the last column makes the chi-squared part."""
+    """Student-t draws (n, d) from uniform numbers (n, d + 1); the last column makes the
+    chi-squared part.
+    """
     return torch.from_numpy(ndtri(u[:, :-1]) * np.sqrt(_DOF / chdtri(_DOF, 1 - u[:, -1:])))
 
 # %% ../../nbs/inference/51_evidence.ipynb #3a94ed5c
 def student_draws(n: int, n_latent: int, seed: int, purpose: str | int = 0) -> Tensor:
-    """Evenly spread draws (n, d) of the standard multivariate Student-t with 6 degrees of freedom, float64."""
+    """Evenly spread draws (n, d) of the standard multivariate Student-t with 6 degrees of freedom,
+    float64.
+    """
     return _student(_sobol(n, n_latent + 1, seed, purpose))
 
 # %% ../../nbs/inference/51_evidence.ipynb #82d3f0ff
@@ -66,10 +74,14 @@ def student_log_prob(z: Tensor, mean: Tensor, scale_tril: Tensor) -> Tensor:
     Tensor, shape (S, N)
     """
     d = z.shape[-1]
-    inverse = torch.linalg.solve_triangular(scale_tril, torch.eye(d, dtype=z.dtype, device=z.device), upper=False)
+    inverse = torch.linalg.solve_triangular(
+        scale_tril, torch.eye(d, dtype=z.dtype, device=z.device), upper=False
+    )
     quadratic = torch.einsum("nij,snj->sni", inverse, z - mean).square().sum(-1)
     log_det = torch.diagonal(scale_tril, dim1=-2, dim2=-1).log().sum(-1)
-    constant = math.lgamma((_DOF + d) / 2) - math.lgamma(_DOF / 2) - 0.5 * d * math.log(_DOF * math.pi)
+    constant = (
+        math.lgamma((_DOF + d) / 2) - math.lgamma(_DOF / 2) - 0.5 * d * math.log(_DOF * math.pi)
+    )
     return constant - log_det - 0.5 * (_DOF + d) * torch.log1p(quadratic / _DOF)
 
 # %% ../../nbs/inference/51_evidence.ipynb #a3005963
@@ -87,7 +99,10 @@ class StudentMixture:
 
     def log_parts(self, z: Tensor) -> Tensor:
         """Weighted log density of each component at z (S, N, d): (K, S, N)."""
-        parts = [student_log_prob(z, self.mean[:, k], self.scale_tril[:, k]) for k in range(self.mean.shape[1])]
+        parts = [
+            student_log_prob(z, self.mean[:, k], self.scale_tril[:, k])
+            for k in range(self.mean.shape[1])
+        ]
         return torch.stack(parts) + self.weights.log().T[:, None]
 
     def log_prob(self, z: Tensor) -> Tensor:
@@ -100,11 +115,17 @@ class StudentMixture:
         t, choice = _student(u[:, 1:]).to(self.mean), torch.from_numpy(u[:, 0]).to(self.mean)
         which = (choice[:, None, None] >= self.weights.cumsum(1)[:, :-1]).sum(-1)  # (n, N)
         curve = torch.arange(len(self.mean), device=self.mean.device)
-        return self.mean[curve, which] + torch.einsum("snij,sj->sni", self.scale_tril[curve, which], t)
+        return self.mean[curve, which] + torch.einsum(
+            "snij,sj->sni", self.scale_tril[curve, which], t
+        )
 
 # %% ../../nbs/inference/51_evidence.ipynb #d5b81e7c
-def _moments(z: Tensor, log_weights: Tensor, mean: Tensor, scale_tril: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (N, d) and Cholesky factor (N, d, d) of the weighted draws z (S, N, d); the old ones where that fails."""
+def _moments(
+    z: Tensor, log_weights: Tensor, mean: Tensor, scale_tril: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Mean (N, d) and Cholesky factor (N, d, d) of the weighted draws z (S, N, d); the old ones
+    where that fails.
+    """
     n_draws, _, d = z.shape
     cap = importance_weighted_bound(log_weights) + 0.5 * math.log(n_draws)
     weights = torch.softmax(torch.minimum(log_weights, cap), 0)
@@ -112,15 +133,25 @@ def _moments(z: Tensor, log_weights: Tensor, mean: Tensor, scale_tril: Tensor) -
     offset = z - new_mean
     covariance = torch.einsum("sn,sni,snj->nij", weights, offset, offset)
     scale = torch.diagonal(covariance, dim1=-2, dim2=-1).clamp_min(1e-30).sqrt()
-    unit = covariance / (scale[:, :, None] * scale[:, None, :]) + 1e-6 * torch.eye(d, dtype=z.dtype, device=z.device)
+    unit = covariance / (scale[:, :, None] * scale[:, None, :]) + 1e-6 * torch.eye(
+        d, dtype=z.dtype, device=z.device
+    )
     factor, failed = torch.linalg.cholesky_ex(unit)
-    good = (failed == 0) & torch.isfinite(factor).all(-1).all(-1) & (1 / weights.square().sum(0) > d + 1)
+    good = (
+        (failed == 0)
+        & torch.isfinite(factor).all(-1).all(-1)
+        & (1 / weights.square().sum(0) > d + 1)
+    )
     new_tril = scale[:, :, None] * factor
-    return torch.where(good[:, None], new_mean, mean), torch.where(good[:, None, None], new_tril, scale_tril)
+    return torch.where(good[:, None], new_mean, mean), torch.where(
+        good[:, None, None], new_tril, scale_tril
+    )
 
 # %% ../../nbs/inference/51_evidence.ipynb #7f87d316
 def _shares(q: StudentMixture, z: Tensor, log_weights: Tensor) -> Tensor:
-    """Log weights of the draws z (S, N, d), truncated, divided among the components of q: (K, S, N)."""
+    """Log weights of the draws z (S, N, d), truncated, divided among the components of q: (K, S,
+    N).
+    """
     cap = importance_weighted_bound(log_weights) + 0.5 * math.log(len(log_weights))
     return torch.log_softmax(q.log_parts(z), 0) + torch.minimum(log_weights, cap)
 
@@ -129,11 +160,17 @@ _SMALLEST = 0.02  # weight below which no component falls
 
 
 def _fitted(shares: Tensor, z: Tensor, old: StudentMixture) -> StudentMixture:
-    """The mixture whose components have the mass and the moments of their shares (K, S, N) of the draws."""
-    parts = [_moments(z, share, old.mean[:, k], old.scale_tril[:, k]) for k, share in enumerate(shares)]
+    """The mixture whose components have the mass and the moments of their shares (K, S, N) of the
+    draws.
+    """
+    parts = [
+        _moments(z, share, old.mean[:, k], old.scale_tril[:, k]) for k, share in enumerate(shares)
+    ]
     mass = torch.softmax(shares.logsumexp(1), 0).T
     mass = torch.where(old.weights > 0, mass.clamp_min(_SMALLEST), 0.0)
-    return StudentMixture(mass / mass.sum(1, keepdim=True), *(torch.stack(p, 1) for p in zip(*parts)))
+    return StudentMixture(
+        mass / mass.sum(1, keepdim=True), *(torch.stack(p, 1) for p in zip(*parts))
+    )
 
 # %% ../../nbs/inference/51_evidence.ipynb #dfc4d3db
 def _split(q: StudentMixture, z: Tensor, log_weights: Tensor) -> StudentMixture:
@@ -143,24 +180,47 @@ def _split(q: StudentMixture, z: Tensor, log_weights: Tensor) -> StudentMixture:
     for k, share in enumerate(shares):
         tril = whole.scale_tril[:, k]
         variance, axes = torch.linalg.eigh(tril @ tril.mT)
-        place = torch.einsum("sni,ni->sn", z - whole.mean[:, k], axes[..., -1]) / variance[:, -1].sqrt()
-        nearness = torch.stack([-0.5 * ((place - center) / 0.8) ** 2 for center in (-1.3, 0.0, 1.3)])
+        place = (
+            torch.einsum("sni,ni->sn", z - whole.mean[:, k], axes[..., -1])
+            / variance[:, -1].sqrt()
+        )
+        nearness = torch.stack(
+            [-0.5 * ((place - center) / 0.8) ** 2 for center in (-1.3, 0.0, 1.3)]
+        )
         thirds.append(share + torch.log_softmax(nearness, 0))
     three = lambda a: a.repeat_interleave(3, 1)
-    return _fitted(torch.cat(thirds), z, StudentMixture(three(whole.weights) / 3, three(whole.mean), three(whole.scale_tril)))
+    return _fitted(
+        torch.cat(thirds),
+        z,
+        StudentMixture(three(whole.weights) / 3, three(whole.mean), three(whole.scale_tril)),
+    )
 
 # %% ../../nbs/inference/51_evidence.ipynb #7c45816f
-def _adapted(log_joint: Callable, rows: Tensor, first: StudentMixture, n_draws: int, rounds: int, seed: int, split: bool) -> StudentMixture:
+def _adapted(
+    log_joint: Callable,
+    rows: Tensor,
+    first: StudentMixture,
+    n_draws: int,
+    rounds: int,
+    seed: int,
+    split: bool,
+) -> StudentMixture:
     """The proposal after some rounds."""
     proposals, z, target = [first], [], []
     for i in range(rounds):
         z.append(proposals[-1].draw(n_draws, seed, i))
         target.append(log_joint(z[-1], rows))
         so_far = torch.cat(z)
-        density = torch.stack([q.log_prob(so_far) for q in proposals]).logsumexp(0) - math.log(len(proposals))
+        density = torch.stack([q.log_prob(so_far) for q in proposals]).logsumexp(0) - math.log(
+            len(proposals)
+        )
         log_weights = torch.cat(target) - density
         q = proposals[-1]
-        proposals.append(_split(q, so_far, log_weights) if split and i == 0 else _fitted(_shares(q, so_far, log_weights), so_far, q))
+        proposals.append(
+            _split(q, so_far, log_weights)
+            if split and i == 0
+            else _fitted(_shares(q, so_far, log_weights), so_far, q)
+        )
     return proposals[-1]
 
 # %% ../../nbs/inference/51_evidence.ipynb #edd6211b
@@ -176,7 +236,9 @@ class Evidence:
 
 # %% ../../nbs/inference/51_evidence.ipynb #26f9af6c
 def _normal_log_prob(q: StudentMixture, z: Tensor) -> Tensor:
-    """Log density (S, N) at z (S, N, d) of normals with the centre of each mixture and the covariance that its components were fitted to."""
+    """Log density (S, N) at z (S, N, d) of normals with the centre of each mixture and the
+    covariance that its components were fitted to.
+    """
     mean = torch.einsum("nk,nki->ni", q.weights, q.mean)
     factor = torch.cat([q.scale_tril, (q.mean - mean[:, None])[..., None]], -1)
     covariance = torch.einsum("nk,nkij,nklj->nil", q.weights, factor, factor)
@@ -187,15 +249,27 @@ def _normal_log_prob(q: StudentMixture, z: Tensor) -> Tensor:
 
 # %% ../../nbs/inference/51_evidence.ipynb #f5bd6aa3
 def _controlled(weights: Tensor, ratio: Tensor) -> Tensor:
-    """Weights (S, N) of mean one, made steadier by a density ratio (S, N) whose expectation is one."""
+    """Weights (S, N) of mean one, made steadier by a density ratio (S, N) whose expectation is
+    one.
+    """
     away = ratio - ratio.mean(0)
     slope = (weights * away).sum(0) / away.square().sum(0).clamp_min(1e-30)
     steadier = weights - slope.clamp(0, 1) * (ratio - 1)
     return torch.where(steadier.mean(0) > 0.5, steadier, weights)
 
 # %% ../../nbs/inference/51_evidence.ipynb #432b1164
-def _weighed(log_joint: Callable, rows: Tensor, q: StudentMixture, last: StudentMixture, n_draws: int, seed: int, n_posterior: int) -> tuple[Tensor, ...]:
-    """Log evidence, its error, ESS and posterior draws of some rows, from one sample of the proposal q."""
+def _weighed(
+    log_joint: Callable,
+    rows: Tensor,
+    q: StudentMixture,
+    last: StudentMixture,
+    n_draws: int,
+    seed: int,
+    n_posterior: int,
+) -> tuple[Tensor, ...]:
+    """Log evidence, its error, ESS and posterior draws of some rows, from one sample of the
+    proposal q.
+    """
     z = q.draw(n_draws, seed, "last")
     density = q.log_prob(z)
     log_weights = log_joint(z, rows) - density
@@ -204,16 +278,33 @@ def _weighed(log_joint: Callable, rows: Tensor, q: StudentMixture, last: Student
     steadier = _controlled(weights, torch.exp(_normal_log_prob(last, z) - density))
     error = steadier.std(0) / steadier.mean(0) / math.sqrt(n_draws)
     ess = weights.sum(0) ** 2 / weights.square().sum(0)
-    points = (torch.arange(n_posterior, dtype=z.dtype, device=z.device) + 0.5) / max(n_posterior, 1)
-    pick = torch.searchsorted((weights.cumsum(0) / weights.sum(0)).T.contiguous(), points.expand(len(rows), -1).contiguous())
+    points = (torch.arange(n_posterior, dtype=z.dtype, device=z.device) + 0.5) / max(
+        n_posterior, 1
+    )
+    pick = torch.searchsorted(
+        (weights.cumsum(0) / weights.sum(0)).T.contiguous(),
+        points.expand(len(rows), -1).contiguous(),
+    )
     chosen = torch.take_along_dim(z.transpose(0, 1), pick.clamp_max(n_draws - 1)[..., None], 1)
     return log_evidence + steadier.mean(0).log(), error, ess, chosen
 
 # %% ../../nbs/inference/51_evidence.ipynb #a6b4ffb0
-def _attempt(log_joint: Callable, rows: Tensor, first: StudentMixture, n_draws: int, rounds: int, seed: int, split: bool, n_posterior: int):
+def _attempt(
+    log_joint: Callable,
+    rows: Tensor,
+    first: StudentMixture,
+    n_draws: int,
+    rounds: int,
+    seed: int,
+    split: bool,
+    n_posterior: int,
+):
     """Adapt and weigh; return the results of `_weighed` and the proposal."""
     last = _adapted(log_joint, rows, first, n_draws, rounds, seed, split)
-    both = [torch.cat([getattr(last, name), getattr(first, name)], 1) for name in ("mean", "scale_tril")]
+    both = [
+        torch.cat([getattr(last, name), getattr(first, name)], 1)
+        for name in ("mean", "scale_tril")
+    ]
     q = StudentMixture(torch.cat([0.9 * last.weights, 0.1 * first.weights], 1), *both)
     return _weighed(log_joint, rows, q, last, 4 * n_draws, seed, n_posterior), last
 
@@ -222,26 +313,44 @@ def _warn(ess: np.ndarray, rows: np.ndarray, min_ess: float) -> None:
     """Say which curves have too small an effective sample size."""
     which = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
     worst = np.nan_to_num(ess[rows]).min()
-    warnings.warn(f"log p(x) of {len(rows)} of {len(ess)} curves is unreliable (rows {which}): effective sample size down to {worst:.0f}, below {min_ess:g}", stacklevel=4)
+    warnings.warn(
+        f"log p(x) of {len(rows)} of {len(ess)} curves is unreliable (rows {which}): effective"
+        f" sample size down to {worst:.0f}, below {min_ess:g}",
+        stacklevel=4,
+    )
 
 # %% ../../nbs/inference/51_evidence.ipynb #862729f3
 @torch.no_grad()
 def importance_evidence(
-    log_joint: Callable[[Tensor, Tensor], Tensor], mean: Tensor, scale_tril: Tensor, weights: Tensor | None = None, *, n_draws: int = 128, rounds: int = 2,
-    min_ess: float = 200.0, retries: int = 3, n_posterior: int = 0, seed: int = 0, max_elements: int = _BLOCK,
-) -> Evidence:  # fmt: skip
-    """Evidence of many curves at once by adaptive importance sampling with mixtures of Student-t distributions.
+    log_joint: Callable[[Tensor, Tensor], Tensor],
+    mean: Tensor,
+    scale_tril: Tensor,
+    weights: Tensor | None = None,
+    *,
+    n_draws: int = 128,
+    rounds: int = 2,
+    min_ess: float = 200.0,
+    retries: int = 3,
+    n_posterior: int = 0,
+    seed: int = 0,
+    max_elements: int = _BLOCK,
+) -> Evidence:
+    """Evidence of many curves at once by adaptive importance sampling with mixtures of Student-t
+    distributions.
 
     Parameters
     ----------
     log_joint : callable
-        `log_joint(z, rows)` with codes z (S, n, d) for the curves with the numbers rows (n,) → log p(x, z) (S, n).
+        `log_joint(z, rows)` with codes z (S, n, d) for the curves with the numbers rows (n,) → log
+        p(x, z) (S, n).
     mean, scale_tril : Tensor, shapes (N, d) and (N, d, d), or (N, K, d) and (N, K, d, d), float64
-        Centres and Cholesky factors of the first proposal of each curve, such as an encoder's answer, or one per mode.
+        Centres and Cholesky factors of the first proposal of each curve, such as an encoder's
+        answer, or one per mode.
     weights : Tensor, shape (N, K), optional
         Of the K components; zero for one that is not used. All equal if None.
     n_draws : int
-        Draws per adapting round, a power of two for the best spread. The last sample is four times as large.
+        Draws per adapting round, a power of two for the best spread. The last sample is four times
+        as large.
     rounds : int
         How often the proposal is adapted.
     min_ess : float
@@ -269,14 +378,25 @@ def importance_evidence(
     if mean.ndim == 2:
         mean, scale_tril = mean[:, None], scale_tril[:, None]
     n, k, d = mean.shape
-    first = StudentMixture(torch.full((n, k), 1 / k).to(mean) if weights is None else weights, mean, scale_tril)
+    first = StudentMixture(
+        torch.full((n, k), 1 / k).to(mean) if weights is None else weights, mean, scale_tril
+    )
     out = {name: np.full(n, np.nan) for name in ("log_evidence", "standard_error", "ess")}
     used, z, todo = np.zeros(n, int), np.zeros((n, n_posterior, d)), np.arange(n)
     for attempt in range(retries + 1):
         size, adapted = n_draws * 4**attempt, []
         for part in torch.arange(len(todo)).split(max(1, max_elements // (4 * size))):
             rows = todo[part.numpy()]
-            result, last = _attempt(log_joint, torch.from_numpy(rows).to(mean.device), first.rows(part), size, rounds, seed + attempt, attempt == 0, n_posterior)
+            result, last = _attempt(
+                log_joint,
+                torch.from_numpy(rows).to(mean.device),
+                first.rows(part),
+                size,
+                rounds,
+                seed + attempt,
+                attempt == 0,
+                n_posterior,
+            )
             for array, value in zip([*out.values(), z], result):
                 array[rows] = value.cpu().numpy()
             used[rows] = size * (rounds + 4)
@@ -285,14 +405,20 @@ def importance_evidence(
         todo = todo[again]
         if len(todo) == 0:
             break
-        first = StudentMixture(*(torch.cat([getattr(q, name) for q in adapted])[torch.from_numpy(again)] for name in ("weights", "mean", "scale_tril")))
+        first = StudentMixture(
+            *(
+                torch.cat([getattr(q, name) for q in adapted])[torch.from_numpy(again)]
+                for name in ("weights", "mean", "scale_tril")
+            )
+        )
     else:
         _warn(out["ess"], todo, min_ess)
     return Evidence(**out, n_draws=used, z=z)
 
 # %% ../../nbs/inference/51_evidence.ipynb #ab97f6fa
 def pooled(results: Sequence[Evidence]) -> Evidence:
-    """One answer from several of the same curves with different seeds; its standard error is their scatter.
+    """One answer from several of the same curves with different seeds; its standard error is their
+    scatter.
 
     Parameters
     ----------
@@ -302,7 +428,8 @@ def pooled(results: Sequence[Evidence]) -> Evidence:
     Returns
     -------
     Evidence
-        Log of the mean evidence; the error has as few degrees of freedom as there are results, less one.
+        Log of the mean evidence; the error has as few degrees of freedom as there are results,
+        less one.
     """
     if len(results) < 2:
         raise InputError(f"{len(results)} results have no scatter; at least two are needed")
@@ -312,24 +439,41 @@ def pooled(results: Sequence[Evidence]) -> Evidence:
     mean = relative.mean(0)
     error = relative.std(0, ddof=1) / mean / math.sqrt(len(results))
     draws = np.concatenate([r.z for r in results], 1)
-    return Evidence(top + np.log(mean), error, sum(r.ess for r in results), sum(r.n_draws for r in results), draws)
+    return Evidence(
+        top + np.log(mean),
+        error,
+        sum(r.ess for r in results),
+        sum(r.n_draws for r in results),
+        draws,
+    )
 
 # %% ../../nbs/inference/51_evidence.ipynb #48407cba
 def _observed(x: Tensor, mask: ArrayLike | None) -> Tensor:
-    """The mask (N, R) of curves, checked: True where a value was observed, and there the value is finite."""
+    """The mask (N, R) of curves, checked: True where a value was observed, and there the value is
+    finite.
+    """
     seen = torch.ones(x.shape, dtype=torch.bool) if mask is None else torch.as_tensor(mask)
     if seen.dtype != torch.bool or seen.shape != x.shape:
-        raise InputError(f"mask has shape {tuple(seen.shape)} and type {seen.dtype}; it must be bool of shape {tuple(x.shape)}, True where a value was observed")
+        raise InputError(
+            f"mask has shape {tuple(seen.shape)} and type {seen.dtype}; it must be bool of shape"
+            f" {tuple(x.shape)}, True where a value was observed"
+        )
     seen = seen.to(x.device)
     if (bad := seen & ~torch.isfinite(x)).any():
         row, column = bad.nonzero()[0].tolist()
         hint = "" if mask is None else ", where the mask says that it was observed"
-        raise InputError(f"x is {float(x[row, column]):g} in row {row}, column {column}{hint}; mark missing values by False in mask")
+        raise InputError(
+            f"x is {float(x[row, column]):g} in row {row}, column {column}{hint}; mark missing"
+            " values by False in mask"
+        )
     return seen
 
 # %% ../../nbs/inference/51_evidence.ipynb #b5994445
-def _measured(x: ArrayLike, sigma: ArrayLike, mask: ArrayLike | None) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Curves and noise (N, R), float64 and finite, and the mask, None if everything was observed."""
+def _measured(
+    x: ArrayLike, sigma: ArrayLike, mask: ArrayLike | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Curves and noise (N, R), float64 and finite, and the mask, None if everything was observed.
+    """
     x = torch.as_tensor(x).double()
     if x.ndim != 2:
         raise InputError(f"x has shape {tuple(x.shape)}; it must be (N, R), one row per curve")
@@ -337,7 +481,11 @@ def _measured(x: ArrayLike, sigma: ArrayLike, mask: ArrayLike | None) -> tuple[T
     sigma = torch.as_tensor(sigma).detach().double().cpu()
     if sigma.shape == x.shape:
         sigma = torch.where(seen.cpu(), sigma, 1.0)
-    sigma = torch.from_numpy(as_noise(sigma, tuple(x.shape), name="sigma")).to(x.device).expand(x.shape)
+    sigma = (
+        torch.from_numpy(as_noise(sigma, tuple(x.shape), name="sigma"))
+        .to(x.device)
+        .expand(x.shape)
+    )
     return torch.where(seen, x, 0.0), sigma, None if seen.all() else seen
 
 # %% ../../nbs/inference/51_evidence.ipynb #8d3ca049
@@ -349,24 +497,44 @@ def _jacobian(f: Callable, z: Tensor, step: float = 1e-5) -> Tensor:
 
 # %% ../../nbs/inference/51_evidence.ipynb #520d4fff
 def _prior_terms(prior: Prior, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Minus log density (N,) of a mixture prior at codes z (N, d), its gradient (N, d), and the inverse covariance (N, d, d) there."""
+    """Minus log density (N,) of a mixture prior at codes z (N, d), its gradient (N, d), and the
+    inverse covariance (N, d, d) there.
+    """
     d = z.shape[-1]
-    inverse = torch.linalg.solve_triangular(prior.scale_tril, torch.eye(d, dtype=z.dtype, device=z.device), upper=False)
+    inverse = torch.linalg.solve_triangular(
+        prior.scale_tril, torch.eye(d, dtype=z.dtype, device=z.device), upper=False
+    )
     white = torch.einsum("kij,nkj->nki", inverse, z[:, None] - prior.means)
     log_det = torch.diagonal(inverse, dim1=1, dim2=2).log().sum(1)
-    parts = prior.weights.log() + log_det - 0.5 * white.square().sum(-1) - 0.5 * d * math.log(2 * math.pi)
+    parts = (
+        prior.weights.log()
+        + log_det
+        - 0.5 * white.square().sum(-1)
+        - 0.5 * d * math.log(2 * math.pi)
+    )
     share = torch.softmax(parts, 1)
     gradient = torch.einsum("nk,nkj,kji->ni", share, white, inverse)
     return -parts.logsumexp(1), gradient, torch.einsum("nk,kij->nij", share, inverse.mT @ inverse)
 
 # %% ../../nbs/inference/51_evidence.ipynb #9a62569e
 def _seen_through(f: Callable, operator: Tensor | None) -> Callable:
-    """What is measured of curves f(z) (..., N, R) through linear maps (N, P, R): a function of codes (..., N, d) with values (..., N, P)."""
+    """What is measured of curves f(z) (..., N, R) through linear maps (N, P, R): a function of
+    codes (..., N, d) with values (..., N, P).
+    """
     return f if operator is None else lambda z: torch.einsum("npr,...nr->...np", operator, f(z))
 
 # %% ../../nbs/inference/51_evidence.ipynb #5f3fb51e
-def _look(f: Callable, x: Tensor, inverse_sigma: Tensor, prior: Prior, z: Tensor, operator: Tensor | None = None) -> list[Tensor]:
-    """Cost (N,), −log p(x, z) but for a constant, its gradient (N, d) and the Gauss–Newton matrix (N, d, d) at codes z (N, d)."""
+def _look(
+    f: Callable,
+    x: Tensor,
+    inverse_sigma: Tensor,
+    prior: Prior,
+    z: Tensor,
+    operator: Tensor | None = None,
+) -> list[Tensor]:
+    """Cost (N,), −log p(x, z) but for a constant, its gradient (N, d) and the Gauss–Newton matrix
+    (N, d, d) at codes z (N, d).
+    """
     f = _seen_through(f, operator)
     cost, gradient, precision = _prior_terms(prior, z)
     residual = (x - f(z)) * inverse_sigma
@@ -377,9 +545,16 @@ def _look(f: Callable, x: Tensor, inverse_sigma: Tensor, prior: Prior, z: Tensor
 # %% ../../nbs/inference/51_evidence.ipynb #4388e740
 @torch.no_grad()
 def laplace_start(
-    f: Callable[[Tensor], Tensor], x: Tensor, sigma: ArrayLike, z: Tensor, iterations: int = 30, *,
-    mask: Tensor | None = None, prior: Prior | None = None, operator: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+    f: Callable[[Tensor], Tensor],
+    x: Tensor,
+    sigma: ArrayLike,
+    z: Tensor,
+    iterations: int = 30,
+    *,
+    mask: Tensor | None = None,
+    prior: Prior | None = None,
+    operator: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
     """Most probable codes, and Laplace's approximation there.
 
     Parameters
@@ -393,14 +568,16 @@ def laplace_start(
     z : Tensor, shape (N, d), float64
         Where to start.
     iterations : int
-        Steps that are tried; a step that raises the cost is not taken, and the next is shorter. A curve whose next full step would
+        Steps that are tried; a step that raises the cost is not taken, and the next is shorter. A
+        curve whose next full step would
         gain less than 1e-12 nats is done.
     mask : Tensor of bool, shape (N, R), optional
         True where a value was observed.
     prior : Prior, optional
         In double precision; the standard normal if None.
     operator : Tensor, shape (N, P, R), optional
-        For each curve, the linear map from f(z) to the P values that were measured; then x, sigma and mask are (N, P).
+        For each curve, the linear map from f(z) to the P values that were measured; then x, sigma
+        and mask are (N, P).
 
     Returns
     -------
@@ -410,13 +587,21 @@ def laplace_start(
     x, sigma, mask = _measured(x, sigma, mask)
     prior = Prior.standard(z.shape[1]).to(z) if prior is None else prior
     inverse_sigma = 1 / sigma if mask is None else mask / sigma
-    look = lambda rows, z: _look(f, x[rows], inverse_sigma[rows], prior, z, None if operator is None else operator[rows])
-    z, rows, damping = z.clone(), torch.arange(len(z), device=z.device), torch.full(z.shape[:1], 1e-3).to(z)
+    look = lambda rows, z: _look(
+        f, x[rows], inverse_sigma[rows], prior, z, None if operator is None else operator[rows]
+    )
+    z, rows, damping = (
+        z.clone(),
+        torch.arange(len(z), device=z.device),
+        torch.full(z.shape[:1], 1e-3).to(z),
+    )
     state = cost, gradient, precision = look(rows, z)
     for _ in range(iterations):
         diagonal = torch.diag_embed(torch.diagonal(precision[rows], dim1=1, dim2=2))
         damped = precision[rows] + damping[rows, None, None] * diagonal
-        full, step = torch.linalg.solve(torch.stack([precision[rows], damped]), gradient[None, rows, :, None]).squeeze(-1)
+        full, step = torch.linalg.solve(
+            torch.stack([precision[rows], damped]), gradient[None, rows, :, None]
+        ).squeeze(-1)
         going = ((full * gradient[rows]).sum(-1) > 1e-12) & (damping[rows] < 1e8)
         rows, trial = rows[going], (z[rows] - step)[going]
         if len(rows) == 0:
@@ -430,17 +615,25 @@ def laplace_start(
     return z, torch.linalg.cholesky(torch.linalg.inv(precision))
 
 # %% ../../nbs/inference/51_evidence.ipynb #b8560574
-def _starting_points(codes: Tensor, curves: Tensor, x: Tensor, inverse_variance: Tensor, n_starts: int) -> Tensor:
-    """For each curve x (N, R), some of the codes (M, d), whose curves (M, R) are near it and which are far apart: (N, n_starts, d)."""
+def _starting_points(
+    codes: Tensor, curves: Tensor, x: Tensor, inverse_variance: Tensor, n_starts: int
+) -> Tensor:
+    """For each curve x (N, R), some of the codes (M, d), whose curves (M, R) are near it and which
+    are far apart: (N, n_starts, d).
+    """
     spread = codes / codes.std(0)
     chosen = []
-    for part, w in zip(x.split(_rows_at_once(1, len(codes))), inverse_variance.split(_rows_at_once(1, len(codes)))):
+    for part, w in zip(
+        x.split(_rows_at_once(1, len(codes))), inverse_variance.split(_rows_at_once(1, len(codes)))
+    ):
         cost = 0.5 * w @ curves.T.square() - (w * part) @ curves.T  # but for a constant
         best = cost.topk(min(64, len(codes)), largest=False).indices
         points, row = spread[best], torch.arange(len(part), device=x.device)
         pick, distance = [torch.zeros_like(row)], torch.full(best.shape, math.inf).to(x)
         while len(pick) < n_starts:
-            distance = torch.minimum(distance, (points - points[row, pick[-1]][:, None]).square().sum(-1))
+            distance = torch.minimum(
+                distance, (points - points[row, pick[-1]][:, None]).square().sum(-1)
+            )
             pick.append(distance.argmax(1))
         chosen.append(codes[best.gather(1, torch.stack(pick, 1))])
     return torch.cat(chosen)
@@ -452,24 +645,42 @@ def _distinct(log_joint: Tensor, mean: Tensor, scale_tril: Tensor) -> StudentMix
     row = torch.arange(len(mean), device=mean.device)[:, None]
     order = value.argsort(dim=1, descending=True)
     value, mean, scale_tril = value[row, order], mean[row, order], scale_tril[row, order]
-    distance = torch.einsum("nkij,nklj->nkli", torch.linalg.inv(scale_tril), mean[:, :, None] - mean[:, None]).square().sum(-1)
+    distance = (
+        torch.einsum(
+            "nkij,nklj->nkli", torch.linalg.inv(scale_tril), mean[:, :, None] - mean[:, None]
+        )
+        .square()
+        .sum(-1)
+    )
     same = torch.minimum(distance, distance.mT) < 1
     keep = value > value[:, :1] - 20
     for k in range(1, mean.shape[1]):
         keep[:, k] &= ~(same[:, k, :k] & keep[:, :k]).any(1)
-    weights = torch.where(keep, torch.softmax(value.masked_fill(~keep, -math.inf), 1).clamp_min(0.1), 0.0)
+    weights = torch.where(
+        keep, torch.softmax(value.masked_fill(~keep, -math.inf), 1).clamp_min(0.1), 0.0
+    )
     order = keep.long().argsort(dim=1, descending=True, stable=True)[:, : int(keep.sum(1).max())]
-    return StudentMixture((weights / weights.sum(1, keepdim=True))[row, order], mean[row, order], scale_tril[row, order])
+    return StudentMixture(
+        (weights / weights.sum(1, keepdim=True))[row, order],
+        mean[row, order],
+        scale_tril[row, order],
+    )
 
 # %% ../../nbs/inference/51_evidence.ipynb #5a181820
 def _with_tails(q: StudentMixture) -> StudentMixture:
-    """Each component a little wider, and beside it a copy that is much wider and has three tenths of its weight."""
+    """Each component a little wider, and beside it a copy that is much wider and has three tenths
+    of its weight.
+    """
     weights = torch.cat([0.7 * q.weights, 0.3 * q.weights], 1)
-    return StudentMixture(weights, q.mean.repeat(1, 2, 1), torch.cat([1.2 * q.scale_tril, 3.2 * q.scale_tril], 1))
+    return StudentMixture(
+        weights, q.mean.repeat(1, 2, 1), torch.cat([1.2 * q.scale_tril, 3.2 * q.scale_tril], 1)
+    )
 
 # %% ../../nbs/inference/51_evidence.ipynb #bb99c46e
 def _search_prior(prior, codes: Tensor) -> Prior:
-    """The prior that the search uses: a mixture itself, for a flow (which has `push`) the normal with the moments of its draws (M, d)."""
+    """The prior that the search uses: a mixture itself, for a flow (which has `push`) the normal
+    with the moments of its draws (M, d).
+    """
     if hasattr(prior, "fixed"):  # a mixture that is still being trained
         return prior.fixed()
     if not hasattr(prior, "push"):
@@ -478,25 +689,54 @@ def _search_prior(prior, codes: Tensor) -> Prior:
     return Prior(torch.ones(1).to(codes), codes.mean(0)[None], scale_tril[None])
 
 # %% ../../nbs/inference/51_evidence.ipynb #8a77472f
-def _minima(f: Callable, x: Tensor, sigma: Tensor, mask: Tensor | None, prior: Prior, points: Tensor, operator: Tensor | None = None) -> StudentMixture:
+def _minima(
+    f: Callable,
+    x: Tensor,
+    sigma: Tensor,
+    mask: Tensor | None,
+    prior: Prior,
+    points: Tensor,
+    operator: Tensor | None = None,
+) -> StudentMixture:
     """The distinct minima that a search from the points (N, K, d) leads to."""
     n, k, d = points.shape
     parts = []
     for rows in torch.arange(n).split(_rows_at_once(2 * d * k, x.shape[1])):
-        data = [None if a is None else a[rows].repeat_interleave(k, 0) for a in (x, sigma, mask, operator)]
-        z, tril = laplace_start(f, *data[:2], points[rows].reshape(-1, d), mask=data[2], prior=prior, operator=data[3])
-        value = gaussian_log_likelihood(data[0], _seen_through(f, data[3])(z), data[1], data[2]) - _prior_terms(prior, z)[0]
+        data = [
+            None if a is None else a[rows].repeat_interleave(k, 0)
+            for a in (x, sigma, mask, operator)
+        ]
+        z, tril = laplace_start(
+            f, *data[:2], points[rows].reshape(-1, d), mask=data[2], prior=prior, operator=data[3]
+        )
+        value = (
+            gaussian_log_likelihood(data[0], _seen_through(f, data[3])(z), data[1], data[2])
+            - _prior_terms(prior, z)[0]
+        )
         parts.append([a.reshape(len(rows), k, *a.shape[1:]) for a in (value, z, tril)])
     return _distinct(*(torch.cat(p) for p in zip(*parts)))
 
 # %% ../../nbs/inference/51_evidence.ipynb #dca769b2
 @torch.no_grad()
 def map_evidence(
-    f: Callable[[Tensor], Tensor], x: Tensor, sigma: ArrayLike, n_latent: int, *, mask: Tensor | None = None, prior: torch.nn.Module | None = None,
-    starts: Tensor | None = None, n_scan: int = 4000, n_starts: int = 8, seed: int = 0,
-    n_draws: int = 512, rounds: int = 3, min_ess: float = 1000.0, **options,
-) -> Evidence:  # fmt: skip
-    """Evidence of measured curves when a map from codes to curves, and the prior of the codes, are known.
+    f: Callable[[Tensor], Tensor],
+    x: Tensor,
+    sigma: ArrayLike,
+    n_latent: int,
+    *,
+    mask: Tensor | None = None,
+    prior: torch.nn.Module | None = None,
+    starts: Tensor | None = None,
+    n_scan: int = 4000,
+    n_starts: int = 8,
+    seed: int = 0,
+    n_draws: int = 512,
+    rounds: int = 3,
+    min_ess: float = 1000.0,
+    **options,
+) -> Evidence:
+    """Evidence of measured curves when a map from codes to curves, and the prior of the codes, are
+    known.
 
     Parameters
     ----------
@@ -509,10 +749,12 @@ def map_evidence(
     n_latent : int
         Number of codes.
     mask : Tensor of bool, shape (N, R), optional
-        True where a value was observed; what stands elsewhere, even NaN, does not matter. A curve of which nothing was observed has log
+        True where a value was observed; what stands elsewhere, even NaN, does not matter. A curve
+        of which nothing was observed has log
         evidence 0.
     prior : nn.Module, optional
-        In double precision: `prior()` is a distribution of codes and `prior.sample(n, generator)` draws from it, as `Prior` does.
+        In double precision: `prior()` is a distribution of codes and `prior.sample(n, generator)`
+        draws from it, as `Prior` does.
         The standard normal if None.
     starts : Tensor, shape (N, n_latent), optional
         One more place for each curve from which to search.
@@ -520,12 +762,14 @@ def map_evidence(
         Prior draws that are tried, and from how many of them the search starts for each curve.
     seed : int
     n_draws, rounds, min_ess, **options
-        For `importance_evidence`. The defaults are generous, because physics can bend a posterior badly.
+        For `importance_evidence`. The defaults are generous, because physics can bend a posterior
+        badly.
 
     Returns
     -------
     Evidence
-        In the unit of the data; `z` holds codes, and f(z) are draws from the posterior of the noise-free curve.
+        In the unit of the data; `z` holds codes, and f(z) are draws from the posterior of the
+        noise-free curve.
 
     Raises
     ------
@@ -537,21 +781,44 @@ def map_evidence(
     codes = prior.sample(n_scan, torch_generator(seed, "scan"))
     curves = f(codes)
     if curves.shape != (n_scan, x.shape[1]):
-        raise InputError(f"f returned shape {tuple(curves.shape)} for codes of shape {tuple(codes.shape)}; with x of shape {tuple(x.shape)} it must be {(n_scan, x.shape[1])}")
+        raise InputError(
+            f"f returned shape {tuple(curves.shape)} for codes of shape {tuple(codes.shape)}; with"
+            f" x of shape {tuple(x.shape)} it must be {(n_scan, x.shape[1])}"
+        )
     points = _starting_points(codes, curves, x, (1 if mask is None else mask) / sigma**2, n_starts)
     points = points if starts is None else torch.cat([starts[:, None], points], 1)
     first = _minima(f, x, sigma, mask, _search_prior(prior, codes), points)
     p_z = prior()
-    log_joint = lambda z, rows: gaussian_log_likelihood(x[rows], f(z), sigma[rows], None if mask is None else mask[rows]) + p_z.log_prob(z)
+    log_joint = lambda z, rows: gaussian_log_likelihood(
+        x[rows], f(z), sigma[rows], None if mask is None else mask[rows]
+    ) + p_z.log_prob(z)
     first = _with_tails(first)
-    result = importance_evidence(log_joint, first.mean, first.scale_tril, first.weights, seed=seed, n_draws=n_draws, rounds=rounds, min_ess=min_ess, **options)
+    result = importance_evidence(
+        log_joint,
+        first.mean,
+        first.scale_tril,
+        first.weights,
+        seed=seed,
+        n_draws=n_draws,
+        rounds=rounds,
+        min_ess=min_ess,
+        **options,
+    )
     if mask is not None:
         nothing = ~mask.any(1).cpu().numpy()
         result.log_evidence[nothing], result.standard_error[nothing] = 0.0, 0.0
     return result
 
 # %% ../../nbs/inference/51_evidence.ipynb #9cb769ca
-def vae_evidence(vae: VAE, y: Tensor, sigma: ArrayLike | None = None, mask: Tensor | None = None, *, n_starts: int = 2, **options) -> Evidence:
+def vae_evidence(
+    vae: VAE,
+    y: Tensor,
+    sigma: ArrayLike | None = None,
+    mask: Tensor | None = None,
+    *,
+    n_starts: int = 2,
+    **options,
+) -> Evidence:
     """Evidence of measured curves under a VAE.
 
     Parameters
@@ -567,17 +834,32 @@ def vae_evidence(vae: VAE, y: Tensor, sigma: ArrayLike | None = None, mask: Tens
     n_starts : int
         From how many prior draws the search starts, besides the encoder's mean.
     **options
-        For `map_evidence` and `importance_evidence`; by default with fewer draws than there: a VAE is trained to have posteriors that are nearly normal.
+        For `map_evidence` and `importance_evidence`; by default with fewer draws than there: a VAE
+        is trained to have posteriors that are nearly normal.
 
     Returns
     -------
     Evidence
     """
     if (found := vae.decoder.log_sigma.dtype) != torch.float64:
-        raise InputError(f"the VAE is in {found}; the evidence needs double precision: vae.double()")
+        raise InputError(
+            f"the VAE is in {found}; the evidence needs double precision: vae.double()"
+        )
     own = vae.decoder.sigma.detach()
     y, sigma, mask = _measured(y, own if sigma is None else sigma, mask)
     weight = ((own / sigma) ** 2 * (1 if mask is None else mask)).to(y)
-    starts = torch.from_numpy(posterior_moments(vae, y, weight=None if (weight == 1).all() else weight)[0]).to(y)
+    starts = torch.from_numpy(
+        posterior_moments(vae, y, weight=None if (weight == 1).all() else weight)[0]
+    ).to(y)
     options = {"n_draws": 128, "rounds": 2, "min_ess": 200.0} | options
-    return map_evidence(vae.decoder.mean, y, sigma, vae.n_latent, mask=mask, prior=vae.prior, starts=starts, n_starts=n_starts, **options)
+    return map_evidence(
+        vae.decoder.mean,
+        y,
+        sigma,
+        vae.n_latent,
+        mask=mask,
+        prior=vae.prior,
+        starts=starts,
+        n_starts=n_starts,
+        **options,
+    )

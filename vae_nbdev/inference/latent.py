@@ -29,7 +29,9 @@ def _pick(y: Tensor, weight: Tensor | None, rows: Tensor) -> tuple[Tensor, Tenso
 
 # %% ../../nbs/inference/50_latent.ipynb #c33e4491
 @torch.no_grad()
-def posterior_moments(vae: VAE, y: Tensor, chunk: int = 2048, n_draws: int = 512, weight: Tensor | None = None) -> tuple[np.ndarray, np.ndarray]:
+def posterior_moments(
+    vae: VAE, y: Tensor, chunk: int = 2048, n_draws: int = 512, weight: Tensor | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Means and covariances of q(z|x) for each curve.
 
     Parameters
@@ -40,7 +42,8 @@ def posterior_moments(vae: VAE, y: Tensor, chunk: int = 2048, n_draws: int = 512
     chunk : int
         Curves at once.
     n_draws : int
-        For a flow: draws, the same standard normal numbers and their mirror images for every curve.
+        For a flow: draws, the same standard normal numbers and their mirror images for every
+        curve.
     weight : Tensor, shape (N, R), optional
         If values are missing or have errors of their own; see `gaps.value_weights`.
 
@@ -56,13 +59,25 @@ def posterior_moments(vae: VAE, y: Tensor, chunk: int = 2048, n_draws: int = 512
         part, w = _pick(y, weight, rows)
         q = vae.encode(part, w)
         if isinstance(q, NormalizingFlow):
-            eps = torch.randn(n_draws // 2, 1, vae.n_latent, generator=torch_generator(0, "moments"), dtype=y.dtype).to(y.device)
+            eps = torch.randn(
+                n_draws // 2,
+                1,
+                vae.n_latent,
+                generator=torch_generator(0, "moments"),
+                dtype=y.dtype,
+            ).to(y.device)
             z = reparametrize(q, torch.cat([eps, -eps]).expand(-1, len(part), -1))
             means.append(z.mean(0))
-            covariances.append(torch.einsum("sni,snj->nij", z - z.mean(0), z - z.mean(0)) / n_draws)
+            covariances.append(
+                torch.einsum("sni,snj->nij", z - z.mean(0), z - z.mean(0)) / n_draws
+            )
         else:
             means.append(q.mean)
-            covariances.append(q.covariance_matrix if hasattr(q, "covariance_matrix") else torch.diag_embed(q.variance))
+            covariances.append(
+                q.covariance_matrix
+                if hasattr(q, "covariance_matrix")
+                else torch.diag_embed(q.variance)
+            )
     return torch.cat(means).cpu().numpy(), torch.cat(covariances).cpu().numpy()
 
 # %% ../../nbs/inference/50_latent.ipynb #34259ff4
@@ -80,20 +95,32 @@ def kl_per_latent(mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
         Nats per curve.
     """
     variance = np.diagonal(covariance, axis1=1, axis2=2)
-    return kl_diagonal(torch.from_numpy(mean).double(), torch.from_numpy(np.log(variance)).double()).mean(0).numpy()
+    return (
+        kl_diagonal(torch.from_numpy(mean).double(), torch.from_numpy(np.log(variance)).double())
+        .mean(0)
+        .numpy()
+    )
 
 # %% ../../nbs/inference/50_latent.ipynb #a842e088
 def active_units(mean: np.ndarray, threshold: float = 0.01) -> np.ndarray:
-    """Which latents are active: variance of the posterior mean (N, d) over curves above the threshold → bool (d,)."""
+    """Which latents are active: variance of the posterior mean (N, d) over curves above the
+    threshold → bool (d,).
+    """
     return np.var(mean, axis=0) > threshold
 
 # %% ../../nbs/inference/50_latent.ipynb #32d794fb
 @torch.no_grad()
-def aggregate_posterior(vae: VAE, y: Tensor, n: int, seed: int = 0, weight: Tensor | None = None) -> np.ndarray:
-    """Draw n codes: a random curve of y (N, R), then a code from its posterior → (n, d); weights (N, R) as for `posterior_moments`."""
+def aggregate_posterior(
+    vae: VAE, y: Tensor, n: int, seed: int = 0, weight: Tensor | None = None
+) -> np.ndarray:
+    """Draw n codes: a random curve of y (N, R), then a code from its posterior → (n, d); weights
+    (N, R) as for `posterior_moments`.
+    """
     rows = stream(seed, "aggregate rows").integers(len(y), size=n)
     q = vae.encode(*_pick(y, weight, torch.from_numpy(rows)))
-    eps = torch.randn(n, vae.n_latent, generator=torch_generator(seed, "aggregate draws"), dtype=y.dtype)
+    eps = torch.randn(
+        n, vae.n_latent, generator=torch_generator(seed, "aggregate draws"), dtype=y.dtype
+    )
     return reparametrize(q, eps.to(y.device)).cpu().numpy()
 
 # %% ../../nbs/inference/50_latent.ipynb #ca35751b
@@ -105,12 +132,20 @@ def prior_sampler(n_latent: int):
 def normal_sampler(codes: np.ndarray):
     """Sampler of the normal distribution with the mean and covariance of the codes (N, d)."""
     center = codes.mean(0)
-    scale_tril = np.linalg.cholesky(np.atleast_2d(np.cov(codes.T)) + 1e-12 * np.eye(codes.shape[1]))
-    return lambda n, seed=0: center + stream(seed, "new codes").standard_normal((n, codes.shape[1])) @ scale_tril.T
+    scale_tril = np.linalg.cholesky(
+        np.atleast_2d(np.cov(codes.T)) + 1e-12 * np.eye(codes.shape[1])
+    )
+    return (
+        lambda n, seed=0: center
+        + stream(seed, "new codes").standard_normal((n, codes.shape[1])) @ scale_tril.T
+    )
 
 # %% ../../nbs/inference/50_latent.ipynb #ae82e033
-def fit_mixture(codes: np.ndarray, curve: np.ndarray | None = None, max_components: int = 32, seed: int = 0) -> "GaussianMixture":
-    """Gaussian mixture of codes, its size chosen by the likelihood of the codes of curves that were set aside.
+def fit_mixture(
+    codes: np.ndarray, curve: np.ndarray | None = None, max_components: int = 32, seed: int = 0
+) -> "GaussianMixture":
+    """Gaussian mixture of codes, its size chosen by the likelihood of the codes of curves that
+    were set aside.
 
     Parameters
     ----------
@@ -125,19 +160,27 @@ def fit_mixture(codes: np.ndarray, curve: np.ndarray | None = None, max_componen
     InputError
         With fewer than two codes per dimension.
     """
-    from sklearn.exceptions import ConvergenceWarning  # to import scikit-learn takes as long as PyTorch
+    from sklearn.exceptions import (
+        ConvergenceWarning,
+    )  # to import scikit-learn takes as long as PyTorch
     from sklearn.mixture import GaussianMixture
 
     n, d = codes.shape
     if n < 2 * d:
-        raise InputError(f"{n} codes are too few for a mixture in {d} dimensions; at least {2 * d} are needed")
+        raise InputError(
+            f"{n} codes are too few for a mixture in {d} dimensions; at least {2 * d} are needed"
+        )
     curve = np.arange(n) if curve is None else curve
     labels = np.unique(curve)
     aside = np.isin(curve, stream(seed, "mixture").permutation(labels)[: max(1, len(labels) // 3)])
-    sizes = [1] + [k for k in (4, 8, 16, 32, 64) if k <= max_components and 5 * k * d <= (~aside).sum()]
+    sizes = [1] + [
+        k for k in (4, 8, 16, 32, 64) if k <= max_components and 5 * k * d <= (~aside).sum()
+    ]
     make = lambda k: GaussianMixture(k, reg_covar=1e-6, random_state=seed, max_iter=100)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a mixture that still improves a little is good enough
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # a mixture that still improves a little is good enough
         scores = [make(k).fit(codes[~aside]).score(codes[aside]) for k in sizes]
         return make(sizes[int(np.argmax(scores))]).fit(codes)
 
@@ -149,8 +192,12 @@ def mixture_sampler(codes: np.ndarray, seed: int = 0):
 
     def sample(n, seed=0):
         rng = stream(seed, "new codes")
-        which = rng.choice(mixture.n_components, size=n, p=mixture.weights_ / mixture.weights_.sum())
-        return mixture.means_[which] + np.einsum("nij,nj->ni", tril[which], rng.standard_normal((n, codes.shape[1])))
+        which = rng.choice(
+            mixture.n_components, size=n, p=mixture.weights_ / mixture.weights_.sum()
+        )
+        return mixture.means_[which] + np.einsum(
+            "nij,nj->ni", tril[which], rng.standard_normal((n, codes.shape[1]))
+        )
 
     return sample
 
@@ -164,7 +211,9 @@ def decode(vae: VAE, z: np.ndarray, chunk: int = 4096) -> Tensor:
 
 # %% ../../nbs/inference/50_latent.ipynb #21da0bad
 @torch.no_grad()
-def training_codes(vae: VAE, y: Tensor, clean_input: bool, n: int, seed: int = 0, weight: Tensor | None = None) -> tuple[np.ndarray, np.ndarray]:
+def training_codes(
+    vae: VAE, y: Tensor, clean_input: bool, n: int, seed: int = 0, weight: Tensor | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Draws from the aggregate posterior, spread over as many curves as possible.
 
     Parameters
@@ -173,7 +222,8 @@ def training_codes(vae: VAE, y: Tensor, clean_input: bool, n: int, seed: int = 0
     y : Tensor, shape (N, R)
         Training curves in the unit of the model.
     clean_input : bool
-        Whether they are noise-free; then each draw sees its curve with noise of its own, see `vae.fresh_noise`.
+        Whether they are noise-free; then each draw sees its curve with noise of its own, see
+        `vae.fresh_noise`.
     n : int
         Number of draws.
     seed : int
@@ -189,7 +239,9 @@ def training_codes(vae: VAE, y: Tensor, clean_input: bool, n: int, seed: int = 0
     order = torch.randperm(len(y), generator=torch_generator(seed, "prior curves"))
     curve = order.repeat(-(-n // len(y)))[:n]
     chosen, w = _pick(y, weight, curve)
-    normal = lambda purpose, *shape: torch.randn(shape, generator=torch_generator(seed, purpose), dtype=y.dtype).to(y.device)
+    normal = lambda purpose, *shape: torch.randn(
+        shape, generator=torch_generator(seed, purpose), dtype=y.dtype
+    ).to(y.device)
     if clean_input:
         chosen = chosen + fresh_noise(normal("prior noise", *chosen.shape), vae.decoder.sigma, w)
     codes = reparametrize(vae.encode(chosen, w), normal("prior draws", n, vae.n_latent))
@@ -197,19 +249,39 @@ def training_codes(vae: VAE, y: Tensor, clean_input: bool, n: int, seed: int = 0
 
 # %% ../../nbs/inference/50_latent.ipynb #8b3ecdb3
 def _averaged_mixture(codes: np.ndarray, size: int, n_starts: int, seed: int) -> Prior:
-    """Average of mixtures of so many normals, each fitted to another part of the codes (N, d); a `Prior` in float64."""
-    from sklearn.exceptions import ConvergenceWarning  # to import scikit-learn takes as long as PyTorch
+    """Average of mixtures of so many normals, each fitted to another part of the codes (N, d); a
+    `Prior` in float64.
+    """
+    from sklearn.exceptions import (
+        ConvergenceWarning,
+    )  # to import scikit-learn takes as long as PyTorch
     from sklearn.mixture import GaussianMixture
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a mixture that still improves a little is good enough
-        parts = [GaussianMixture(size, reg_covar=1e-6, random_state=seed + i, max_iter=100).fit(c) for i, c in enumerate(np.array_split(codes, n_starts))]
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # a mixture that still improves a little is good enough
+        parts = [
+            GaussianMixture(size, reg_covar=1e-6, random_state=seed + i, max_iter=100).fit(c)
+            for i, c in enumerate(np.array_split(codes, n_starts))
+        ]
     weights = np.concatenate([p.weights_ / p.weights_.sum() / n_starts for p in parts])
-    means, covariances = (np.concatenate([getattr(p, name) for p in parts]) for name in ("means_", "covariances_"))
+    means, covariances = (
+        np.concatenate([getattr(p, name) for p in parts]) for name in ("means_", "covariances_")
+    )
     return Prior(*(torch.from_numpy(a) for a in (weights, means, np.linalg.cholesky(covariances))))
 
 # %% ../../nbs/inference/50_latent.ipynb #2f6d4a2f
-def mixture_prior(vae: VAE, y: Tensor, clean_input: bool, n: int = 24_000, n_starts: int = 6, max_components: int = 64, seed: int = 0, weight: Tensor | None = None) -> Prior:
+def mixture_prior(
+    vae: VAE,
+    y: Tensor,
+    clean_input: bool,
+    n: int = 24_000,
+    n_starts: int = 6,
+    max_components: int = 64,
+    seed: int = 0,
+    weight: Tensor | None = None,
+) -> Prior:
     """Gaussian mixtures fitted to the aggregate posterior and averaged, as prior.
 
     Parameters
@@ -230,13 +302,29 @@ def mixture_prior(vae: VAE, y: Tensor, clean_input: bool, n: int = 24_000, n_sta
         return Prior.standard(vae.n_latent).to(y)
     codes, curve = training_codes(vae, y, clean_input, n, seed, weight)
     aside = np.isin(curve, stream(seed, "mixture").permutation(len(y))[: max(1, len(y) // 3)])
-    sizes = [1] + [k for k in (4, 8, 16, 32, 64) if k <= max_components and 5 * k * vae.n_latent <= (~aside).sum() // n_starts]
+    sizes = [1] + [
+        k
+        for k in (4, 8, 16, 32, 64)
+        if k <= max_components and 5 * k * vae.n_latent <= (~aside).sum() // n_starts
+    ]
     judge = torch.from_numpy(codes[aside])
-    scores = [float(_averaged_mixture(codes[~aside], k, n_starts, seed)().log_prob(judge).mean()) for k in sizes]
+    scores = [
+        float(_averaged_mixture(codes[~aside], k, n_starts, seed)().log_prob(judge).mean())
+        for k in sizes
+    ]
     return _averaged_mixture(codes, sizes[int(np.argmax(scores))], n_starts, seed).to(y)
 
 # %% ../../nbs/inference/50_latent.ipynb #0989b167
-def flow_prior(vae: VAE, y: Tensor, clean_input: bool, n: int = 50_000, max_steps: int = 1500, seed: int = 0, weight: Tensor | None = None, **sizes) -> FlowPrior | Prior:
+def flow_prior(
+    vae: VAE,
+    y: Tensor,
+    clean_input: bool,
+    n: int = 50_000,
+    max_steps: int = 1500,
+    seed: int = 0,
+    weight: Tensor | None = None,
+    **sizes,
+) -> FlowPrior | Prior:
     """A neural spline flow fitted to the aggregate posterior, as prior.
 
     Parameters
@@ -244,7 +332,8 @@ def flow_prior(vae: VAE, y: Tensor, clean_input: bool, n: int = 50_000, max_step
     vae, y, clean_input, n, seed, weight
         As for `training_codes`.
     max_steps : int
-        Optimiser steps; the weights with the best likelihood of curves that were set aside are kept.
+        Optimiser steps; the weights with the best likelihood of curves that were set aside are
+        kept.
     **sizes
         For `FlowPrior`.
 
@@ -261,6 +350,8 @@ def flow_prior(vae: VAE, y: Tensor, clean_input: bool, n: int = 50_000, max_step
     flow = FlowPrior(vae.n_latent, **sizes).to(y)
     init_weights(flow, seed)
     loss = lambda model, batch, kl_weight, generator: -model().log_prob(batch[0]).mean()
-    budget = TrainConfig(max_steps=max_steps, eval_every=max(1, max_steps // 15), kl_warmup=0.0, seed=seed)
+    budget = TrainConfig(
+        max_steps=max_steps, eval_every=max(1, max_steps // 15), kl_warmup=0.0, seed=seed
+    )
     fit(flow, loss, (codes[~aside],), (codes[aside],), budget)
     return flow

@@ -33,8 +33,11 @@ from ..model.vae import VAE, _Affine, reparametrize
 
 # %% ../../nbs/inference/56_parameters.ipynb #31b10050
 @torch.no_grad()
-def codes_of_curves(vae: VAE, y: Tensor, sharpness: float = 5.0, seed: int = 0, chunk: int = 1000) -> np.ndarray:
-    """Codes of noise-free curves: draws from the posterior, in Laplace's approximation, if the noise were much smaller than the model's.
+def codes_of_curves(
+    vae: VAE, y: Tensor, sharpness: float = 5.0, seed: int = 0, chunk: int = 1000
+) -> np.ndarray:
+    """Codes of noise-free curves: draws from the posterior, in Laplace's approximation, if the
+    noise were much smaller than the model's.
 
     Parameters
     ----------
@@ -53,13 +56,20 @@ def codes_of_curves(vae: VAE, y: Tensor, sharpness: float = 5.0, seed: int = 0, 
     ndarray, shape (N, d)
     """
     if vae.decoder.log_sigma.dtype != torch.float64:
-        raise InputError(f"the VAE is in {vae.decoder.log_sigma.dtype}; the search needs double precision: vae.double()")
+        raise InputError(
+            f"the VAE is in {vae.decoder.log_sigma.dtype}; the search needs double precision:"
+            " vae.double()"
+        )
     prior = _search_prior(vae.prior, vae.prior.sample(4000, torch_generator(seed, "scan")))
-    eps = torch.randn(len(y), vae.n_latent, generator=torch_generator(seed, "codes"), dtype=y.dtype).to(y.device)
+    eps = torch.randn(
+        len(y), vae.n_latent, generator=torch_generator(seed, "codes"), dtype=y.dtype
+    ).to(y.device)
     codes = []
     for part, e in zip(y.split(chunk), eps.split(chunk)):
         start = reparametrize(vae.encode(part), torch.zeros_like(e))
-        z, scale_tril = laplace_start(vae.decoder.mean, part, vae.decoder.sigma / sharpness, start, prior=prior)
+        z, scale_tril = laplace_start(
+            vae.decoder.mean, part, vae.decoder.sigma / sharpness, start, prior=prior
+        )
         codes.append(z + (scale_tril @ e[..., None]).squeeze(-1))
     return torch.cat(codes).cpu().numpy()
 
@@ -89,24 +99,38 @@ class ParameterPairs:
     def __post_init__(self):
         z, parameters = (np.asarray(a, np.float64) for a in (self.z, self.parameters))
         if z.ndim != 2 or parameters.shape != (len(z), len(self.names)) or len(z) < 20:
-            raise InputError(f"z has shape {z.shape} and parameters {parameters.shape}; with {len(self.names)} names they must be (N, d) and (N, {len(self.names)}), N at least 20")
+            raise InputError(
+                f"z has shape {z.shape} and parameters {parameters.shape}; with {len(self.names)}"
+                f" names they must be (N, d) and (N, {len(self.names)}), N at least 20"
+            )
         if not (np.isfinite(z).all() and np.isfinite(parameters).all()):
-            raise InputError("z or parameters hold values that are not finite; all must be numbers")
+            raise InputError(
+                "z or parameters hold values that are not finite; all must be numbers"
+            )
         if (self.normal is None) != (self.family is None):
-            raise InputError("one of normal and family is missing; give both, or neither for parameters without such variables")
+            raise InputError(
+                "one of normal and family is missing; give both, or neither for parameters without"
+                " such variables"
+            )
         if self.family is not None and np.shape(self.normal) != (len(z), self.family.n_normal):
-            raise InputError(f"normal has shape {np.shape(self.normal)}; it must be ({len(z)}, {self.family.n_normal}), one column for each normal variable of the family")
+            raise InputError(
+                f"normal has shape {np.shape(self.normal)}; it must be ({len(z)},"
+                f" {self.family.n_normal}), one column for each normal variable of the family"
+            )
         for key, value in {"z": z, "parameters": parameters, "names": tuple(self.names)}.items():
             object.__setattr__(self, key, value)
 
 # %% ../../nbs/inference/56_parameters.ipynb #410d675b
-def parameter_pairs(vae: VAE, units: Units, family: Family, n: int = 30_000, seed: int = 0, sharpness: float = 5.0) -> ParameterPairs:
+def parameter_pairs(
+    vae: VAE, units: Units, family: Family, n: int = 30_000, seed: int = 0, sharpness: float = 5.0
+) -> ParameterPairs:
     """Draw parameters from the prior of a family, and find the codes of their curves.
 
     Parameters
     ----------
     vae : VAE
-        In double precision, trained on curves of the family on its radii; `vae_` of a fitted `CurveVAE`.
+        In double precision, trained on curves of the family on its radii; `vae_` of a fitted
+        `CurveVAE`.
     units : Units
         Its units, `units_` of the same.
     family : Family
@@ -126,22 +150,47 @@ def parameter_pairs(vae: VAE, units: Units, family: Family, n: int = 30_000, see
     InputError
         If the model cannot make the curves of the family.
     """
-    normal = None if family.from_normal is None else stream(seed, "pairs").standard_normal((_count(n), family.n_normal))
-    parameters = family.draw(n, int(stream(seed, "pairs").integers(2**31))) if normal is None else family.parameters(normal)
-    n_radii = vae.decoder.mean(torch.zeros(1, vae.n_latent, dtype=vae.decoder.log_sigma.dtype)).shape[1]
+    normal = (
+        None
+        if family.from_normal is None
+        else stream(seed, "pairs").standard_normal((_count(n), family.n_normal))
+    )
+    parameters = (
+        family.draw(n, int(stream(seed, "pairs").integers(2**31)))
+        if normal is None
+        else family.parameters(normal)
+    )
+    n_radii = vae.decoder.mean(
+        torch.zeros(1, vae.n_latent, dtype=vae.decoder.log_sigma.dtype)
+    ).shape[1]
     if n_radii != len(family.radius):
-        raise InputError(f"{family.name} has {len(family.radius)} radii; the model makes curves at {n_radii}, and the family needs the same ones")
+        raise InputError(
+            f"{family.name} has {len(family.radius)} radii; the model makes curves at {n_radii},"
+            " and the family needs the same ones"
+        )
     y = units.to_model(family.evaluate(parameters), torch.float64)
     z = codes_of_curves(vae, y, sharpness, seed)
     with torch.no_grad():
-        off = ((vae.decoder.mean(torch.from_numpy(z[:500])) - y[:500]) / vae.decoder.sigma).square().mean(1).sqrt().median()
+        off = (
+            ((vae.decoder.mean(torch.from_numpy(z[:500])) - y[:500]) / vae.decoder.sigma)
+            .square()
+            .mean(1)
+            .sqrt()
+            .median()
+        )
     if off > 10:
-        raise InputError(f"the model's curves differ from those of {family.name} by {float(off):.3g} times its noise; it must have learned this family, on its radii and in its unit")
-    return ParameterPairs(z, parameters, family.parameter_names, normal, None if normal is None else family)
+        raise InputError(
+            f"the model's curves differ from those of {family.name} by {float(off):.3g} times its"
+            " noise; it must have learned this family, on its radii and in its unit"
+        )
+    return ParameterPairs(
+        z, parameters, family.parameter_names, normal, None if normal is None else family
+    )
 
 # %% ../../nbs/inference/56_parameters.ipynb #2640c733
 class BoundedCodes(nn.Module):
-    """Codes (..., d) → whitened features (..., d), within the box and the radius that were seen."""
+    """Codes (..., d) → whitened features (..., d), within the box and the radius that were seen.
+    """
 
     def __init__(self, n_latent: int):
         super().__init__()
@@ -166,7 +215,9 @@ class BoundedCodes(nn.Module):
         """Codes (..., d) → features (..., d)."""
         white = (z.clamp(-1e30, 1e30) - self.center) @ self.whiten
         inside = torch.minimum(torch.maximum(white, self.low), self.high)
-        return inside * (self.radius / inside.norm(dim=-1, keepdim=True).clamp_min(1e-30)).clamp_max(1.0)
+        return inside * (
+            self.radius / inside.norm(dim=-1, keepdim=True).clamp_min(1e-30)
+        ).clamp_max(1.0)
 
 # %% ../../nbs/inference/56_parameters.ipynb #c7fc5558
 class ConditionalFlow(nn.Module):
@@ -178,26 +229,52 @@ class ConditionalFlow(nn.Module):
     width, depth : int
         Units in each hidden layer of the regression, and their number.
     n_transforms, flow_width, n_bins : int
-        Autoregressive spline transforms, units in the hidden layer of each, and pieces of each spline.
+        Autoregressive spline transforms, units in the hidden layer of each, and pieces of each
+        spline.
 
     References
     ----------
     Durkan et al. 2019, Neural Spline Flows.
     """
 
-    def __init__(self, n_latent: int, n_variables: int, width: int = 128, depth: int = 3, n_transforms: int = 2, flow_width: int = 64, n_bins: int = 8):
+    def __init__(
+        self,
+        n_latent: int,
+        n_variables: int,
+        width: int = 128,
+        depth: int = 3,
+        n_transforms: int = 2,
+        flow_width: int = 64,
+        n_bins: int = 8,
+    ):
         super().__init__()
         k = self.n_variables = n_variables
-        self.sizes = {"width": width, "depth": depth, "n_transforms": n_transforms, "flow_width": flow_width, "n_bins": n_bins}
+        self.sizes = {
+            "width": width,
+            "depth": depth,
+            "n_transforms": n_transforms,
+            "flow_width": flow_width,
+            "n_bins": n_bins,
+        }
         self.codes = BoundedCodes(n_latent)
         self.body = mlp([n_latent, *[width] * depth], "silu", last=True)
-        self.head = nn.Linear(width, 2 * k + k * (k - 1) // 2)  # mean, log scale, entries of L below the diagonal
+        self.head = nn.Linear(
+            width, 2 * k + k * (k - 1) // 2
+        )  # mean, log scale, entries of L below the diagonal
         self.short_cut = nn.Linear(n_latent, k)
         up, shapes = torch.arange(k), [(3 * n_bins - 1,)]
         make = lambda order: MaskedAutoregressiveTransform(
-            k, width, order=order, univariate=RationalQuadraticSpline, shapes=shapes, hidden_features=(flow_width,), activation=nn.SiLU
+            k,
+            width,
+            order=order,
+            univariate=RationalQuadraticSpline,
+            shapes=shapes,
+            hidden_features=(flow_width,),
+            activation=nn.SiLU,
         )
-        self.bends = nn.ModuleList(make(up if i % 2 == 0 else up.flip(0)) for i in range(n_transforms))
+        self.bends = nn.ModuleList(
+            make(up if i % 2 == 0 else up.flip(0)) for i in range(n_transforms)
+        )
         self.register_buffer("first_tril", torch.eye(k))
         self.register_buffer("range", torch.tensor([[-6.0], [6.0]]).repeat(1, k))
 
@@ -211,8 +288,13 @@ class ConditionalFlow(nn.Module):
         self.short_cut.bias.copy_(solution[-1])
         self.range.copy_(torch.stack([u.min(0).values, u.max(0).values]))
         left = torch.cov((u - h @ solution).T).reshape(self.n_variables, -1)
-        self.first_tril.copy_(torch.linalg.cholesky(left + 1e-6 * torch.eye(self.n_variables).to(left)))
-        for p in [*self.head.parameters(), *(p for bend in self.bends for p in list(bend.hyper.parameters())[-2:])]:
+        self.first_tril.copy_(
+            torch.linalg.cholesky(left + 1e-6 * torch.eye(self.n_variables).to(left))
+        )
+        for p in [
+            *self.head.parameters(),
+            *(p for bend in self.bends for p in list(bend.hyper.parameters())[-2:]),
+        ]:
             p.mul_(0.1)
 
     def forward(self, z: Tensor) -> NormalizingFlow:
@@ -222,11 +304,16 @@ class ConditionalFlow(nn.Module):
         mean, log_scale, below = self.head(h).split([k, k, k * (k - 1) // 2], -1)
         mu = torch.minimum(torch.maximum(self.short_cut(c) + mean, self.range[0]), self.range[1])
         log_scale = log_scale + torch.diagonal(self.first_tril).log()
-        scale_tril = torch.diag_embed(torch.exp(math.log(1.5) - nn.functional.softplus(math.log(1.5) - log_scale, beta=4)) + 1e-5)
+        scale_tril = torch.diag_embed(
+            torch.exp(math.log(1.5) - nn.functional.softplus(math.log(1.5) - log_scale, beta=4))
+            + 1e-5
+        )
         i, j = torch.tril_indices(k, k, -1, device=z.device)
         scale_tril[..., i, j] = self.first_tril[i, j] + below
         scale_tril = scale_tril * (1.5 / scale_tril.norm(dim=-1, keepdim=True)).clamp_max(1.0)
-        to_normal = ComposedTransform(_Affine(mu, scale_tril).inv, *(bend(h) for bend in self.bends))
+        to_normal = ComposedTransform(
+            _Affine(mu, scale_tril).inv, *(bend(h) for bend in self.bends)
+        )
         return NormalizingFlow(to_normal, DiagNormal(torch.zeros_like(mu), torch.ones_like(mu)))
 
 # %% ../../nbs/inference/56_parameters.ipynb #eaf58191
@@ -272,23 +359,37 @@ class ParameterFlow:
 
     @torch.no_grad()
     def log_prob(self, variables: ArrayLike, z: ArrayLike) -> np.ndarray:
-        """Log density (...,) [nats] of variables (..., m) given codes (..., d): of normal variables with a family, else of parameters in their units."""
+        """Log density (...,) [nats] of variables (..., m) given codes (..., d): of normal
+        variables with a family, else of parameters in their units.
+        """
         variables = _last_axis(variables, len(self.center), "variables")
         rows, blocks = self._blocks(z)
         if variables.shape[:-1] != (shape := np.shape(z)[:-1]):
-            raise InputError(f"variables has shape {variables.shape} and z {np.shape(z)}; all axes but the last must be equal")
+            raise InputError(
+                f"variables has shape {variables.shape} and z {np.shape(z)}; all axes but the last"
+                " must be equal"
+            )
         u = (variables.reshape(len(rows), -1) - self.center) / self.scale
-        parts = [self.network(torch.from_numpy(rows[b])).log_prob(torch.from_numpy(u[b])).numpy() for b in blocks]
+        parts = [
+            self.network(torch.from_numpy(rows[b])).log_prob(torch.from_numpy(u[b])).numpy()
+            for b in blocks
+        ]
         return (np.concatenate([*parts, np.zeros(0)]) - np.log(self.scale).sum()).reshape(shape)
 
     @torch.no_grad()
     def sample_variables(self, z: ArrayLike, seed: int = 0) -> np.ndarray:
         """One draw of the variables (..., m) for each code (..., d)."""
         rows, blocks = self._blocks(z)
-        eps = torch.from_numpy(stream(seed, "parameters given codes").standard_normal((len(rows), len(self.center))))
-        parts = [self.network(torch.from_numpy(rows[b])).transform.inv(eps[b]).numpy() for b in blocks]
+        eps = torch.from_numpy(
+            stream(seed, "parameters given codes").standard_normal((len(rows), len(self.center)))
+        )
+        parts = [
+            self.network(torch.from_numpy(rows[b])).transform.inv(eps[b]).numpy() for b in blocks
+        ]
         u = np.concatenate([*parts, np.zeros((0, len(self.center)))])
-        return (self.center + self.scale * u).reshape(*np.shape(z)[:-1], -1 if len(rows) else len(self.center))
+        return (self.center + self.scale * u).reshape(
+            *np.shape(z)[:-1], -1 if len(rows) else len(self.center)
+        )
 
     def sample(self, z: ArrayLike, seed: int = 0) -> np.ndarray:
         """One draw of the parameters (..., k), in their units, for each code (..., d)."""
@@ -296,8 +397,19 @@ class ParameterFlow:
         return variables if self.family is None else self.family.parameters(variables)
 
 # %% ../../nbs/inference/56_parameters.ipynb #723df0f0
-def fit_parameter_flow(pairs: ParameterPairs, *, max_steps: int = 3000, batch_size: int = 512, learning_rate: float = 1e-3, optimiser: str = "muon", average: float = 0.99,
-                       validation_fraction: float = 0.1, seed: int = 0, verbose: bool = False, **sizes: int) -> ParameterFlow:
+def fit_parameter_flow(
+    pairs: ParameterPairs,
+    *,
+    max_steps: int = 3000,
+    batch_size: int = 512,
+    learning_rate: float = 1e-3,
+    optimiser: str = "muon",
+    average: float = 0.99,
+    validation_fraction: float = 0.1,
+    seed: int = 0,
+    verbose: bool = False,
+    **sizes: int,
+) -> ParameterFlow:
     """Learn q(parameters | z) from pairs.
 
     Parameters
@@ -318,23 +430,47 @@ def fit_parameter_flow(pairs: ParameterPairs, *, max_steps: int = 3000, batch_si
     ParameterFlow
     """
     if not 0 < validation_fraction < 1:
-        raise InputError(f"validation_fraction is {validation_fraction!r}; it must lie between 0 and 1")
+        raise InputError(
+            f"validation_fraction is {validation_fraction!r}; it must lie between 0 and 1"
+        )
     values = pairs.parameters if pairs.normal is None else np.asarray(pairs.normal)
     given = pairs.normal is not None
-    center, scale = (np.zeros(values.shape[1]), np.ones(values.shape[1])) if given else (values.mean(0), values.std(0))
+    center, scale = (
+        (np.zeros(values.shape[1]), np.ones(values.shape[1]))
+        if given
+        else (values.mean(0), values.std(0))
+    )
     if not (scale > 0).all():
-        raise InputError(f"{pairs.names[int(np.argmin(scale))]} is the same in all pairs; leave it out")
+        raise InputError(
+            f"{pairs.names[int(np.argmin(scale))]} is the same in all pairs; leave it out"
+        )
     order = stream(seed, "aside").permutation(len(values))
     aside, rest = np.split(order, [max(1, int(validation_fraction * len(values)))])
     z, u = torch.from_numpy(pairs.z).float(), torch.from_numpy((values - center) / scale).float()
     network = _network(seed, z.shape[1], u.shape[1], sizes)
     network.adapt(z[rest], u[rest])
-    budget = TrainConfig(max_steps=max_steps, batch_size=batch_size, learning_rate=learning_rate, optimiser=optimiser, average=average, grad_clip=10.0,
-                         kl_warmup=0.0, eval_every=max(1, max_steps // 15), seed=seed)  # fmt: skip
+    budget = TrainConfig(
+        max_steps=max_steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        optimiser=optimiser,
+        average=average,
+        grad_clip=10.0,
+        kl_warmup=0.0,
+        eval_every=max(1, max_steps // 15),
+        seed=seed,
+    )
     loss = lambda model, batch, kl_weight, generator: -model(batch[0]).log_prob(batch[1]).mean()
     history = fit(network, loss, (z[rest], u[rest]), (z[aside], u[aside]), budget, verbose=verbose)
     network.double().eval().requires_grad_(False)
-    return ParameterFlow(network, pairs.names, center, scale, pairs.family, -history.best_validation - float(np.log(scale).sum()))
+    return ParameterFlow(
+        network,
+        pairs.names,
+        center,
+        scale,
+        pairs.family,
+        -history.best_validation - float(np.log(scale).sum()),
+    )
 
 # %% ../../nbs/inference/56_parameters.ipynb #9b262466
 _FORMAT = "vae_nbdev parameter flow"
@@ -342,19 +478,41 @@ _FORMAT = "vae_nbdev parameter flow"
 
 def _probe(family: Family | None) -> np.ndarray:
     """Parameters (8, k) of a family that tell it from another."""
-    return np.zeros((0, 0)) if family is None else family.parameters(stream(0, "probe").standard_normal((8, family.n_normal)))
+    return (
+        np.zeros((0, 0))
+        if family is None
+        else family.parameters(stream(0, "probe").standard_normal((8, family.n_normal)))
+    )
 
 # %% ../../nbs/inference/56_parameters.ipynb #546a6742
 def save_parameter_flow(flow: ParameterFlow, path: str | Path) -> None:
     """Write a flow to one safetensors file."""
     size = {"n_latent": len(flow.network.codes.center), "n_variables": len(flow.center)}
-    about = {"format": _FORMAT, "names": list(flow.names), "family": None if flow.family is None else flow.family.name, "validation": repr(float(flow.validation)), **size, "sizes": flow.network.sizes}
+    about = {
+        "format": _FORMAT,
+        "names": list(flow.names),
+        "family": None if flow.family is None else flow.family.name,
+        "validation": repr(float(flow.validation)),
+        **size,
+        "sizes": flow.network.sizes,
+    }
     tensors = {f"network.{k}": v.contiguous() for k, v in flow.network.state_dict().items()}
-    tensors |= {k: torch.from_numpy(np.array(v)) for k, v in {"center": flow.center, "scale": flow.scale, "probe": _probe(flow.family)}.items()}
+    tensors |= {
+        k: torch.from_numpy(np.array(v))
+        for k, v in {
+            "center": flow.center,
+            "scale": flow.scale,
+            "probe": _probe(flow.family),
+        }.items()
+    }
     text = json.dumps(about)
     try:
         with atomic_path(path) as part:
-            part.write_bytes(safetensors_bytes(tensors, metadata={"vae_nbdev": text, "digest": _digest(text, tensors)}))
+            part.write_bytes(
+                safetensors_bytes(
+                    tensors, metadata={"vae_nbdev": text, "digest": _digest(text, tensors)}
+                )
+            )
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
 
@@ -369,9 +527,14 @@ def _read_flow(path: Path) -> tuple[dict, dict[str, Tensor]]:
         if about["format"] != _FORMAT:
             raise KeyError("another format")
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is not a parameter flow of vae_nbdev ({(str(error) or type(error).__name__).splitlines()[0][:100]})") from None
+        raise InputError(
+            f"{path} is not a parameter flow of vae_nbdev"
+            f" ({(str(error) or type(error).__name__).splitlines()[0][:100]})"
+        ) from None
     if header.get("digest") != _digest(header["vae_nbdev"], tensors):
-        raise InputError(f"{path} is not the parameter flow that was written; its bytes have changed")
+        raise InputError(
+            f"{path} is not the parameter flow that was written; its bytes have changed"
+        )
     return about, tensors
 
 # %% ../../nbs/inference/56_parameters.ipynb #81b948df
@@ -381,15 +544,23 @@ def _rebuilt(path: Path) -> tuple[dict, ConditionalFlow, dict[str, np.ndarray]]:
     try:
         other = {name: tensors.pop(name).numpy() for name in ("center", "scale", "probe")}
         m, own = about["n_variables"], {k.removeprefix("network."): v for k, v in tensors.items()}
-        if not all(torch.isfinite(v).all() for v in own.values()) or own["body.0.weight"].shape != (about["sizes"]["width"], about["n_latent"]):
+        if not all(torch.isfinite(v).all() for v in own.values()) or own[
+            "body.0.weight"
+        ].shape != (about["sizes"]["width"], about["n_latent"]):
             raise ValueError
         network = _network(0, about["n_latent"], m, about["sizes"]).double()
         network.load_state_dict(own)
         float(about["validation"]), tuple(about["names"]), about["family"]
-        if not (np.shape(other["center"]) == np.shape(other["scale"]) == (m,) and (other["scale"] > 0).all()):
+        if not (
+            np.shape(other["center"]) == np.shape(other["scale"]) == (m,)
+            and (other["scale"] > 0).all()
+        ):
             raise ValueError
     except (KeyError, TypeError, ValueError, RuntimeError):
-        raise InputError(f"{path} is not a parameter flow of vae_nbdev; its arrays do not fit to what it says of itself") from None
+        raise InputError(
+            f"{path} is not a parameter flow of vae_nbdev; its arrays do not fit to what it says"
+            " of itself"
+        ) from None
     return about, network.eval().requires_grad_(False), other
 
 # %% ../../nbs/inference/56_parameters.ipynb #137afad8
@@ -412,7 +583,23 @@ def load_parameter_flow(path: str | Path, family: Family | None = None) -> Param
     if about["family"] is None:
         family = None
     elif family is None:
-        raise InputError(f"{path} was learned from the family {about['family']!r}; give it as family")
-    elif family.from_normal is None or family.parameter_names != tuple(about["names"]) or not np.allclose(_probe(family), other["probe"]):
-        raise InputError(f"{path} was learned from the family {about['family']!r}; {family.name!r} has other parameters or another prior")
-    return ParameterFlow(network, tuple(about["names"]), other["center"], other["scale"], family, float(about["validation"]))
+        raise InputError(
+            f"{path} was learned from the family {about['family']!r}; give it as family"
+        )
+    elif (
+        family.from_normal is None
+        or family.parameter_names != tuple(about["names"])
+        or not np.allclose(_probe(family), other["probe"])
+    ):
+        raise InputError(
+            f"{path} was learned from the family {about['family']!r}; {family.name!r} has other"
+            " parameters or another prior"
+        )
+    return ParameterFlow(
+        network,
+        tuple(about["names"]),
+        other["center"],
+        other["scale"],
+        family,
+        float(about["validation"]),
+    )

@@ -23,7 +23,17 @@ from scipy.special import logsumexp, ndtr, ndtri
 from torch import Tensor
 
 from ..core import InputError, _as_numbers, as_noise, as_radius, stream, torch_generator
-from .evidence import Evidence, StudentMixture, _distinct, _prior_terms, _search_prior, _starting_points, _with_tails, importance_evidence, laplace_start
+from vae_nbdev.inference.evidence import (
+    Evidence,
+    StudentMixture,
+    _distinct,
+    _prior_terms,
+    _search_prior,
+    _starting_points,
+    _with_tails,
+    importance_evidence,
+    laplace_start,
+)
 from ..model.losses import gaussian_log_likelihood
 from ..families.simulation import _count
 from ..curves.tables import _complaint, _shown, _text
@@ -31,7 +41,8 @@ from ..model.vae import Prior
 
 # %% ../../nbs/inference/54_points.ipynb #9badd855
 def spline_operator(grid: ArrayLike, radius: ArrayLike) -> np.ndarray:
-    """Matrix that takes values on a grid of radii to values at other radii, by a cubic spline in log r, or in r where the grid begins at 0 or below.
+    """Matrix that takes values on a grid of radii to values at other radii, by a cubic spline in
+    log r, or in r where the grid begins at 0 or below.
 
     Parameters
     ----------
@@ -49,7 +60,9 @@ def spline_operator(grid: ArrayLike, radius: ArrayLike) -> np.ndarray:
     InputError
         If a radius lies outside the grid, or the grid has fewer than four radii.
     """
-    from scipy.interpolate import CubicSpline  # slow to import, and needed for points at radii of their own only
+    from scipy.interpolate import (
+        CubicSpline,
+    )  # slow to import, and needed for points at radii of their own only
 
     grid, radius = as_radius(grid), np.atleast_1d(_as_numbers(radius, "radius").astype(np.float64))
     if len(grid) < 4:
@@ -57,25 +70,34 @@ def spline_operator(grid: ArrayLike, radius: ArrayLike) -> np.ndarray:
     outside = ~((radius >= grid[0]) & (radius <= grid[-1]))
     if outside.any():
         i = int(outside.argmax())
-        raise InputError(f"radius holds {radius[i]:g} at position {i}; it must lie between {grid[0]:g} and {grid[-1]:g}, the grid of the model")
+        raise InputError(
+            f"radius holds {radius[i]:g} at position {i}; it must lie between {grid[0]:g} and"
+            f" {grid[-1]:g}, the grid of the model"
+        )
     scale = np.log if grid[0] > 0 else np.asarray
     return CubicSpline(scale(grid), np.eye(len(grid)))(scale(radius))
 
 # %% ../../nbs/inference/54_points.ipynb #3eeb5925
 @dataclass(frozen=True)
 class Departure:
-    """How much points may differ from the model: by a smooth curve that the model leaves out, and by errors that are wrong by a common factor.
+    """How much points may differ from the model: by a smooth curve that the model leaves out, and
+    by errors that are wrong by a common factor.
 
-    The departure belongs to the curve, even with length 0, where it is extra scatter from point to point.
+    The departure belongs to the curve, even with length 0, where it is extra scatter from point to
+    point.
     """
 
-    length: float = 2.0  # correlation length in ln r, or see `log`; 0 makes the departure independent from point to point
+    # correlation length in ln r, or see `log`; 0 makes the departure independent from point to
+    # point
+    length: float = 2.0
     size: float = 0.3  # median of its standard deviation
     spread: float = 0.7  # standard deviation of the logarithm of that standard deviation
     error_factor: float = 1.0  # median of the factor by which all errors are multiplied
     error_spread: float = 0.0  # standard deviation of the logarithm of that factor; 0 fixes it
     log: bool = True  # False: the length is in the unit of the radius
-    relative: bool = True  # size is in units of the root mean square of the model's curve at the points; False: in the unit of the values
+    # size is in units of the root mean square of the model's curve at the points; False: in the
+    # unit of the values
+    relative: bool = True
 
     def __post_init__(self):
         for name in ("length", "size", "spread", "error_factor", "error_spread"):
@@ -84,10 +106,15 @@ class Departure:
                 raise InputError(f"{name} of the departure is {value!r}; it must be a number")
             least_ok = value > 0 if name in ("size", "error_factor") else value >= 0
             if not (math.isfinite(value) and least_ok):
-                raise InputError(f"{name} of the departure is {value}; it must be finite and {'positive' if name in ('size', 'error_factor') else 'not negative'}")
+                raise InputError(
+                    f"{name} of the departure is {value}; it must be finite and"
+                    f" {'positive' if name in ('size', 'error_factor') else 'not negative'}"
+                )
 
     def correlation(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Correlation (P, Q) of the departure at radii a (P,) and b (Q,); Matérn with parameter 3/2."""
+        """Correlation (P, Q) of the departure at radii a (P,) and b (Q,); Matérn with parameter
+        3/2.
+        """
         if self.length == 0:
             return (a[:, None] == b).astype(float)
         a, b = (np.log(a), np.log(b)) if self.log else (a, b)
@@ -95,28 +122,46 @@ class Departure:
         return (1 + t) * np.exp(-t)
 
 # %% ../../nbs/inference/54_points.ipynb #ab12cd31
-NO_DEPARTURE = Departure(length=0.0, size=1e-9, spread=0.0)  # the model and the errors are believed
-GALAXY_DEPARTURE = Departure(error_factor=0.3, error_spread=0.8)  # for real galaxies, whose points scatter less than their errors say
+NO_DEPARTURE = Departure(
+    length=0.0, size=1e-9, spread=0.0
+)  # the model and the errors are believed
+GALAXY_DEPARTURE = Departure(
+    error_factor=0.3, error_spread=0.8
+)  # for real galaxies, whose points scatter less than their errors say
 
 # %% ../../nbs/inference/54_points.ipynb #ee0344b9
 def _checked_points(i: int, radius, value, error, grid: np.ndarray) -> list[np.ndarray]:
     """Radii, values and errors (P,) of curve i, checked; an InputError names what is wrong."""
-    r, v, e = (np.atleast_1d(_as_numbers(a, f"{name} of curve {i}").astype(np.float64)) for name, a in (("radius", radius), ("value", value), ("error", error)))
+    r, v, e = (
+        np.atleast_1d(_as_numbers(a, f"{name} of curve {i}").astype(np.float64))
+        for name, a in (("radius", radius), ("value", value), ("error", error))
+    )
     if r.ndim != 1 or v.shape != r.shape or e.shape not in ((1,), r.shape) or len(r) == 0:
-        raise InputError(f"radius, value and error of curve {i} have shapes {r.shape}, {v.shape} and {e.shape}; they must be of one length, at least 1")
+        raise InputError(
+            f"radius, value and error of curve {i} have shapes {r.shape}, {v.shape} and {e.shape};"
+            " they must be of one length, at least 1"
+        )
     e = np.broadcast_to(e, r.shape)
     inside = f"lie between {grid[0]:g} and {grid[-1]:g}, the grid of the model"
-    checks = (("radius", r, (r >= grid[0]) & (r <= grid[-1]), inside), ("value", v, np.isfinite(v), "be finite"), ("error", e, (e > 0) & np.isfinite(e), "be positive and finite"))
+    checks = (
+        ("radius", r, (r >= grid[0]) & (r <= grid[-1]), inside),
+        ("value", v, np.isfinite(v), "be finite"),
+        ("error", e, (e > 0) & np.isfinite(e), "be positive and finite"),
+    )
     for name, a, good, wanted in checks:
         if not good.all():
             j = int(np.argmin(good))
-            raise InputError(f"{name} of curve {i} holds {a[j]:g} at position {j}; it must {wanted}")
+            raise InputError(
+                f"{name} of curve {i} holds {a[j]:g} at position {j}; it must {wanted}"
+            )
     return [r, v, e]
 
 # %% ../../nbs/inference/54_points.ipynb #26a0f449
 @dataclass(frozen=True)
 class Points:
-    """Points of N curves, at most P of each, turned; behind the last point of a curve everything is zero."""
+    """Points of N curves, at most P of each, turned; behind the last point of a curve everything
+    is zero.
+    """
 
     radius: tuple[np.ndarray, ...]  # N arrays, as they were given
     value: tuple[np.ndarray, ...]
@@ -134,13 +179,22 @@ class Points:
         return len(self.radius)
 
     def size(self, rows: Tensor, turned: Tensor) -> Tensor:
-        """Median size of the departure (..., n) of some curves (n,), in the unit of the values, where the model's turned values are (..., n, P)."""
+        """Median size of the departure (..., n) of some curves (n,), in the unit of the values,
+        where the model's turned values are (..., n, P).
+        """
         if not self.departure.relative:
             return torch.full(turned.shape[:-1], self.departure.size, dtype=torch.float64)
-        return self.departure.size * torch.einsum("npq,...nq->...np", self.back[rows], turned).square().sum(-1).sqrt()
+        return (
+            self.departure.size
+            * torch.einsum("npq,...nq->...np", self.back[rows], turned).square().sum(-1).sqrt()
+        )
 
 # %% ../../nbs/inference/54_points.ipynb #0c99586c
-def turned_points(curves: Sequence[tuple[ArrayLike, ArrayLike, ArrayLike]], grid: ArrayLike, departure: Departure = Departure()) -> Points:
+def turned_points(
+    curves: Sequence[tuple[ArrayLike, ArrayLike, ArrayLike]],
+    grid: ArrayLike,
+    departure: Departure = Departure(),
+) -> Points:
     """Check points, and turn them so that their covariance is diagonal.
 
     Parameters
@@ -154,13 +208,19 @@ def turned_points(curves: Sequence[tuple[ArrayLike, ArrayLike, ArrayLike]], grid
     Raises
     ------
     InputError
-        If a radius lies outside the grid, a value is not finite or an error not positive; the message names curve and position.
+        If a radius lies outside the grid, a value is not finite or an error not positive; the
+        message names curve and position.
     """
     grid = as_radius(grid)
     if not isinstance(departure, Departure):
-        raise InputError(f"departure is {departure!r}; it must be a Departure, such as Departure(size=0.3)")
+        raise InputError(
+            f"departure is {departure!r}; it must be a Departure, such as Departure(size=0.3)"
+        )
     if departure.length and departure.log and grid[0] <= 0:
-        raise InputError(f"the grid begins at {grid[0]:g}, and the length of the departure is in ln r; give Departure(log=False), and a length in the unit of the radius")
+        raise InputError(
+            f"the grid begins at {grid[0]:g}, and the length of the departure is in ln r; give"
+            " Departure(log=False), and a length in the unit of the radius"
+        )
     checked = [_checked_points(i, *c, grid) for i, c in enumerate(curves)]
     if not checked:
         raise InputError("there are no curves; at least one is needed")
@@ -170,11 +230,22 @@ def turned_points(curves: Sequence[tuple[ArrayLike, ArrayLike, ArrayLike]], grid
     for i, (r, v, e) in enumerate(checked):
         lam, Q = np.linalg.eigh(departure.correlation(r, r) / e[:, None] / e)
         T, k = Q.T / e, len(r)
-        turned[i, :k], variance[i, :k], there[i, :k], operator[i, :k] = T @ v, np.clip(lam, 0, None), True, T @ spline_operator(grid, r)
+        turned[i, :k], variance[i, :k], there[i, :k], operator[i, :k] = (
+            T @ v,
+            np.clip(lam, 0, None),
+            True,
+            T @ spline_operator(grid, r),
+        )
         back[i, :k, :k] = e[:, None] * Q / math.sqrt(k)
         turn.append(T)
     log_det = torch.tensor([-np.log(e).sum() for _, _, e in checked], dtype=torch.float64)
-    return Points(*(tuple(c) for c in zip(*checked)), tuple(turn), *map(torch.from_numpy, (turned, operator, variance, there, back)), log_det, departure)
+    return Points(
+        *(tuple(c) for c in zip(*checked)),
+        tuple(turn),
+        *map(torch.from_numpy, (turned, operator, variance, there, back)),
+        log_det,
+        departure,
+    )
 
 # %% ../../nbs/inference/54_points.ipynb #4f5b6fc1
 def read_points(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -183,7 +254,8 @@ def read_points(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, np.nda
     Parameters
     ----------
     path : path-like
-        Columns between blanks or commas, of which the first three are radius, value and error. Lines that begin with # and one line of names are skipped.
+        Columns between blanks or commas, of which the first three are radius, value and error.
+        Lines that begin with # and one line of names are skipped.
 
     Returns
     -------
@@ -192,30 +264,45 @@ def read_points(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, np.nda
     Raises
     ------
     InputError
-        If the file cannot be read or has something else in these columns; the message names line and column.
+        If the file cannot be read or has something else in these columns; the message names line
+        and column.
     """
     path, rows, named = Path(path), [], False
     try:
         lines = _text(path.read_bytes()).split("\n")
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); a text file is wanted") from None
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}); a text file is wanted"
+        ) from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     for number, line in enumerate(lines, 1):
         cells = line.replace(",", " ").split()[:3]
         if not cells or cells[0].startswith("#"):
             continue
-        if not rows and not named and all(map(_complaint, cells)) and not any(cell[0] in "+-.0123456789" for cell in cells):  # names of the columns
+        if (
+            not rows
+            and not named
+            and all(map(_complaint, cells))
+            and not any(cell[0] in "+-.0123456789" for cell in cells)
+        ):  # names of the columns
             named = True
             continue
         if len(cells) < 3:
-            raise InputError(f"{path}, line {number}, has {len(cells)} column{'s' * (len(cells) > 1)}; radius, value and error are wanted, with blanks or commas between them")
+            raise InputError(
+                f"{path}, line {number}, has {len(cells)} column{'s' * (len(cells) > 1)}; radius,"
+                " value and error are wanted, with blanks or commas between them"
+            )
         for column, cell in enumerate(cells, 1):
             if why := _complaint(cell):
-                raise InputError(f"{path}, line {number}, column {column}, holds {_shown(cell)}; {why}")
+                raise InputError(
+                    f"{path}, line {number}, column {column}, holds {_shown(cell)}; {why}"
+                )
         rows.append([float(cell) for cell in cells])
     if not rows:
-        raise InputError(f"{path} holds no points; a line for each is wanted, with radius, value and error")
+        raise InputError(
+            f"{path} holds no points; a line for each is wanted, with radius, value and error"
+        )
     return tuple(np.array(rows).T)
 
 # %% ../../nbs/inference/54_points.ipynb #172529c4
@@ -226,7 +313,8 @@ class PointPrediction:
     Parameters
     ----------
     center, sd : array-like, shape (K, P)
-        Means and standard deviations of the normals, in the unit of the values; the error of the measurement is in `sd`.
+        Means and standard deviations of the normals, in the unit of the values; the error of the
+        measurement is in `sd`.
 
     Raises
     ------
@@ -239,21 +327,33 @@ class PointPrediction:
 
     def __post_init__(self):
         for name in ("center", "sd"):
-            object.__setattr__(self, name, _as_numbers(getattr(self, name), name).astype(np.float64))
+            object.__setattr__(
+                self, name, _as_numbers(getattr(self, name), name).astype(np.float64)
+            )
         if self.center.ndim != 2 or self.center.shape != self.sd.shape or 0 in self.center.shape:
-            raise InputError(f"center and sd have shapes {self.center.shape} and {self.sd.shape}; both must be (K, P), a row for each normal, a column for each point")
+            raise InputError(
+                f"center and sd have shapes {self.center.shape} and {self.sd.shape}; both must be"
+                " (K, P), a row for each normal, a column for each point"
+            )
         good = np.isfinite(self.center) & np.isfinite(self.sd) & (self.sd > 0)
         if not good.all():
             k, p = np.unravel_index(np.argmin(good), good.shape)
-            raise InputError(f"normal {k} of point {p} has mean {self.center[k, p]:g} and standard deviation {self.sd[k, p]:g}; both must be finite, and the second positive")
+            raise InputError(
+                f"normal {k} of point {p} has mean {self.center[k, p]:g} and standard deviation"
+                f" {self.sd[k, p]:g}; both must be finite, and the second positive"
+            )
 
     def log_density(self, value: ArrayLike) -> np.ndarray:
         """Log of the predictive density (P,) at values (P,) [nats, for values in their unit]."""
         t = (np.asarray(value, dtype=np.float64) - self.center) / self.sd
-        return logsumexp(-0.5 * t**2 - np.log(np.sqrt(2 * np.pi) * self.sd), axis=0) - np.log(len(self.sd))
+        return logsumexp(-0.5 * t**2 - np.log(np.sqrt(2 * np.pi) * self.sd), axis=0) - np.log(
+            len(self.sd)
+        )
 
     def pit(self, value: ArrayLike) -> np.ndarray:
-        """Predicted probability (P,) of a value below the one given (P,); uniform on 0 to 1 if the predictions are right."""
+        """Predicted probability (P,) of a value below the one given (P,); uniform on 0 to 1 if the
+        predictions are right.
+        """
         return ndtr((np.asarray(value, dtype=np.float64) - self.center) / self.sd).mean(0)
 
     def quantile(self, probability: float) -> np.ndarray:
@@ -261,7 +361,9 @@ class PointPrediction:
         if not 0 < probability < 1:
             raise InputError(f"probability is {probability}; it must lie between 0 and 1")
         each = self.center + self.sd * ndtri(probability)
-        low, high = each.min(0), each.max(0)  # the mixture's quantile lies between those of its normals
+        low, high = each.min(0), each.max(
+            0
+        )  # the mixture's quantile lies between those of its normals
         for _ in range(60):
             middle = 0.5 * (low + high)
             below = self.pit(middle) < probability
@@ -269,14 +371,17 @@ class PointPrediction:
         return 0.5 * (low + high)
 
     def interval(self, level: float) -> tuple[np.ndarray, np.ndarray]:
-        """Ends (P,), (P,) of the central interval that holds the point with probability `level`."""
+        """Ends (P,), (P,) of the central interval that holds the point with probability `level`.
+        """
         if not 0 < level < 1:
             raise InputError(f"level is {level}; it must lie between 0 and 1, such as 0.68")
         return self.quantile(0.5 * (1 - level)), self.quantile(0.5 * (1 + level))
 
 # %% ../../nbs/inference/54_points.ipynb #22891593
 def _noise(points: Points, rows: Tensor, u: Tensor, size: Tensor) -> Tensor:
-    """Standard deviation (..., n, P) of the turned points of some curves (n,) for nuisance codes u (..., n, 2) and median sizes of the departure (..., n)."""
+    """Standard deviation (..., n, P) of the turned points of some curves (n,) for nuisance codes u
+    (..., n, 2) and median sizes of the departure (..., n).
+    """
     s = size * torch.exp(points.departure.spread * u[..., 0])
     kappa = points.departure.error_factor * torch.exp(points.departure.error_spread * u[..., 1])
     return torch.sqrt(kappa[..., None] ** 2 + s[..., None] ** 2 * points.variance[rows])
@@ -285,20 +390,37 @@ def _noise(points: Points, rows: Tensor, u: Tensor, size: Tensor) -> Tensor:
 _NODES = (-1.5, 0.0, 1.5)  # sizes of the departure, as codes, at which the search for z starts
 
 
-def _first_proposal(f: Callable, points: Points, prior: Prior, codes: Tensor, curves: Tensor, n_starts: int) -> StudentMixture:
-    """Most probable codes at some sizes of the departure, as components in (z, u, w) for each curve."""
+def _first_proposal(
+    f: Callable, points: Points, prior: Prior, codes: Tensor, curves: Tensor, n_starts: int
+) -> StudentMixture:
+    """Most probable codes at some sizes of the departure, as components in (z, u, w) for each
+    curve.
+    """
     n, d, every, parts = len(points), codes.shape[1], torch.arange(len(points)), []
     size = points.size(every, points.turned)  # of the measured values, good enough for a start
     for u in _NODES:
-        sigma = _noise(points, every, torch.tensor([u, 0.0], dtype=torch.float64).expand(n, 2), size)
+        sigma = _noise(
+            points, every, torch.tensor([u, 0.0], dtype=torch.float64).expand(n, 2), size
+        )
         inverse_variance = points.there / sigma**2
-        start = [_starting_points(codes, curves @ W.T, x[None], w[None], n_starts) for W, x, w in zip(points.operator, points.turned, inverse_variance)]
+        start = [
+            _starting_points(codes, curves @ W.T, x[None], w[None], n_starts)
+            for W, x, w in zip(points.operator, points.turned, inverse_variance)
+        ]
         rows = every.repeat_interleave(n_starts)
         x, there, W = points.turned[rows], points.there[rows], points.operator[rows]
-        z, tril = laplace_start(f, x, sigma[rows], torch.cat(start).reshape(-1, d), mask=there, prior=prior, operator=W)
-        value = gaussian_log_likelihood(x, torch.einsum("npr,nr->np", W, f(z)), sigma[rows], there) - _prior_terms(prior, z)[0] - 0.5 * u**2
+        z, tril = laplace_start(
+            f, x, sigma[rows], torch.cat(start).reshape(-1, d), mask=there, prior=prior, operator=W
+        )
+        value = (
+            gaussian_log_likelihood(x, torch.einsum("npr,nr->np", W, f(z)), sigma[rows], there)
+            - _prior_terms(prior, z)[0]
+            - 0.5 * u**2
+        )
         mean = torch.cat([z, torch.tensor([u, 0.0], dtype=torch.float64).expand(len(z), 2)], 1)
-        wide = torch.diag(torch.tensor([0.0] * d + [0.8, 0.6], dtype=torch.float64)).repeat(len(z), 1, 1)
+        wide = torch.diag(torch.tensor([0.0] * d + [0.8, 0.6], dtype=torch.float64)).repeat(
+            len(z), 1, 1
+        )
         wide[:, :d, :d] = tril
         parts.append([a.reshape(n, n_starts, *a.shape[1:]) for a in (value, mean, wide)])
     return _with_tails(_distinct(*(torch.cat(p, 1) for p in zip(*parts))))
@@ -306,25 +428,40 @@ def _first_proposal(f: Callable, points: Points, prior: Prior, codes: Tensor, cu
 # %% ../../nbs/inference/54_points.ipynb #ed626f08
 @torch.no_grad()
 def point_posterior(
-    f: Callable[[Tensor], Tensor], grid: ArrayLike, points: Points, n_latent: int, *, prior: torch.nn.Module | None = None,
-    n_posterior: int = 400, n_scan: int = 4000, n_starts: int = 4, n_draws: int = 512, rounds: int = 3, min_ess: float = 400.0, seed: int = 0, **options,
-) -> "PointPosterior":  # fmt: skip
+    f: Callable[[Tensor], Tensor],
+    grid: ArrayLike,
+    points: Points,
+    n_latent: int,
+    *,
+    prior: torch.nn.Module | None = None,
+    n_posterior: int = 400,
+    n_scan: int = 4000,
+    n_starts: int = 4,
+    n_draws: int = 512,
+    rounds: int = 3,
+    min_ess: float = 400.0,
+    seed: int = 0,
+    **options,
+) -> "PointPosterior":
     """Posterior of codes and curves from points.
 
     Parameters
     ----------
     f : callable
-        Noise-free curves (..., R) on the grid of codes (..., n_latent), float64, in the unit of the values.
+        Noise-free curves (..., R) on the grid of codes (..., n_latent), float64, in the unit of
+        the values.
     grid : array-like, shape (R,)
     points : Points
         From `turned_points` with the same grid.
     n_latent : int
     prior : nn.Module, optional
-        Distribution of the codes, in double precision, as for `map_evidence`; the standard normal if None.
+        Distribution of the codes, in double precision, as for `map_evidence`; the standard normal
+        if None.
     n_posterior : int
         Draws for each curve.
     n_scan, n_starts : int
-        Prior draws that are tried, and from how many of them the search starts at each size of the departure.
+        Prior draws that are tried, and from how many of them the search starts at each size of the
+        departure.
     n_draws, rounds, min_ess, seed, **options
         For `importance_evidence`.
 
@@ -334,23 +471,54 @@ def point_posterior(
     """
     prior = Prior.standard(n_latent).double() if prior is None else prior
     codes = prior.sample(n_scan, torch_generator(seed, "scan"))
-    first, p_z = _first_proposal(f, points, _search_prior(prior, codes), codes, f(codes), n_starts), prior()
+    first, p_z = (
+        _first_proposal(f, points, _search_prior(prior, codes), codes, f(codes), n_starts),
+        prior(),
+    )
 
     def log_joint(zu: Tensor, rows: Tensor) -> Tensor:
         z, u = zu.split([n_latent, 2], -1)
         mean = torch.einsum("npr,snr->snp", points.operator[rows], f(z))
-        log_likelihood = gaussian_log_likelihood(points.turned[rows], mean, _noise(points, rows, u, points.size(rows, mean)), points.there[rows])
-        return log_likelihood + points.log_det[rows] + p_z.log_prob(z) - 0.5 * u.square().sum(-1) - math.log(2 * math.pi)
+        log_likelihood = gaussian_log_likelihood(
+            points.turned[rows],
+            mean,
+            _noise(points, rows, u, points.size(rows, mean)),
+            points.there[rows],
+        )
+        return (
+            log_likelihood
+            + points.log_det[rows]
+            + p_z.log_prob(z)
+            - 0.5 * u.square().sum(-1)
+            - math.log(2 * math.pi)
+        )
 
-    evidence = importance_evidence(log_joint, first.mean, first.scale_tril, first.weights, n_draws=n_draws, rounds=rounds, min_ess=min_ess, n_posterior=n_posterior, seed=seed, **options)
-    order = stream(seed, "order of the draws")  # the sampler uses the same random numbers for all curves
+    evidence = importance_evidence(
+        log_joint,
+        first.mean,
+        first.scale_tril,
+        first.weights,
+        n_draws=n_draws,
+        rounds=rounds,
+        min_ess=min_ess,
+        n_posterior=n_posterior,
+        seed=seed,
+        **options,
+    )
+    order = stream(
+        seed, "order of the draws"
+    )  # the sampler uses the same random numbers for all curves
     shuffled = np.stack([draws[order.permutation(len(draws))] for draws in evidence.z])
-    return PointPosterior(f, as_radius(grid), points, replace(evidence, z=shuffled), n_latent, prior)
+    return PointPosterior(
+        f, as_radius(grid), points, replace(evidence, z=shuffled), n_latent, prior
+    )
 
 # %% ../../nbs/inference/54_points.ipynb #de8ea544
 @dataclass(frozen=True, eq=False, repr=False)
 class PointPosterior:
-    """What points say of the codes and the curves of N galaxies; `posterior[i]` is the `CurvePosterior` of curve i."""
+    """What points say of the codes and the curves of N galaxies; `posterior[i]` is the
+    `CurvePosterior` of curve i.
+    """
 
     f: Callable
     grid: np.ndarray
@@ -366,7 +534,10 @@ class PointPosterior:
         return CurvePosterior(self, range(len(self))[index(i)])
 
     def __repr__(self) -> str:
-        return f"PointPosterior({len(self)} curves, {self.evidence.z.shape[1]} draws of {self.n_latent} codes)"
+        return (
+            f"PointPosterior({len(self)} curves, {self.evidence.z.shape[1]} draws of"
+            f" {self.n_latent} codes)"
+        )
 
     @property
     def z(self) -> np.ndarray:
@@ -381,24 +552,33 @@ class PointPosterior:
     @property
     def error_factor(self) -> np.ndarray:
         """Draws of the factor of the errors (N, n)."""
-        return self.points.departure.error_factor * np.exp(self.points.departure.error_spread * self.evidence.z[..., -1])
+        return self.points.departure.error_factor * np.exp(
+            self.points.departure.error_spread * self.evidence.z[..., -1]
+        )
 
 # %% ../../nbs/inference/54_points.ipynb #7325a777
 def _correlated(covariance: np.ndarray, normal: np.ndarray) -> np.ndarray:
-    """Normal numbers (Q,) of a covariance (Q, Q), which may be singular, from independent ones (Q,)."""
+    """Normal numbers (Q,) of a covariance (Q, Q), which may be singular, from independent ones
+    (Q,).
+    """
     value, axes = np.linalg.eigh(covariance)
     return axes @ (np.sqrt(np.clip(value, 0, None)) * normal)
 
 # %% ../../nbs/inference/54_points.ipynb #2d910a7a
 @dataclass(frozen=True, eq=False, repr=False)
 class CurvePosterior:
-    """What the points of one curve say of its codes, of the whole curve, and of points that were not measured."""
+    """What the points of one curve say of its codes, of the whole curve, and of points that were
+    not measured.
+    """
 
     of_all: PointPosterior
     i: int
 
     def __repr__(self) -> str:
-        return f"CurvePosterior({len(self.of_all.points.radius[self.i])} points, {len(self.z)} draws, log evidence {self.log_evidence:.2f} ± {self.log_evidence_error:.2f})"
+        return (
+            f"CurvePosterior({len(self.of_all.points.radius[self.i])} points, {len(self.z)} draws,"
+            f" log evidence {self.log_evidence:.2f} ± {self.log_evidence_error:.2f})"
+        )
 
     @property
     def z(self) -> np.ndarray:
@@ -413,7 +593,9 @@ class CurvePosterior:
     def _size_beside(self, on_grid: Tensor, which: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Size of the departure (n,) of some draws, whose curves on the grid are (n, R)."""
         p, turned = self.of_all.points, on_grid @ self.of_all.points.operator[self.i].T
-        return p.size(torch.tensor([self.i]), turned[:, None]).numpy()[:, 0] * np.exp(p.departure.spread * self.of_all.evidence.z[self.i, which, -2])
+        return p.size(torch.tensor([self.i]), turned[:, None]).numpy()[:, 0] * np.exp(
+            p.departure.spread * self.of_all.evidence.z[self.i, which, -2]
+        )
 
     @property
     def error_factor(self) -> np.ndarray:
@@ -437,20 +619,39 @@ class CurvePosterior:
 
     @property
     def chi_squared(self) -> float:
-        """Mean over the points of the squared distance from the model's curve, without departure, in units of the errors as given; averaged over the draws. About 1 if model and errors are right."""
+        """Mean over the points of the squared distance from the model's curve, without departure,
+        in units of the errors as given; averaged over the draws. About 1 if model and errors are
+        right.
+        """
         p, i = self.of_all.points, self.i
         on_grid = self.of_all.f(torch.from_numpy(self.z)).numpy()
         left = p.value[i] - on_grid @ spline_operator(self.of_all.grid, p.radius[i]).T
         return float(np.mean((left / p.error[i]) ** 2))
 
     @torch.no_grad()
-    def _mean_and_gain(self, radius: ArrayLike, which: np.ndarray | slice = slice(None)) -> tuple[np.ndarray, ...]:
-        """Radii (Q,), and for some draws the mean (n, Q), the turned correlation B (Q, P) with the points, the gain (n, P) and s² (n,)."""
-        radius, p, i = np.atleast_1d(_as_numbers(radius, "radius").astype(np.float64)), self.of_all.points, self.i
+    def _mean_and_gain(
+        self, radius: ArrayLike, which: np.ndarray | slice = slice(None)
+    ) -> tuple[np.ndarray, ...]:
+        """Radii (Q,), and for some draws the mean (n, Q), the turned correlation B (Q, P) with the
+        points, the gain (n, P) and s² (n,).
+        """
+        radius, p, i = (
+            np.atleast_1d(_as_numbers(radius, "radius").astype(np.float64)),
+            self.of_all.points,
+            self.i,
+        )
         if radius.ndim != 1 or not len(radius):
-            raise InputError(f"radius has shape {radius.shape}; it must be one number or a list of at least one")
-        W, on_grid = spline_operator(self.of_all.grid, radius), self.of_all.f(torch.from_numpy(self.z[which]))
-        k, s2, kappa2 = len(p.radius[i]), self._size_beside(on_grid, which) ** 2, self.error_factor[which] ** 2
+            raise InputError(
+                f"radius has shape {radius.shape}; it must be one number or a list of at least one"
+            )
+        W, on_grid = spline_operator(self.of_all.grid, radius), self.of_all.f(
+            torch.from_numpy(self.z[which])
+        )
+        k, s2, kappa2 = (
+            len(p.radius[i]),
+            self._size_beside(on_grid, which) ** 2,
+            self.error_factor[which] ** 2,
+        )
         on_grid = on_grid.numpy()
         left = p.turned[i, :k].numpy() - on_grid @ p.operator[i, :k].numpy().T
         gain = s2[:, None] / (kappa2[:, None] + s2[:, None] * p.variance[i, :k].numpy())
@@ -476,31 +677,52 @@ class CurvePosterior:
         draw = stream(seed, "departure", self.i)
         which = np.arange(len(self.z)) if n is None else draw.integers(len(self.z), size=_count(n))
         radius, mean, B, gain, s2 = self._mean_and_gain(radius, which)
-        correlation, normal = self.of_all.points.departure.correlation(radius, radius), draw.standard_normal(mean.shape)
+        correlation, normal = self.of_all.points.departure.correlation(
+            radius, radius
+        ), draw.standard_normal(mean.shape)
         for j, (g, s) in enumerate(zip(gain, s2)):
             mean[j] += _correlated(s * (correlation - (B * g) @ B.T), normal[j])
         return mean
 
     def predict(self, radius: ArrayLike, error: ArrayLike = 0.0) -> PointPrediction:
-        """Distribution of points that would be measured at radii (Q,) with errors () or (Q,), 0 for the curve itself; errors are multiplied by the factor that was inferred."""
+        """Distribution of points that would be measured at radii (Q,) with errors () or (Q,), 0
+        for the curve itself; errors are multiplied by the factor that was inferred.
+        """
         _, mean, B, gain, s2 = self._mean_and_gain(radius)
         error = _as_numbers(error, "error").astype(np.float64)
         if error.shape not in ((), mean.shape[1:]):
-            raise InputError(f"error has shape {error.shape}; it must be one number or one for each of the {mean.shape[1]} radii")
+            raise InputError(
+                f"error has shape {error.shape}; it must be one number or one for each of the"
+                f" {mean.shape[1]} radii"
+            )
         if not (good := np.isfinite(error) & (error >= 0)).all():
-            raise InputError(f"error holds {error.flat[int(np.argmin(good))]:g}; it must be finite and not negative")
+            raise InputError(
+                f"error holds {error.flat[int(np.argmin(good))]:g}; it must be finite and not"
+                " negative"
+            )
         variance = np.clip(s2[:, None] * (1 - gain @ (B**2).T), 1e-24 * mean**2 + 1e-200, None)
-        return PointPrediction(mean, np.sqrt(variance + self.error_factor[:, None] ** 2 * error**2))
+        return PointPrediction(
+            mean, np.sqrt(variance + self.error_factor[:, None] ** 2 * error**2)
+        )
 
-    def band(self, radius: ArrayLike, level: float = 0.95, error: ArrayLike = 0.0) -> tuple[np.ndarray, np.ndarray]:
-        """Ends (Q,), (Q,) of the central interval that holds the curve at radii (Q,) with probability `level`; with an error, a point of it."""
+    def band(
+        self, radius: ArrayLike, level: float = 0.95, error: ArrayLike = 0.0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Ends (Q,), (Q,) of the central interval that holds the curve at radii (Q,) with
+        probability `level`; with an error, a point of it.
+        """
         return self.predict(radius, error).interval(level)
 
 # %% ../../nbs/inference/54_points.ipynb #8d3edba9
 @torch.no_grad()
 def points_of_the_model(
-    f: Callable, grid: ArrayLike, prior: torch.nn.Module, measured_as: Sequence[tuple[ArrayLike, ArrayLike]], departure: Departure, seed: int = 0,
-) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray, np.ndarray]]]:  # fmt: skip
+    f: Callable,
+    grid: ArrayLike,
+    prior: torch.nn.Module,
+    measured_as: Sequence[tuple[ArrayLike, ArrayLike]],
+    departure: Departure,
+    seed: int = 0,
+) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray, np.ndarray]]]:
     """Draw curves from a model, and measure them.
 
     Parameters
@@ -508,7 +730,8 @@ def points_of_the_model(
     f, grid, prior
         As for `point_posterior`; here the prior is always given.
     measured_as : sequence of (radius, error)
-        For each of N curves its radii (P,), and the standard deviations (P,) before the factor of the departure.
+        For each of N curves its radii (P,), and the standard deviations (P,) before the factor of
+        the departure.
     departure : Departure
     seed : int
 
@@ -521,23 +744,41 @@ def points_of_the_model(
     z = prior.sample(len(measured_as), torch_generator(seed, "codes of simulated points"))
     draw, curves = stream(seed, "simulated points"), []
     for on_grid, (r, e) in zip(f(z).numpy(), measured_as):
-        curve, (u, w), shape, scatter = spline_operator(grid, r) @ on_grid, draw.standard_normal(2), *draw.standard_normal((2, len(r)))
-        s = departure.size * np.exp(departure.spread * u) * (np.sqrt(np.mean(curve**2)) if departure.relative else 1)
+        curve, (u, w), shape, scatter = (
+            spline_operator(grid, r) @ on_grid,
+            draw.standard_normal(2),
+            *draw.standard_normal((2, len(r))),
+        )
+        s = (
+            departure.size
+            * np.exp(departure.spread * u)
+            * (np.sqrt(np.mean(curve**2)) if departure.relative else 1)
+        )
         kappa = departure.error_factor * np.exp(departure.error_spread * w)
-        curves.append((r, curve + s * _correlated(departure.correlation(r, r), shape) + kappa * e * scatter, e))
+        curves.append(
+            (
+                r,
+                curve + s * _correlated(departure.correlation(r, r), shape) + kappa * e * scatter,
+                e,
+            )
+        )
     return z.numpy(), curves
 
 # %% ../../nbs/inference/54_points.ipynb #67744248
 @dataclass(frozen=True)
 class Surprise:
-    """The log evidence of a curve among those of curves from the model with the same radii and errors."""
+    """The log evidence of a curve among those of curves from the model with the same radii and
+    errors.
+    """
 
     log_evidence: float  # of the curve [nats]
     simulated: np.ndarray  # (n,) of curves from the model [nats]
 
     @property
     def probability(self) -> float:
-        """Share of curves from the model that are at most as probable as this one, itself included; small if it is surprising, never below 1 / (n + 1)."""
+        """Share of curves from the model that are at most as probable as this one, itself
+        included; small if it is surprising, never below 1 / (n + 1).
+        """
         return float((1 + (self.simulated <= self.log_evidence).sum()) / (1 + len(self.simulated)))
 
     @property
@@ -546,13 +787,33 @@ class Surprise:
         return float(np.median(self.simulated) - self.log_evidence)
 
 
-def surprise(posterior: CurvePosterior, n: int = 200, seed: int = 0, n_draws: int = 256) -> Surprise:
-    """Compare the evidence of a curve with that of n curves from the model at the same radii and with the same errors."""
+def surprise(
+    posterior: CurvePosterior, n: int = 200, seed: int = 0, n_draws: int = 256
+) -> Surprise:
+    """Compare the evidence of a curve with that of n curves from the model at the same radii and
+    with the same errors.
+    """
     whole, i, n = posterior.of_all, posterior.i, _count(n)
-    radius, error, departure = whole.points.radius[i], whole.points.error[i], whole.points.departure
-    curves = points_of_the_model(whole.f, whole.grid, whole.prior, [(radius, error)] * n, departure, seed)[1]
+    radius, error, departure = (
+        whole.points.radius[i],
+        whole.points.error[i],
+        whole.points.departure,
+    )
+    curves = points_of_the_model(
+        whole.f, whole.grid, whole.prior, [(radius, error)] * n, departure, seed
+    )[1]
     points = turned_points(curves, whole.grid, departure)
-    simulated = point_posterior(whole.f, whole.grid, points, whole.n_latent, prior=whole.prior, n_draws=n_draws, n_posterior=1, min_ess=50, seed=seed)
+    simulated = point_posterior(
+        whole.f,
+        whole.grid,
+        points,
+        whole.n_latent,
+        prior=whole.prior,
+        n_draws=n_draws,
+        n_posterior=1,
+        min_ess=50,
+        seed=seed,
+    )
     return Surprise(posterior.log_evidence, simulated.evidence.log_evidence)
 
 # %% ../../nbs/inference/54_points.ipynb #7a574099
@@ -562,9 +823,11 @@ def to_arviz(posterior: CurvePosterior):
     Returns
     -------
     arviz.InferenceData
-        `posterior` with `z` (1, n, n_latent), `departure_size` and `error_factor` (1, n), and `curve` (1, n, R) on the grid of the model; `observed_data` with the points,
+        `posterior` with `z` (1, n, n_latent), `departure_size` and `error_factor` (1, n), and
+        `curve` (1, n, R) on the grid of the model; `observed_data` with the points,
         `constant_data` with their radii and errors. There is one chain; its draws are
-        resampled from weighted ones, in random order, and say nothing about the convergence of a chain. How good they are is in `posterior.attrs["ess"]`.
+        resampled from weighted ones, in random order, and say nothing about the convergence of a
+        chain. How good they are is in `posterior.attrs["ess"]`.
 
     Raises
     ------
@@ -576,12 +839,30 @@ def to_arviz(posterior: CurvePosterior):
             warnings.simplefilter("ignore", FutureWarning)  # it announces its own next version
             import arviz
     except ImportError:
-        raise InputError("InferenceData needs arviz, which is not installed; pip install 'vae_nbdev[arviz]'") from None
+        raise InputError(
+            "InferenceData needs arviz, which is not installed; pip install 'vae_nbdev[arviz]'"
+        ) from None
     whole, i = posterior.of_all, posterior.i
-    draws = {"z": posterior.z, "departure_size": posterior.departure_size, "error_factor": posterior.error_factor, "curve": posterior.curve(whole.grid)}
+    draws = {
+        "z": posterior.z,
+        "departure_size": posterior.departure_size,
+        "error_factor": posterior.error_factor,
+        "curve": posterior.curve(whole.grid),
+    }
     points = {"radius": whole.points.radius[i], "error": whole.points.error[i]}
     return arviz.from_dict(
-        posterior={name: a[None] for name, a in draws.items()}, observed_data={"value": whole.points.value[i]}, constant_data=points,
-        coords={"grid": whole.grid, "latent": np.arange(whole.n_latent)}, dims={"z": ["latent"], "curve": ["grid"], **{name: ["point"] for name in ("value", *points)}},
-        posterior_attrs={"log_evidence": posterior.log_evidence, "log_evidence_error": posterior.log_evidence_error, "ess": posterior.ess},
-    )  # fmt: skip
+        posterior={name: a[None] for name, a in draws.items()},
+        observed_data={"value": whole.points.value[i]},
+        constant_data=points,
+        coords={"grid": whole.grid, "latent": np.arange(whole.n_latent)},
+        dims={
+            "z": ["latent"],
+            "curve": ["grid"],
+            **{name: ["point"] for name in ("value", *points)},
+        },
+        posterior_attrs={
+            "log_evidence": posterior.log_evidence,
+            "log_evidence_error": posterior.log_evidence_error,
+            "ess": posterior.ess,
+        },
+    )

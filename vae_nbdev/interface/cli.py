@@ -36,7 +36,9 @@ def _table(rows: list[tuple[str, str]]) -> str:
 
 # %% ../../nbs/interface/84_cli.ipynb #b45bbbb9
 def _answer(numbers: dict, text: str, wanted: bool) -> None:
-    """Write what a command found to standard output: one JSON object if it is wanted, or text for people."""
+    """Write what a command found to standard output: one JSON object if it is wanted, or text for
+    people.
+    """
     from vae_nbdev.fitted.runs import as_json
 
     print(as_json(numbers) if wanted else text, flush=True)
@@ -58,7 +60,9 @@ def _name(path: Path) -> Path | str:
 
 # %% ../../nbs/interface/84_cli.ipynb #485c4851
 def _open(path: Path, format: str | None):
-    """Curves in a file, a pipe or a folder: a CurveSet, or a CurveStore if there are more than 256 MB."""
+    """Curves in a file, a pipe or a folder: a CurveSet, or a CurveStore if there are more than 256
+    MB.
+    """
     from vae_nbdev.curves.curve_set import CurveSet, read_curves
 
     large = path.suffix.lower() == ".npy" and path.is_file() and path.stat().st_size > _LARGE
@@ -69,7 +73,11 @@ def _open(path: Path, format: str | None):
     from vae_nbdev.families.store import CurveStore
 
     store = CurveStore(path)
-    return store if store.nbytes > _LARGE else CurveSet(store.rows(np.arange(len(store))), store.radius, **_axes(store))
+    return (
+        store
+        if store.nbytes > _LARGE
+        else CurveSet(store.rows(np.arange(len(store))), store.radius, **_axes(store))
+    )
 
 # %% ../../nbs/interface/84_cli.ipynb #7cb5aa71
 def _axes(curves) -> dict:
@@ -84,12 +92,17 @@ def _read(path: Path, format: str | None):
 
     curves = _open(path, format)
     if not isinstance(curves, CurveSet):
-        raise InputError(f"{path} holds {len(curves)} curves, more than this command takes at once; give it a part of them")
+        raise InputError(
+            f"{path} holds {len(curves)} curves, more than this command takes at once; give it a"
+            " part of them"
+        )
     return curves
 
 # %% ../../nbs/interface/84_cli.ipynb #921a54ba
 def _refuse_existing(path: Path, overwrite: bool) -> None:
-    """Raise an InputError if something is there that may not be replaced, or nothing can be written there."""
+    """Raise an InputError if something is there that may not be replaced, or nothing can be
+    written there.
+    """
     from vae_nbdev.core import InputError
 
     if str(path) == "-":
@@ -97,7 +110,10 @@ def _refuse_existing(path: Path, overwrite: bool) -> None:
     if path.is_dir():
         raise InputError(f"{path} is a folder; the name of a file is wanted")
     if path.exists() and not overwrite:
-        raise InputError(f"{path} exists already; choose another name with --out, or replace it with --overwrite")
+        raise InputError(
+            f"{path} exists already; choose another name with --out, or replace it with"
+            " --overwrite"
+        )
     if not path.absolute().parent.is_dir():
         raise InputError(f"{path}: the folder {path.parent} does not exist")
 
@@ -134,10 +150,17 @@ def summarise(vae, curves, clean=None) -> dict:
     rebuilt, latents = vae.inverse_transform(codes), vae.latent_report(curves)
     rms = lambda difference: float(np.sqrt(np.nanmean(difference**2)))
     out = {
-        "n_curves": len(curves), "log_p": float(log_p.mean()), "log_p_standard_error": float(log_p.std() / len(log_p) ** 0.5), "elbo": float(elbo.mean()),
-        "smallest_ess": float(evidence.ess.min()), "kl_per_latent": latents["kl_per_latent"], "active_units": int(np.sum(latents["active"])),
-        "n_latent": len(latents["active"]), "residual_rms": rms(rebuilt - curves.values), "noise": float(np.mean(vae.noise_)),
-    }  # fmt: skip
+        "n_curves": len(curves),
+        "log_p": float(log_p.mean()),
+        "log_p_standard_error": float(log_p.std() / len(log_p) ** 0.5),
+        "elbo": float(elbo.mean()),
+        "smallest_ess": float(evidence.ess.min()),
+        "kl_per_latent": latents["kl_per_latent"],
+        "active_units": int(np.sum(latents["active"])),
+        "n_latent": len(latents["active"]),
+        "residual_rms": rms(rebuilt - curves.values),
+        "noise": float(np.mean(vae.noise_)),
+    }
     return out if clean is None else out | {"reconstruction_rms": rms(rebuilt - clean)}
 
 # %% ../../nbs/interface/84_cli.ipynb #94e02d26
@@ -147,7 +170,10 @@ def _common_rows(summary: dict) -> list[tuple[str, str]]:
     return [
         ("ELBO", f"{s['elbo']:.2f} nats per curve"),
         ("log p(x)", f"{s['log_p']:.2f} ± {s['log_p_standard_error']:.2f} nats per curve"),
-        ("KL per latent, from N(0, 1)", " ".join(f"{k:.2f}" for k in s["kl_per_latent"]) + " nats"),
+        (
+            "KL per latent, from N(0, 1)",
+            " ".join(f"{k:.2f}" for k in s["kl_per_latent"]) + " nats",
+        ),
         ("active units", f"{s['active_units']} of {s['n_latent']}"),
     ]
 
@@ -169,8 +195,13 @@ def draw_figures(vae, data, measured, new, observed: bool) -> dict:
 
     from vae_nbdev import plotting
 
-    labels, log = {"xlabel": data.xlabel, "ylabel": data.ylabel}, vae.radius_[0] > 0 and vae.radius_[-1] > 30 * vae.radius_[0]
-    figures = {name: plt.figure(figsize=size, layout="constrained") for name, size in {"curves": (9, 4), "quantiles": (7.5, 4.2), "history": (6, 3.6)}.items()}
+    labels, log = {"xlabel": data.xlabel, "ylabel": data.ylabel}, vae.radius_[
+        0
+    ] > 0 and vae.radius_[-1] > 30 * vae.radius_[0]
+    figures = {
+        name: plt.figure(figsize=size, layout="constrained")
+        for name, size in {"curves": (9, 4), "quantiles": (7.5, 4.2), "history": (6, 3.6)}.items()
+    }
     left, right = figures["curves"].subplots(1, 2, sharey=True, sharex=True)
     plotting.plot_curves(vae.radius_, data.values, ax=left, alpha=0.4, **labels)
     plotting.plot_curves(vae.radius_, new, ax=right, alpha=0.4, **labels)
@@ -182,26 +213,45 @@ def draw_figures(vae, data, measured, new, observed: bool) -> dict:
         ax.set_xscale("log" if log else "linear")
     vae.history_.plot(figures["history"].subplots())
     figures["reconstruction"] = _reconstructions(vae, measured, log)
-    if 4 * vae.vae_.n_latent <= len(measured) and vae.vae_.n_latent <= 12:  # fewer points show no shape
+    if (
+        4 * vae.vae_.n_latent <= len(measured) and vae.vae_.n_latent <= 12
+    ):  # fewer points show no shape
         z = [f"z{j + 1}" for j in range(vae.vae_.n_latent)]
-        figures["latents"] = plotting.corner_plot(vae.transform(measured), labels=z, overlay=_prior_codes(vae, 3000), names=("posterior means", "prior"))
+        figures["latents"] = plotting.corner_plot(
+            vae.transform(measured),
+            labels=z,
+            overlay=_prior_codes(vae, 3000),
+            names=("posterior means", "prior"),
+        )
     plt.close("all")
     return figures
 
 # %% ../../nbs/interface/84_cli.ipynb #691ccf21
 def _reconstructions(vae, measured, log: bool):
-    """A figure of up to five measured curves, from the highest to the lowest, and what the model makes of them."""
+    """A figure of up to five measured curves, from the highest to the lowest, and what the model
+    makes of them.
+    """
     import matplotlib.pyplot as plt
     import numpy as np
 
     from vae_nbdev import plotting
 
     level = np.nanmean(measured.values, axis=1)
-    pick = np.argsort(-level)[np.linspace(0, len(measured) - 1, min(5, len(measured) + 1) + 1).astype(int)[1:-1]]
+    pick = np.argsort(-level)[
+        np.linspace(0, len(measured) - 1, min(5, len(measured) + 1) + 1).astype(int)[1:-1]
+    ]
     figure = plt.figure(figsize=(7.5, 5), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     rebuilt = vae.inverse_transform(vae.transform(measured[pick]))
-    plotting.plot_reconstruction(vae.radius_, measured.values[pick], rebuilt, sigma=vae.noise_, ax=(top, bottom), xlabel=measured.xlabel, ylabel=measured.ylabel)
+    plotting.plot_reconstruction(
+        vae.radius_,
+        measured.values[pick],
+        rebuilt,
+        sigma=vae.noise_,
+        ax=(top, bottom),
+        xlabel=measured.xlabel,
+        ylabel=measured.ylabel,
+    )
     top.set_xscale("log" if log else "linear")
     return figure
 
@@ -220,11 +270,16 @@ def _extras(figures: dict, held_out, new=None) -> dict:
     extra = {"held_out.npz": lambda path: write_curves(path, held_out[:200])}
     if new is not None:
         extra["new_curves.csv"] = lambda path: write_curves(path, new)
-    return extra | {f"{name}.png": lambda path, figure=figure: figure.savefig(path, dpi=100) for name, figure in figures.items()}
+    return extra | {
+        f"{name}.png": lambda path, figure=figure: figure.savefig(path, dpi=100)
+        for name, figure in figures.items()
+    }
 
 # %% ../../nbs/interface/84_cli.ipynb #6630088c
 def _as_run(vae, data: dict, metrics: dict):
-    """The run that a fitted model becomes: with a description of all the data, of which some were held out, and what was measured."""
+    """The run that a fitted model becomes: with a description of all the data, of which some were
+    held out, and what was measured.
+    """
     from vae_nbdev.fitted.estimator import as_run
 
     run = as_run(vae, metrics)
@@ -236,7 +291,8 @@ def _as_run(vae, data: dict, metrics: dict):
 class Simulate:
     """Draw rotation curves of galaxies [km/s] at 50 radii [kpc], from known parameters.
 
-    A file or a pipe gets all of them at once; a .npy file, or a folder (a name without an ending), is written piece by piece,
+    A file or a pipe gets all of them at once; a .npy file, or a folder (a name without an ending),
+    is written piece by piece,
     so that there can be more curves than fit into memory.
     """
 
@@ -258,7 +314,9 @@ def simulate(command: Simulate) -> None:
     if command.n < 1:
         raise InputError(f"--n is {command.n}; it must be at least 1 curve")
     if str(command.out) == "-" and command.json:
-        raise InputError("--json and the curves cannot both go to standard output; give a file with --out")
+        raise InputError(
+            "--json and the curves cannot both go to standard output; give a file with --out"
+        )
     streamed = str(command.out) != "-" and command.out.suffix.lower() in ("", ".npy")
     if streamed:
         _simulate_to(command)
@@ -267,9 +325,25 @@ def simulate(command: Simulate) -> None:
         from vae_nbdev.families.simulation import simulate as simulated
 
         curves = simulated(command.n, command.noise, command.seed, gaps=command.gaps)
-        _write(command.out, curves, command.format, f"{len(curves)} rotation curves at {curves.n_radii} radii")
+        _write(
+            command.out,
+            curves,
+            command.format,
+            f"{len(curves)} rotation curves at {curves.n_radii} radii",
+        )
     if command.json:
-        _answer({"command": "simulate", "n_curves": command.n, "noise": command.noise, "gaps": command.gaps, "seed": command.seed, "out": str(command.out)}, "", True)
+        _answer(
+            {
+                "command": "simulate",
+                "n_curves": command.n,
+                "noise": command.noise,
+                "gaps": command.gaps,
+                "seed": command.seed,
+                "out": str(command.out),
+            },
+            "",
+            True,
+        )
 
 # %% ../../nbs/interface/84_cli.ipynb #b8705324
 def _simulate_to(command: Simulate) -> None:
@@ -277,12 +351,20 @@ def _simulate_to(command: Simulate) -> None:
     from vae_nbdev.core import InputError
 
     if command.gaps:
-        raise InputError(f"--gaps {command.gaps:g} needs a file that holds gaps, such as .npz; {command.out} gets curves without gaps")
+        raise InputError(
+            f"--gaps {command.gaps:g} needs a file that holds gaps, such as .npz; {command.out}"
+            " gets curves without gaps"
+        )
     if command.out.exists() and not command.overwrite:
-        raise InputError(f"{command.out} exists already; choose another name with --out, or replace it with --overwrite")
+        raise InputError(
+            f"{command.out} exists already; choose another name with --out, or replace it with"
+            " --overwrite"
+        )
     from vae_nbdev.families.store import simulate_to
 
-    simulate_to(command.out, command.n, noise=command.noise, seed=command.seed, progress=not command.quiet)
+    simulate_to(
+        command.out, command.n, noise=command.noise, seed=command.seed, progress=not command.quiet
+    )
     _say(f"{command.out}: {command.n} rotation curves")
 
 # %% ../../nbs/interface/84_cli.ipynb #17af83d3
@@ -290,18 +372,31 @@ def _simulate_to(command: Simulate) -> None:
 class Train:
     """Learn the distribution of the curves in a file.
 
-    The file is a CSV with the radii in its first line and one curve a row, or an npz, npy, Parquet, FITS or ECSV file, or a
-    folder of npy files. Any unit will do, and NaN or an empty cell is a missing value. The model, figures and metrics.json go to a folder that must not exist
-    yet. Until it is complete the training lives in a folder beside it, RUN.partial, from which it can be resumed.
+    The file is a CSV with the radii in its first line and one curve a row, or an npz, npy,
+    Parquet, FITS or ECSV file, or a
+    folder of npy files. Any unit will do, and NaN or an empty cell is a missing value. The model,
+    figures and metrics.json go to a folder that must not exist
+    yet. Until it is complete the training lives in a folder beside it, RUN.partial, from which it
+    can be resumed.
 
-    Errors of the values go into a file as columns `errors.RADIUS` beside the columns of the values (Parquet, FITS, ECSV), or as an array
-    called `errors` beside `values` in npz; one number, one per radius or one per value. A tenth of the curves is held out to measure the model when it is done; of the rest,
+    Errors of the values go into a file as columns `errors.RADIUS` beside the columns of the values
+    (Parquet, FITS, ECSV), or as an array
+    called `errors` beside `values` in npz; one number, one per radius or one per value. A tenth of
+    the curves is held out to measure the model when it is done; of the rest,
     another part, --validation-fraction, chooses the best weights.
     """
 
-    file: tyro.conf.Positional[Annotated[Path | None, tyro.conf.arg(metavar="FILE")]] = None  # curves; - for standard input
-    out: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None  # folder for the run; runs/NAME_OF_THE_FILE if None
-    resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None  # go on with the training of this run, which was interrupted; with the options that it was started with
+    file: tyro.conf.Positional[Annotated[Path | None, tyro.conf.arg(metavar="FILE")]] = (
+        None  # curves; - for standard input
+    )
+    out: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = (
+        None  # folder for the run; runs/NAME_OF_THE_FILE if None
+    )
+    resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = (
+        # go on with the training of this run, which was interrupted; with the options that it was
+        # started with
+        None
+    )
     overwrite: bool = False  # replace a run, or an unfinished training, that is there
     checkpoint_every: int = 500  # optimiser steps between two checkpoints
     format: Format | None = None  # what comes through a pipe; csv if None. A file: by its ending
@@ -331,42 +426,97 @@ def _new_job(command: Train) -> _Job:
     from vae_nbdev.fitted.runs import check_target
 
     if command.file is None:
-        raise InputError("train needs a file with curves, or - for standard input, or an interrupted training, --resume RUN")
+        raise InputError(
+            "train needs a file with curves, or - for standard input, or an interrupted training,"
+            " --resume RUN"
+        )
     if command.checkpoint_every < 1:
-        raise InputError(f"--checkpoint-every is {command.checkpoint_every}; it must be at least 1 step")
+        raise InputError(
+            f"--checkpoint-every is {command.checkpoint_every}; it must be at least 1 step"
+        )
     piped = str(command.file) == "-"
-    out = command.out or Path("runs") / ("curves" if piped else (command.file.name.lstrip(".").split(".")[0] or "curves"))
+    out = command.out or Path("runs") / (
+        "curves" if piped else (command.file.name.lstrip(".").split(".")[0] or "curves")
+    )
     check_target(out, command.overwrite)
     file = command.file if piped else command.file.absolute()
-    return _Job(out, file, command.format, checked(replace(command.config, verbose=0)), command.overwrite, command.checkpoint_every)
+    return _Job(
+        out,
+        file,
+        command.format,
+        checked(replace(command.config, verbose=0)),
+        command.overwrite,
+        command.checkpoint_every,
+    )
 
 # %% ../../nbs/interface/84_cli.ipynb #57a801d5
 def _resumed_job(command: Train) -> _Job | None:
-    """The job of an interrupted training; None if only its last step was missing, which is then done."""
+    """The job of an interrupted training; None if only its last step was missing, which is then
+    done.
+    """
     from vae_nbdev.core import InputError
     from vae_nbdev.fitted.runs import publish_partial, read_partial
 
-    if command.resume.name.endswith(".partial"):  # the folder of the training, which is not that of the run
-        command = replace(command, resume=command.resume.with_name(command.resume.name.removesuffix(".partial")))
-    given = [f.name for f in fields(EstimatorConfig) if getattr(command.config, f.name) != f.default and f.name not in ("device", "verbose")]
+    if command.resume.name.endswith(
+        ".partial"
+    ):  # the folder of the training, which is not that of the run
+        command = replace(
+            command, resume=command.resume.with_name(command.resume.name.removesuffix(".partial"))
+        )
+    given = [
+        f.name
+        for f in fields(EstimatorConfig)
+        if getattr(command.config, f.name) != f.default and f.name not in ("device", "verbose")
+    ]
     given += ["out"] * (command.out is not None)
     if given:
-        raise InputError(f"--resume goes on with the options that the training was started with; leave out {', '.join(f'--{n}'.replace('_', '-') for n in given)}")
+        raise InputError(
+            "--resume goes on with the options that the training was started with; leave out"
+            f" {', '.join(f'--{n}'.replace('_', '-') for n in given)}"
+        )
     about = read_partial(command.resume)
     job = about.get("job") if isinstance(about.get("job"), dict) else {}
-    file, fmt, overwrite, every = (job.get(k) for k in ("file", "format", "overwrite", "checkpoint_every"))
+    file, fmt, overwrite, every = (
+        job.get(k) for k in ("file", "format", "overwrite", "checkpoint_every")
+    )
     data = about.get("data", {})
-    if not isinstance(file, str) or not isinstance(overwrite, bool) or type(every) is not int or "fingerprint" not in data:
-        raise InputError(f"{command.resume}.partial was not made by vae_nbdev train; it cannot be resumed here")
+    if (
+        not isinstance(file, str)
+        or not isinstance(overwrite, bool)
+        or type(every) is not int
+        or "fingerprint" not in data
+    ):
+        raise InputError(
+            f"{command.resume}.partial was not made by vae_nbdev train; it cannot be resumed here"
+        )
     if about["state"] == "complete":
         publish_partial(command.resume, overwrite)
         return _say(f"{command.resume}: the training was done, and the run is complete now")
-    file, fmt = (command.file.absolute(), command.format) if command.file not in (None, Path("-")) else (command.file or Path(file), command.format or fmt)
+    file, fmt = (
+        (command.file.absolute(), command.format)
+        if command.file not in (None, Path("-"))
+        else (command.file or Path(file), command.format or fmt)
+    )
     if str(file) == "-" and command.file is None:
-        raise InputError(f"the training of {command.resume} began with curves from a pipe; give them again: vae_nbdev train FILE --resume {command.resume}")
+        raise InputError(
+            f"the training of {command.resume} began with curves from a pipe; give them again:"
+            f" vae_nbdev train FILE --resume {command.resume}"
+        )
     if str(file) != "-" and command.file is None and not file.exists():
-        raise InputError(f"{file}: there is no such file; if it has moved: vae_nbdev train FILE --resume {command.resume}")
-    return _Job(command.resume, file, fmt, EstimatorConfig(**about["parameters"]), overwrite, every, True, data)
+        raise InputError(
+            f"{file}: there is no such file; if it has moved: vae_nbdev train FILE --resume"
+            f" {command.resume}"
+        )
+    return _Job(
+        command.resume,
+        file,
+        fmt,
+        EstimatorConfig(**about["parameters"]),
+        overwrite,
+        every,
+        True,
+        data,
+    )
 
 # %% ../../nbs/interface/84_cli.ipynb #ec30761d
 def _description(curves, file: Path) -> dict:
@@ -377,7 +527,14 @@ def _description(curves, file: Path) -> dict:
 
     name = None if str(file) == "-" else file
     if isinstance(curves, CurveSet):
-        return describe_data(curves.values, curves.radius, curves.errors, file=name, xlabel=curves.xlabel, ylabel=curves.ylabel)
+        return describe_data(
+            curves.values,
+            curves.radius,
+            curves.errors,
+            file=name,
+            xlabel=curves.xlabel,
+            ylabel=curves.ylabel,
+        )
     return describe_store(curves)
 
 # %% ../../nbs/interface/84_cli.ipynb #a2a7b133
@@ -386,7 +543,11 @@ def _parts(curves, seed: int) -> tuple:
     from vae_nbdev.curves.curve_set import CurveSet
 
     if not isinstance(curves, CurveSet):
-        return curves, CurveSet(curves.sample(min(2000, len(curves)), seed), curves.radius, **_axes(curves)), "training curves"
+        return (
+            curves,
+            CurveSet(curves.sample(min(2000, len(curves)), seed), curves.radius, **_axes(curves)),
+            "training curves",
+        )
     if len(curves) < 50:
         return curves, curves, "training curves"
     return *curves.split(0.1, seed=seed), "held-out curves"
@@ -417,11 +578,25 @@ def _train(command: Train, device: str) -> None:
     curves = _open(job.file, job.format)
     data = _description(curves, job.file)
     if job.resumed and job.data["fingerprint"] != data["fingerprint"]:
-        raise InputError(f"{job.file} does not hold the curves with which the training of {job.run} began (their fingerprints differ); resume with those")
+        raise InputError(
+            f"{job.file} does not hold the curves with which the training of {job.run} began"
+            " (their fingerprints differ); resume with those"
+        )
     _say(f"{_shown(job.file)}: {_told(data)}")
     if not job.resumed:
-        about = {"file": str(job.file), "format": job.format, "overwrite": job.overwrite, "checkpoint_every": job.every}
-        from_main(lambda: start_partial(job.run, {"parameters": asdict(job.config), "data": data, "job": about}, job.overwrite))
+        about = {
+            "file": str(job.file),
+            "format": job.format,
+            "overwrite": job.overwrite,
+            "checkpoint_every": job.every,
+        }
+        from_main(
+            lambda: start_partial(
+                job.run,
+                {"parameters": asdict(job.config), "data": data, "job": about},
+                job.overwrite,
+            )
+        )
     fitting, testing, tested_on = _parts(curves, job.config.random_state)
     vae = _fitted(job, fitting, device, 0 if command.quiet else 1)
     if is_main():
@@ -433,15 +608,23 @@ def _train(command: Train, device: str) -> None:
 # %% ../../nbs/interface/84_cli.ipynb #9cc71b41
 def _shown(file: Path) -> str:
     """A file in a message: as short as it can be."""
-    return "standard input" if str(file) == "-" else os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
+    return (
+        "standard input"
+        if str(file) == "-"
+        else os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
+    )
 
 # %% ../../nbs/interface/84_cli.ipynb #c89deb3c
 def _told(data: dict) -> str:
     """What a description says of curves, in one line."""
     low, high = data["radius_range"]
     gaps = f", {100 * data['missing_fraction']:.2g} % missing" if data["missing_fraction"] else ""
-    errors = {None: "", "one per value": ", one error per value"}.get(data["errors"], ", errors given")
-    return f"{data['n_curves']} curves at {data['n_radii']} radii, {low:g} to {high:g}{gaps}{errors}"
+    errors = {None: "", "one per value": ", one error per value"}.get(
+        data["errors"], ", errors given"
+    )
+    return (
+        f"{data['n_curves']} curves at {data['n_radii']} radii, {low:g} to {high:g}{gaps}{errors}"
+    )
 
 # %% ../../nbs/interface/84_cli.ipynb #19660b9a
 def _fitted(job: _Job, curves, device: str, verbose: int):
@@ -454,7 +637,9 @@ def _fitted(job: _Job, curves, device: str, verbose: int):
     checkpoint = checkpoint_path(job.run)
     options = asdict(job.config) | {"verbose": verbose, "device": device}
     try:
-        vae = CurveVAE(radius=curves.radius, **options).fit(curves, checkpoint=checkpoint, checkpoint_every=job.every, resume=job.resumed)
+        vae = CurveVAE(radius=curves.radius, **options).fit(
+            curves, checkpoint=checkpoint, checkpoint_every=job.every, resume=job.resumed
+        )
     except BaseException as error:
         if is_main() and not job.resumed and not checkpoint.exists():
             shutil.rmtree(partial_path(job.run), ignore_errors=True)
@@ -486,18 +671,42 @@ def _finish(job: _Job, vae, curves, testing, tested_on: str, data: dict, command
     clean, observed = None, not job.config.clean_input
     if not observed:
         clean = testing.values
-        noise = testing.errors if np.ndim(testing.errors) == 2 else vae.noise_  # NaN: will not be measured
-        noisy = clean + noise * stream(job.config.random_state, "test noise").standard_normal(clean.shape)
+        noise = (
+            testing.errors if np.ndim(testing.errors) == 2 else vae.noise_
+        )  # NaN: will not be measured
+        noisy = clean + noise * stream(job.config.random_state, "test noise").standard_normal(
+            clean.shape
+        )
         testing = replace(testing, values=noisy, errors=noise, mask=~np.isnan(noisy))
     metrics = {"command": "train", "tested_on": tested_on} | summarise(vae, testing, clean)
     new = vae.sample(500, observed=observed)
-    figures = draw_figures(vae, curves if isinstance(curves, CurveSet) else testing, testing, new, observed)
+    figures = draw_figures(
+        vae, curves if isinstance(curves, CurveSet) else testing, testing, new, observed
+    )
     run = _as_run(vae, data, metrics)
     finish_partial(job.run, run, job.overwrite, _extras(figures, testing))
-    kind = "given" if not isinstance(job.config.noise, str) or data["errors"] is not None else "learned"
-    rows = _common_rows(metrics) + [("noise", f"{np.mean(vae.noise_):.4g} ({kind}), rms of the residuals {metrics['residual_rms']:.4g}")]
-    advice = "".join(f"\n  {d.sentence}" for d in vae.diagnosis_ if not d.fine and command.quiet)  # otherwise it was said already
-    _say(f"\n{job.run}, measured on {metrics['n_curves']} {tested_on}:\n{_table(rows)}{advice}\n\nnew curves: vae_nbdev sample {job.run} --n 500 --out new_curves.csv")
+    kind = (
+        "given"
+        if not isinstance(job.config.noise, str) or data["errors"] is not None
+        else "learned"
+    )
+    rows = _common_rows(metrics) + [
+        (
+            "noise",
+            (
+                f"{np.mean(vae.noise_):.4g} ({kind}), rms of the residuals"
+                f" {metrics['residual_rms']:.4g}"
+            ),
+        )
+    ]
+    advice = "".join(
+        f"\n  {d.sentence}" for d in vae.diagnosis_ if not d.fine and command.quiet
+    )  # otherwise it was said already
+    _say(
+        f"\n{job.run}, measured on {metrics['n_curves']}"
+        f" {tested_on}:\n{_table(rows)}{advice}\n\nnew curves: vae_nbdev sample {job.run} --n 500"
+        " --out new_curves.csv"
+    )
     if command.json:
         _answer(run.metrics, "", True)
 
@@ -506,7 +715,9 @@ def _finish(job: _Job, vae, curves, testing, tested_on: str, data: dict, command
 class Demo:
     """Learn 2 000 simulated rotation curves, generate 500 new ones, and say how good they are."""
 
-    out: Path = Path("runs/demo")  # folder for the model, the curves, the figures and metrics.json; an older demo is replaced
+    out: Path = Path(
+        "runs/demo"
+    )  # folder for the model, the curves, the figures and metrics.json; an older demo is replaced
     overwrite: bool = False  # replace any other run that is there
     n_curves: int = 2000  # simulated curves; a fifth of them is held out
     n_new: int = 500  # curves to generate
@@ -528,7 +739,8 @@ def exact_reference(noise: float):
     Returns
     -------
     tuple of ndarray, or None
-        Measured curves (80, 50), noise-free curves (80, 50) [km/s] and their exact log evidence (80,) [nats]; None when
+        Measured curves (80, 50), noise-free curves (80, 50) [km/s] and their exact log evidence
+        (80,) [nats]; None when
         there is no reference for this noise.
     """
     from importlib.resources import files
@@ -545,7 +757,10 @@ def exact_reference(noise: float):
 # %% ../../nbs/interface/84_cli.ipynb #d778bdb8
 def _is_demo(path: Path) -> bool:
     """Whether an earlier demo stands in the folder."""
-    name = next((path / name for name in ("metrics.json", "summary.json") if (path / name).is_file()), path / "metrics.json")
+    name = next(
+        (path / name for name in ("metrics.json", "summary.json") if (path / name).is_file()),
+        path / "metrics.json",
+    )
     try:
         return json.loads(name.read_text(encoding="utf-8"))["command"] == "demo"
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -553,7 +768,9 @@ def _is_demo(path: Path) -> bool:
 
 # %% ../../nbs/interface/84_cli.ipynb #143e7924
 def _against_exact(vae, noise: float) -> tuple[dict, list[tuple[str, str]]]:
-    """Numbers and rows of a table that compare a model with the exact evidence; empty where there is none for this noise."""
+    """Numbers and rows of a table that compare a model with the exact evidence; empty where there
+    is none for this noise.
+    """
     import numpy as np
 
     reference = exact_reference(noise)
@@ -562,9 +779,20 @@ def _against_exact(vae, noise: float) -> tuple[dict, list[tuple[str, str]]]:
     measured, clean, exact = reference
     gap = exact - vae.score_samples(measured)
     rms = float(np.sqrt(np.mean((vae.inverse_transform(vae.transform(measured)) - clean) ** 2)))
-    numbers = {"exact_log_p": float(exact.mean()), "gap_to_exact": float(gap.mean()), "gap_standard_error": float(gap.std() / len(gap) ** 0.5), "reference_reconstruction_rms": rms}
-    told = f"{numbers['gap_to_exact']:.2f} ± {numbers['gap_standard_error']:.2f} nats, on 80 reference curves"
-    return numbers, [("gap to the exact evidence", told), ("  reconstruction error of these", f"{rms:.2f} km/s rms")]
+    numbers = {
+        "exact_log_p": float(exact.mean()),
+        "gap_to_exact": float(gap.mean()),
+        "gap_standard_error": float(gap.std() / len(gap) ** 0.5),
+        "reference_reconstruction_rms": rms,
+    }
+    told = (
+        f"{numbers['gap_to_exact']:.2f} ± {numbers['gap_standard_error']:.2f} nats, on 80"
+        " reference curves"
+    )
+    return numbers, [
+        ("gap to the exact evidence", told),
+        ("  reconstruction error of these", f"{rms:.2f} km/s rms"),
+    ]
 
 # %% ../../nbs/interface/84_cli.ipynb #bad690e0
 def demo(command: Demo) -> None:
@@ -581,22 +809,51 @@ def demo(command: Demo) -> None:
     check_target(command.out, overwrite)
     curves = simulated(command.n_curves, seed=command.seed)
     fitting, testing = curves.split(0.2, seed=command.seed)
-    _say(f"{len(curves)} rotation curves of galaxies, {len(fitting)} to learn from, {len(testing)} held out")
-    options = {"noise": command.noise, "clean_input": True, "max_steps": command.max_steps, "random_state": command.seed}
+    _say(
+        f"{len(curves)} rotation curves of galaxies, {len(fitting)} to learn from, {len(testing)}"
+        " held out"
+    )
+    options = {
+        "noise": command.noise,
+        "clean_input": True,
+        "max_steps": command.max_steps,
+        "random_state": command.seed,
+    }
     vae = CurveVAE(**options, verbose=int(not command.quiet)).fit(fitting).set_params(verbose=0)
     if vae.history_.interrupted:
         raise KeyboardInterrupt("nothing was written")
-    noisy = testing.values + command.noise * stream(command.seed, "demo noise").standard_normal(testing.values.shape)
+    noisy = testing.values + command.noise * stream(command.seed, "demo noise").standard_normal(
+        testing.values.shape
+    )
     measured = replace(testing, values=noisy, errors=command.noise)
     numbers, rows = _against_exact(vae, command.noise)
     metrics = {"command": "demo"} | summarise(vae, measured, testing.values) | numbers
-    new = CurveSet(vae.sample(command.n_new), vae.radius_, xlabel=curves.xlabel, ylabel=curves.ylabel)
+    new = CurveSet(
+        vae.sample(command.n_new), vae.radius_, xlabel=curves.xlabel, ylabel=curves.ylabel
+    )
     figures = draw_figures(vae, curves, measured, new.values, observed=False)
     run = _as_run(vae, _description(curves, Path("-")), metrics)
     write_run(command.out, run, overwrite, _extras(figures, measured, new))
-    rows = _common_rows(metrics) + [("reconstruction error", f"{metrics['reconstruction_rms']:.2f} km/s rms against the noise-free curves")] + rows
-    text = f"\nHow good is it? Measured on {len(testing)} held-out curves with {command.noise:g} km/s of noise\n\n{_table(rows)}\n"
-    _answer(run.metrics, f"{text}\n{command.out}: the model, {len(new)} new curves in new_curves.csv, {len(figures)} figures, metrics.json", command.json)
+    rows = (
+        _common_rows(metrics)
+        + [
+            (
+                "reconstruction error",
+                f"{metrics['reconstruction_rms']:.2f} km/s rms against the noise-free curves",
+            )
+        ]
+        + rows
+    )
+    text = (
+        f"\nHow good is it? Measured on {len(testing)} held-out curves with {command.noise:g} km/s"
+        f" of noise\n\n{_table(rows)}\n"
+    )
+    _answer(
+        run.metrics,
+        f"{text}\n{command.out}: the model, {len(new)} new curves in new_curves.csv,"
+        f" {len(figures)} figures, metrics.json",
+        command.json,
+    )
 
 # %% ../../nbs/interface/84_cli.ipynb #c1ba0b45
 @dataclass(frozen=True)
@@ -632,18 +889,30 @@ def sample(command: Sample) -> None:
 
     vae = CurveVAE.load(command.run)
     new = vae.sample(command.n, observed=command.observed, seed=command.seed)
-    curves = CurveSet(new, vae.radius_, errors=vae.noise_ if command.observed else None, **_labels(command.run))
-    _write(command.out, curves, command.format, f"{len(curves)} new curves at {curves.n_radii} radii")
+    curves = CurveSet(
+        new, vae.radius_, errors=vae.noise_ if command.observed else None, **_labels(command.run)
+    )
+    _write(
+        command.out, curves, command.format, f"{len(curves)} new curves at {curves.n_radii} radii"
+    )
 
 # %% ../../nbs/interface/84_cli.ipynb #12316ec1
 def _model_and_curves(command):
-    """The model and the curves that a command names; says what is taken if errors of each value are missing."""
+    """The model and the curves that a command names; says what is taken if errors of each value
+    are missing.
+    """
     from vae_nbdev.fitted.estimator import CurveVAE
     from vae_nbdev.fitted.runs import read_run
 
     vae, curves = CurveVAE.load(command.run), _read(command.file, command.format)
-    if curves.errors is None and read_run(command.run).config.get("data", {}).get("errors") == "one per value":
-        _say(f"{_shown(command.file)} has no errors; the typical noise of the run, {float(vae.noise_.mean()):.4g}, is taken")
+    if (
+        curves.errors is None
+        and read_run(command.run).config.get("data", {}).get("errors") == "one per value"
+    ):
+        _say(
+            f"{_shown(command.file)} has no errors; the typical noise of the run,"
+            f" {float(vae.noise_.mean()):.4g}, is taken"
+        )
     return vae, curves
 
 # %% ../../nbs/interface/84_cli.ipynb #baf2d9d7
@@ -651,12 +920,16 @@ def _model_and_curves(command):
 class Encode:
     """Find the latent coordinates of measured curves.
 
-    Writes CSV with a header and one row per curve: z1 … zd are the means of the posterior of its d latents, sd_z1 … sd_zd their
-    standard deviations, and log_p [nats], if asked for, says how probable the curve is under the model, in the unit of the data.
+    Writes CSV with a header and one row per curve: z1 … zd are the means of the posterior of its d
+    latents, sd_z1 … sd_zd their
+    standard deviations, and log_p [nats], if asked for, says how probable the curve is under the
+    model, in the unit of the data.
     """
 
     run: tyro.conf.Positional[_RunPath]  # folder that `train` or `demo` has written
-    file: tyro.conf.Positional[_FilePath]  # measured curves at the radii of the run; - for standard input
+    file: tyro.conf.Positional[
+        _FilePath
+    ]  # measured curves at the radii of the run; - for standard input
     out: Path = Path("-")  # CSV file, or - for standard output
     log_p: bool = False  # add the column log_p; takes longer
     format: Format | None = None  # what comes through a pipe; csv if None. A file: by its ending
@@ -678,7 +951,9 @@ def encode(command: Encode) -> None:
     names = [f"{prefix}z{j + 1}" for prefix in ("", "sd_") for j in range(means.shape[1])]
     if command.log_p:
         columns, names = [*columns, vae.score_samples(curves)[:, None]], [*names, "log_p"]
-    lines = [",".join(names)] + [",".join(map(repr, row.tolist())) for row in np.hstack(columns).astype(np.float64)]
+    lines = [",".join(names)] + [
+        ",".join(map(repr, row.tolist())) for row in np.hstack(columns).astype(np.float64)
+    ]
     _write_text(command.out, "\n".join(lines) + "\n")
     if str(command.out) != "-":
         _say(f"{command.out}: {means.shape[1]} latents of {len(curves)} curves")
@@ -697,19 +972,27 @@ def _write_text(path: Path, text: str) -> None:
 # %% ../../nbs/interface/84_cli.ipynb #af34fd70
 @dataclass(frozen=True)
 class Impute:
-    """Fill the gaps of measured curves (empty cells, or NaN) at random, as the model expects them given what was measured.
+    """Fill the gaps of measured curves (empty cells, or NaN) at random, as the model expects them
+    given what was measured.
 
-    With --n-draws there are so many complete versions of each curve: rows 1 … n of the output belong to the first curve, the
+    With --n-draws there are so many complete versions of each curve: rows 1 … n of the output
+    belong to the first curve, the
     next n to the second, and so on. What was measured stays as it is.
     """
 
     run: tyro.conf.Positional[_RunPath]  # folder that `train` or `demo` has written
-    file: tyro.conf.Positional[_FilePath]  # measured curves at the radii of the run; - for standard input
+    file: tyro.conf.Positional[
+        _FilePath
+    ]  # measured curves at the radii of the run; - for standard input
     out: Path = Path("-")  # file, or - for standard output
     n_draws: int | None = None  # versions of each curve; one if None
-    observed: bool = True  # fill with measurements, noise included; --no-observed: with the curve itself
+    observed: bool = (
+        True  # fill with measurements, noise included; --no-observed: with the curve itself
+    )
     seed: int = 0  # seed of the draws
-    format: Format | None = None  # what comes and goes through pipes; csv if None. A file: by its ending
+    format: Format | None = (
+        None  # what comes and goes through pipes; csv if None. A file: by its ending
+    )
     overwrite: bool = False  # replace a file that is there
 
 # %% ../../nbs/interface/84_cli.ipynb #66d08ba3
@@ -721,33 +1004,51 @@ def impute(command: Impute) -> None:
     from vae_nbdev.curves.curve_set import CurveSet
 
     vae, curves = _model_and_curves(command)
-    filled = vae.impute(curves, n_draws=command.n_draws, observed=command.observed, seed=command.seed)
+    filled = vae.impute(
+        curves, n_draws=command.n_draws, observed=command.observed, seed=command.seed
+    )
     if command.n_draws is not None:  # (n_draws, N, R) → the draws of one curve after the other
         filled = np.swapaxes(filled, 0, 1).reshape(-1, curves.n_radii)
     result = CurveSet(filled, curves.radius, xlabel=curves.xlabel, ylabel=curves.ylabel)
     missing = int(np.isnan(curves.values).sum())
-    _write(command.out, result, command.format, f"{missing} gaps in {len(curves)} curves filled" + ("" if command.n_draws is None else f", {command.n_draws} times"))
+    _write(
+        command.out,
+        result,
+        command.format,
+        f"{missing} gaps in {len(curves)} curves filled"
+        + ("" if command.n_draws is None else f", {command.n_draws} times"),
+    )
 
 # %% ../../nbs/interface/84_cli.ipynb #847230e6
 @dataclass(frozen=True)
 class Infer:
     """Find the whole curve from a few points at radii of their own.
 
-    Each file holds the points of one curve: radius, value and error in the first three columns, with blanks or commas between them;
-    a rotation curve of SPARC is read as it is. Writes CSV: for each file and radius the median of the curve, and the ends of the
+    Each file holds the points of one curve: radius, value and error in the first three columns,
+    with blanks or commas between them;
+    a rotation curve of SPARC is read as it is. Writes CSV: for each file and radius the median of
+    the curve, and the ends of the
     intervals that hold it with 68 % and 95 % probability.
     """
 
     run: tyro.conf.Positional[_RunPath]  # folder that `train` or `demo` has written
-    files: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE [FILE ...]")]]  # points, one curve a file
+    files: tyro.conf.Positional[
+        Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE [FILE ...]")]
+    ]  # points, one curve a file
     out: Path = Path("-")  # CSV file, or - for standard output
-    radii: tuple[float, ...] = ()  # where the curve is wanted; the radii of the run if none are given
-    departure: float | None = None  # typical size of what the model leaves out, as a share of the curve; 0.3 suits real galaxies
-    error_factor: float | None = None  # the errors are inferred too, around so many times what is given; 0.3 suits SPARC's; only if errors are known to be too large
+    radii: tuple[
+        float, ...
+    ] = ()  # where the curve is wanted; the radii of the run if none are given
+    # typical size of what the model leaves out, as a share of the curve; 0.3 suits real galaxies
+    departure: float | None = None
+    # the errors are inferred too, around so many times what is given; 0.3 suits SPARC's; only if
+    # errors are known to be too large
+    error_factor: float | None = None
     min_error: float = 0.0  # smaller errors count as this
     surprise: int = 0  # curves of the model that the evidence is compared with; 0: none
     seed: int = 0  # seed of the draws
-    json: bool = False  # print what was found of each curve as one JSON object; the table goes to --out only
+    # print what was found of each curve as one JSON object; the table goes to --out only
+    json: bool = False
     overwrite: bool = False  # replace a file that is there
 
 # %% ../../nbs/interface/84_cli.ipynb #84563e9a
@@ -759,12 +1060,16 @@ def _points_of(command: Infer, grid, departure) -> list:
     from vae_nbdev.inference.points import read_points, spline_operator, turned_points
 
     if not 0 <= command.min_error < np.inf:
-        raise InputError(f"--min-error is {command.min_error:g}; it must be a number, zero or larger")
+        raise InputError(
+            f"--min-error is {command.min_error:g}; it must be a number, zero or larger"
+        )
     spline_operator(grid, command.radii or grid)  # refuses what lies outside
     curves = []
     for file in command.files:
         radius, value, error = read_points(file)
-        curves.append((radius, value, np.where(error >= 0, np.maximum(error, command.min_error), error)))
+        curves.append(
+            (radius, value, np.where(error >= 0, np.maximum(error, command.min_error), error))
+        )
         try:
             turned_points(curves[-1:], grid, departure)
         except InputError as problem:
@@ -786,7 +1091,9 @@ def infer(command: Infer) -> None:
     if not command.files:
         raise InputError("no file is named; give at least one with the points of a curve")
     if command.surprise < 0:
-        raise InputError(f"--surprise is {command.surprise}; it must be a number of curves, or 0 for none")
+        raise InputError(
+            f"--surprise is {command.surprise}; it must be a number of curves, or 0 for none"
+        )
     if command.json and str(command.out) == "-":
         raise InputError("--json takes standard output; name a file for the table with --out")
     _refuse_existing(command.out, command.overwrite)
@@ -796,7 +1103,11 @@ def infer(command: Infer) -> None:
     vae = CurveVAE.load(command.run)
     departure = NO_DEPARTURE if command.departure is None else Departure(size=command.departure)
     if command.error_factor is not None:
-        departure = replace(departure, error_factor=command.error_factor, error_spread=GALAXY_DEPARTURE.error_spread)
+        departure = replace(
+            departure,
+            error_factor=command.error_factor,
+            error_spread=GALAXY_DEPARTURE.error_spread,
+        )
     curves = _points_of(command, vae.radius_, departure)
     found = vae.infer(*map(list, zip(*curves)), departure, seed=command.seed)
     radii, table, told = np.array(command.radii or vae.radius_), io.StringIO(), []
@@ -804,9 +1115,22 @@ def infer(command: Infer) -> None:
     rows.writerow("file,radius,median,low68,high68,low95,high95".split(","))
     for file, posterior in zip(command.files, found):
         prediction = posterior.predict(radii, 0.0)
-        columns = [radii, prediction.quantile(0.5), *prediction.interval(0.68), *prediction.interval(0.95)]
+        columns = [
+            radii,
+            prediction.quantile(0.5),
+            *prediction.interval(0.68),
+            *prediction.interval(0.95),
+        ]
         rows.writerows([str(file), *(f"{number:.7g}" for number in row)] for row in zip(*columns))
-        told.append({"file": str(file), **_of_points(posterior), "log_evidence": posterior.log_evidence, "log_evidence_error": posterior.log_evidence_error, "ess": posterior.ess})
+        told.append(
+            {
+                "file": str(file),
+                **_of_points(posterior),
+                "log_evidence": posterior.log_evidence,
+                "log_evidence_error": posterior.log_evidence_error,
+                "ess": posterior.ess,
+            }
+        )
         if command.surprise:
             told[-1]["surprise"] = surprise(posterior, command.surprise, command.seed).probability
     _write_text(command.out, table.getvalue())
@@ -821,15 +1145,21 @@ def _of_points(posterior) -> dict:
 
     radius = posterior.of_all.points.radius[posterior.i]
     return {
-        "n_points": len(radius), "radius_range": [float(radius.min()), float(radius.max())], "chi_squared_per_point": posterior.chi_squared,
-        "departure_size": float(np.median(posterior.departure_size)), "error_factor": float(np.median(posterior.error_factor)),
-    }  # fmt: skip
+        "n_points": len(radius),
+        "radius_range": [float(radius.min()), float(radius.max())],
+        "chi_squared_per_point": posterior.chi_squared,
+        "departure_size": float(np.median(posterior.departure_size)),
+        "error_factor": float(np.median(posterior.error_factor)),
+    }
 
 # %% ../../nbs/interface/84_cli.ipynb #b9b49ab5
 def _in_words(a: dict, command: Infer) -> str:
     """One line about one curve."""
     low, high = a["radius_range"]
-    text = f"{a['n_points']} points from {low:g} to {high:g}; log evidence {a['log_evidence']:.2f} ± {a['log_evidence_error']:.2f} nats"
+    text = (
+        f"{a['n_points']} points from {low:g} to {high:g}; log evidence {a['log_evidence']:.2f} ±"
+        f" {a['log_evidence_error']:.2f} nats"
+    )
     if command.departure is None:
         text += f", χ² per point {a['chi_squared_per_point']:.2g}"
     else:
@@ -838,8 +1168,15 @@ def _in_words(a: dict, command: Infer) -> str:
         text += f", errors × {a['error_factor']:.2g}"
     if command.surprise:
         n = round(a["surprise"] * (command.surprise + 1)) - 1
-        text += f"; of {command.surprise} curves of the model {n or 'none'} {'are' if n != 1 else 'is'} as improbable"
-    return text + ("; the model does not describe these points, try --departure 0.3" if command.departure is None and a["chi_squared_per_point"] > 3 else "")
+        text += (
+            f"; of {command.surprise} curves of the model {n or 'none'}"
+            f" {'are' if n != 1 else 'is'} as improbable"
+        )
+    return text + (
+        "; the model does not describe these points, try --departure 0.3"
+        if command.departure is None and a["chi_squared_per_point"] > 3
+        else ""
+    )
 
 # %% ../../nbs/interface/84_cli.ipynb #dd894a5c
 @dataclass(frozen=True)
@@ -847,7 +1184,9 @@ class Evaluate:
     """Say how probable measured curves are under a model, and how well it knows them."""
 
     run: tyro.conf.Positional[_RunPath]  # folder that `train` or `demo` has written
-    file: tyro.conf.Positional[_FilePath]  # measured curves at the radii of the run; - for standard input
+    file: tyro.conf.Positional[
+        _FilePath
+    ]  # measured curves at the radii of the run; - for standard input
     format: Format | None = None  # what comes through a pipe; csv if None. A file: by its ending
     json: bool = False  # print the numbers as one JSON object
 
@@ -857,16 +1196,28 @@ def evaluate(command: Evaluate) -> None:
     vae, curves = _model_and_curves(command)
     numbers = {"command": "evaluate"} | summarise(vae, curves)
     rows = [("curves", str(len(curves))), *_common_rows(numbers)]
-    rows += [("residuals", f"{numbers['residual_rms']:.4g} rms; the model's noise is {numbers['noise']:.4g}")]
-    rows += [("smallest effective sample size", f"{numbers['smallest_ess']:.0f}, of the importance sampling behind log p(x)")]
+    rows += [
+        (
+            "residuals",
+            f"{numbers['residual_rms']:.4g} rms; the model's noise is {numbers['noise']:.4g}",
+        )
+    ]
+    rows += [
+        (
+            "smallest effective sample size",
+            f"{numbers['smallest_ess']:.0f}, of the importance sampling behind log p(x)",
+        )
+    ]
     _answer(numbers, _table(rows), command.json)
 
 # %% ../../nbs/interface/84_cli.ipynb #b3b262a5
 @dataclass(frozen=True)
 class Report:
-    """Write a page about a run, with figures: one HTML file that needs nothing else, and the notebook that made it.
+    """Write a page about a run, with figures: one HTML file that needs nothing else, and the
+    notebook that made it.
 
-    The notebook stands beside the page under the same name, .ipynb; open it in Jupyter, change it, run it again.
+    The notebook stands beside the page under the same name, .ipynb; open it in Jupyter, change it,
+    run it again.
     """
 
     run: tyro.conf.Positional[_RunPath]  # folder that `train` or `demo` has written
@@ -879,7 +1230,10 @@ def report(command: Report) -> None:
     from vae_nbdev.interface.report import write_report
 
     page, notebook = write_report(command.run, command.out, command.overwrite)
-    _say(f"{page}: the report, {page.stat().st_size / 1e6:.1f} MB\n{notebook}: the notebook that made it")
+    _say(
+        f"{page}: the report, {page.stat().st_size / 1e6:.1f} MB\n{notebook}: the notebook that"
+        " made it"
+    )
 
 # %% ../../nbs/interface/84_cli.ipynb #b711e946
 @dataclass(frozen=True)
@@ -900,17 +1254,46 @@ def _info_of_run(path: Path) -> tuple[dict, list[tuple[str, str]]]:
     data, numbers = c.get("data", {}), sum(t.numel() for t in run.tensors.values())
     defaults = asdict(EstimatorConfig())
     changed = {k: v for k, v in c["parameters"].items() if v != defaults.get(k)}
-    about = {"kind": "run"} | {k: c[k] for k in ("format_version", "versions", "data", "recipe") if k in c}
+    about = {"kind": "run"} | {
+        k: c[k] for k in ("format_version", "versions", "data", "recipe") if k in c
+    }
     about |= {"options": changed, "numbers_in_the_model": numbers, "metrics": m}
-    rows = [("what", f"a run, format version {c['format_version']}"), ("written by", ", ".join(f"{k} {v}" for k, v in c.get("versions", {}).items()) or "unknown versions")]
+    rows = [
+        ("what", f"a run, format version {c['format_version']}"),
+        (
+            "written by",
+            ", ".join(f"{k} {v}" for k, v in c.get("versions", {}).items()) or "unknown versions",
+        ),
+    ]
     if "n_curves" in data:
         low, high = data["radius_range"]
-        rows += [("data", f"{data['n_curves']} curves at {data['n_radii']} radii, {low:g} to {high:g}" + (f", {data['file']}" if data.get("file") else ""))]
-        rows += [("  fingerprint", data["fingerprint"]), ("  missing", f"{100 * data.get('missing_fraction', 0):.2g} % of the values"), ("  errors", data.get("errors") or "none")]
-    rows += [("options", ", ".join(f"{k} {v}" for k, v in changed.items()) or "the defaults"), ("model", f"{numbers} numbers, {c['recipe'].get('prior')} prior")]
+        rows += [
+            (
+                "data",
+                f"{data['n_curves']} curves at {data['n_radii']} radii, {low:g} to {high:g}"
+                + (f", {data['file']}" if data.get("file") else ""),
+            )
+        ]
+        rows += [
+            ("  fingerprint", data["fingerprint"]),
+            ("  missing", f"{100 * data.get('missing_fraction', 0):.2g} % of the values"),
+            ("  errors", data.get("errors") or "none"),
+        ]
+    rows += [
+        ("options", ", ".join(f"{k} {v}" for k, v in changed.items()) or "the defaults"),
+        ("model", f"{numbers} numbers, {c['recipe'].get('prior')} prior"),
+    ]
     noise = m.get("noise", c["parameters"].get("noise"))
     if isinstance(noise, (int, float)):
-        rows += [("noise", f"{noise:.4g}, {'learned' if isinstance(c['parameters'].get('noise', 'learn'), str) and data.get('errors') is None else 'given'}")]
+        rows += [
+            (
+                "noise",
+                (
+                    f"{noise:.4g},"
+                    f" {'learned' if isinstance(c['parameters'].get('noise', 'learn'), str) and data.get('errors') is None else 'given'}"
+                ),
+            )
+        ]
     if {"log_p", "elbo", "kl_per_latent"} <= m.keys():
         rows += _common_rows(m)
     return about, rows
@@ -923,7 +1306,11 @@ def _info_of_partial(path: Path) -> tuple[dict, list[tuple[str, str]]]:
     run = path.with_name(path.name.removesuffix(".partial"))
     about = read_partial(run)
     there = checkpoint_path(run).is_file()
-    rows = [("what", "a training that is not finished"), ("checkpoint", "there is one" if there else "none yet"), ("go on with", f"vae_nbdev train --resume {run}")]
+    rows = [
+        ("what", "a training that is not finished"),
+        ("checkpoint", "there is one" if there else "none yet"),
+        ("go on with", f"vae_nbdev train --resume {run}"),
+    ]
     return {"kind": "unfinished training", "checkpoint": there} | about, rows
 
 # %% ../../nbs/interface/84_cli.ipynb #841949ef
@@ -936,13 +1323,24 @@ def _info_of_curves(path: Path, format: str | None) -> tuple[dict, list[tuple[st
     curves = _open(path, format)
     about = {"kind": "curves"} | _description(curves, path)
     low, high = about["radius_range"]
-    rows = [("what", f"{about['n_curves']} curves at {about['n_radii']} radii"), ("radius", f"{low:g} to {high:g}")]
+    rows = [
+        ("what", f"{about['n_curves']} curves at {about['n_radii']} radii"),
+        ("radius", f"{low:g} to {high:g}"),
+    ]
     if isinstance(curves, CurveSet):
         about["value_range"] = [float(np.nanmin(curves.values)), float(np.nanmax(curves.values))]
         about["parameters"] = list(curves.parameter_names)
-        rows += [("values", f"{about['value_range'][0]:g} to {about['value_range'][1]:g}"), ("errors", about["errors"] or "none")]
-        rows += [("parameters", ", ".join(curves.parameter_names))] if curves.parameter_names else []
-    return about, rows + [("missing", f"{100 * about['missing_fraction']:.2g} % of the values"), ("fingerprint", about["fingerprint"])]
+        rows += [
+            ("values", f"{about['value_range'][0]:g} to {about['value_range'][1]:g}"),
+            ("errors", about["errors"] or "none"),
+        ]
+        rows += (
+            [("parameters", ", ".join(curves.parameter_names))] if curves.parameter_names else []
+        )
+    return about, rows + [
+        ("missing", f"{100 * about['missing_fraction']:.2g} % of the values"),
+        ("fingerprint", about["fingerprint"]),
+    ]
 
 # %% ../../nbs/interface/84_cli.ipynb #381f45e9
 def info(command: Info) -> None:
@@ -965,18 +1363,32 @@ def info(command: Info) -> None:
 
 # %% ../../nbs/interface/84_cli.ipynb #1493ec34
 _COMMANDS = {
-    "demo": (Demo, demo), "simulate": (Simulate, simulate), "train": (Train, train), "sample": (Sample, sample), "encode": (Encode, encode),
-    "impute": (Impute, impute), "infer": (Infer, infer), "evaluate": (Evaluate, evaluate), "report": (Report, report), "info": (Info, info),
-}  # fmt: skip
+    "demo": (Demo, demo),
+    "simulate": (Simulate, simulate),
+    "train": (Train, train),
+    "sample": (Sample, sample),
+    "encode": (Encode, encode),
+    "impute": (Impute, impute),
+    "infer": (Infer, infer),
+    "evaluate": (Evaluate, evaluate),
+    "report": (Report, report),
+    "info": (Info, info),
+}
 
 # %% ../../nbs/interface/84_cli.ipynb #a4c90fc6
 def _parsed(args: list[str] | None):
-    """The dataclass of the command that was given; ends the process for --help and for options that are not known."""
+    """The dataclass of the command that was given; ends the process for --help and for options
+    that are not known.
+    """
     given = sys.argv[1:] if args is None else args
-    chosen = bool(given) and given[0] in _COMMANDS  # its help is complete; the list of all has a line for each
+    chosen = (
+        bool(given) and given[0] in _COMMANDS
+    )  # its help is complete; the list of all has a line for each
     choices = []
     for name, (kind, _) in _COMMANDS.items():
-        about = tyro.conf.subcommand(name, prefix_name=False, description=None if chosen else kind.__doc__.split("\n\n")[0])
+        about = tyro.conf.subcommand(
+            name, prefix_name=False, description=None if chosen else kind.__doc__.split("\n\n")[0]
+        )
         choices.append(Annotated[kind, about])
     description = "Learn the distribution behind a family of smooth curves, and generate new ones."
     return tyro.cli(Union[tuple(choices)], prog="vae_nbdev", description=description, args=args)
@@ -1011,6 +1423,9 @@ def main(args: list[str] | None = None) -> int:
         except Exception as error:
             if type(error) is RuntimeError and str(error).startswith("process 0 failed"):
                 return 2  # and process 0 has said why
-            _say(f"{traceback.format_exc()}vae_nbdev: this is a mistake in vae_nbdev, not yours; please report the lines above")
+            _say(
+                f"{traceback.format_exc()}vae_nbdev: this is a mistake in vae_nbdev, not yours;"
+                " please report the lines above"
+            )
             return 1
     return 0

@@ -32,45 +32,70 @@ class Table:
     """
 
     def __init__(self, rows, header=()):
-        self.rows, self.header = [[str(cell) for cell in row] for row in rows], [str(cell) for cell in header]
+        self.rows, self.header = [[str(cell) for cell in row] for row in rows], [
+            str(cell) for cell in header
+        ]
 
     def __repr__(self) -> str:
         lines = ([self.header] if self.header else []) + self.rows
         widths = [max(map(len, column)) for column in zip(*lines)]
-        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()
+            for line in lines
+        )
 
     def _repr_html_(self) -> str:
-        line = lambda cells, tag: "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+        line = (
+            lambda cells, tag: "<tr>"
+            + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
+            + "</tr>"
+        )
         head = f"<thead>{line(self.header, 'th')}</thead>" if self.header else ""
-        return f"<table>{head}<tbody>{''.join(line(row, 'td') for row in self.rows)}</tbody></table>"
+        return (
+            f"<table>{head}<tbody>{''.join(line(row, 'td') for row in self.rows)}</tbody></table>"
+        )
 
 # %% ../../nbs/interface/80_report.ipynb #9cc8f5d2
-def report_notebook(run: str | None = None, named: str | None = None, heading: str | None = None) -> dict:
+def report_notebook(
+    run: str | None = None, named: str | None = None, heading: str | None = None
+) -> dict:
     """The report as a notebook that has not been run.
 
     Parameters
     ----------
     run : str, optional
-        Folder of the run, as the notebook is to name it; None leaves the one for which a small run is trained first.
+        Folder of the run, as the notebook is to name it; None leaves the one for which a small run
+        is trained first.
     named : str, optional
         The same folder, as the page is to name it where it says how to use it; `run` if None.
     heading : str, optional
         Markdown in place of the title.
     """
-    notebook = json.loads((files("vae_nbdev") / "data" / "report.ipynb").read_text(encoding="utf-8"))
+    notebook = json.loads(
+        (files("vae_nbdev") / "data" / "report.ipynb").read_text(encoding="utf-8")
+    )
     if run is not None:
-        notebook["cells"] = [cell for cell in notebook["cells"] if not "".join(cell["source"]).startswith("In this example")]
+        notebook["cells"] = [
+            cell
+            for cell in notebook["cells"]
+            if not "".join(cell["source"]).startswith("In this example")
+        ]
     for cell in notebook["cells"]:
         source = "".join(cell["source"])
         if run is not None and source.startswith("RUN = "):
-            cell["source"] = f"RUN = {run!r}  # folder of the run, from here\nNAMED = {named or run!r}  # the same, as this page names it"
+            cell["source"] = (
+                f"RUN = {run!r}  # folder of the run, from here\nNAMED = {named or run!r}  # the"
+                " same, as this page names it"
+            )
         if heading is not None and source.startswith("# "):
             cell["source"] = heading
     return notebook
 
 # %% ../../nbs/interface/80_report.ipynb #33cb3c48
 def _heading(name: str, run: Run, date: str) -> str:
-    """Return the title of a report in Markdown: the name of the run, the date of the page, the main numbers."""
+    """Return the title of a report in Markdown: the name of the run, the date of the page, the
+    main numbers.
+    """
     title = "".join(c if c.isalnum() or c in " -." else f"&#{ord(c)};" for c in name)
     data, m = run.config.get("data", {}), run.metrics
     number = lambda key: isinstance(m.get(key), (int, float))
@@ -79,7 +104,11 @@ def _heading(name: str, run: Run, date: str) -> str:
         error = f" ± {m['log_p_standard_error']:.2f}" if number("log_p_standard_error") else ""
         told.append(f"log p(x) = {m['log_p']:.2f}{error} nats per curve")
     told += [f"noise {m['noise']:.4g}"] if number("noise") else []
-    told += [f"{m['active_units']} of {m['n_latent']} latents in use"] if number("active_units") and number("n_latent") else []
+    told += (
+        [f"{m['active_units']} of {m['n_latent']} latents in use"]
+        if number("active_units") and number("n_latent")
+        else []
+    )
     return f"# {title}\n\n> " + "; ".join([f"Report of {date}", *told])
 
 # %% ../../nbs/interface/80_report.ipynb #ae8a3f8e
@@ -113,16 +142,32 @@ def execute(notebook: dict, folder: str | os.PathLike, timeout: int = 600) -> di
         from nbclient import NotebookClient
         from nbclient.exceptions import CellExecutionError
     except ImportError as error:
-        raise InputError(f"a report needs {error.name}, which is not installed; pip install 'vae_nbdev[report]'") from None
+        raise InputError(
+            f"a report needs {error.name}, which is not installed; pip install 'vae_nbdev[report]'"
+        ) from None
     node = nbformat.reads(json.dumps(notebook), as_version=4)
     with tempfile.TemporaryDirectory() as sockets:
-        own = {"transport": "ipc", "connection_file": f"{sockets}/kernel.json"} if os.name == "posix" else {}
-        kernel = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]), **own)
-        client = NotebookClient(node, km=kernel, timeout=timeout, record_timing=False, resources={"metadata": {"path": str(folder)}})
+        own = (
+            {"transport": "ipc", "connection_file": f"{sockets}/kernel.json"}
+            if os.name == "posix"
+            else {}
+        )
+        kernel = AsyncKernelManager(
+            kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]), **own
+        )
+        client = NotebookClient(
+            node,
+            km=kernel,
+            timeout=timeout,
+            record_timing=False,
+            resources={"metadata": {"path": str(folder)}},
+        )
         try:
             client.execute(cleanup_kc=True)
         except CellExecutionError as error:
-            raise RuntimeError(f"a cell of the report failed: {error.ename}: {error.evalue}") from None
+            raise RuntimeError(
+                f"a cell of the report failed: {error.ename}: {error.evalue}"
+            ) from None
     return node
 
 # %% ../../nbs/interface/80_report.ipynb #053a1858
@@ -155,7 +200,8 @@ _PAGE = """<!DOCTYPE html>
 
 # %% ../../nbs/interface/80_report.ipynb #a1756432
 def _output_html(output: dict, alt: str) -> str:
-    """One output as HTML: figures inside, text escaped; what went to standard error is left out."""
+    """One output as HTML: figures inside, text escaped; what went to standard error is left out.
+    """
     if output["output_type"] == "stream":
         return f"<pre>{html.escape(output['text'])}</pre>" if output["name"] == "stdout" else ""
     data = output.get("data", {})
@@ -168,7 +214,9 @@ def _output_html(output: dict, alt: str) -> str:
 
 # %% ../../nbs/interface/80_report.ipynb #e84dbbd6
 def _cells_html(cells: list[dict]) -> str:
-    """Cells of one kind that follow each other as HTML: text, or their code in one piece and then their outputs."""
+    """Cells of one kind that follow each other as HTML: text, or their code in one piece and then
+    their outputs.
+    """
     from nbconvert.filters import markdown2html
 
     sources = ["".join(cell["source"]) for cell in cells]
@@ -176,8 +224,15 @@ def _cells_html(cells: list[dict]) -> str:
         return "\n".join(map(markdown2html, sources))
     alts = [re.search(r"^#\| fig-alt: *(.*)$", source, re.MULTILINE) for source in sources]
     shown = "\n\n".join(re.sub(r"^#\|.*\n?", "", source, flags=re.MULTILINE) for source in sources)
-    outputs = "\n".join(_output_html(output, alt[1] if alt else "") for cell, alt in zip(cells, alts) for output in cell["outputs"])
-    return f"<details><summary>show code</summary><pre>{html.escape(shown)}</pre></details>\n{outputs}"
+    outputs = "\n".join(
+        _output_html(output, alt[1] if alt else "")
+        for cell, alt in zip(cells, alts)
+        for output in cell["outputs"]
+    )
+    return (
+        "<details><summary>show"
+        f" code</summary><pre>{html.escape(shown)}</pre></details>\n{outputs}"
+    )
 
 # %% ../../nbs/interface/80_report.ipynb #aef84777
 def render(notebook: dict, title: str) -> str:
@@ -189,13 +244,20 @@ def render(notebook: dict, title: str) -> str:
         If the packages for reports are not installed.
     """
     try:
-        body = "\n".join(_cells_html(list(cells)) for _, cells in groupby(notebook["cells"], key=lambda cell: cell["cell_type"]))
+        body = "\n".join(
+            _cells_html(list(cells))
+            for _, cells in groupby(notebook["cells"], key=lambda cell: cell["cell_type"])
+        )
     except ImportError as error:
-        raise InputError(f"a report needs {error.name}, which is not installed; pip install 'vae_nbdev[report]'") from None
+        raise InputError(
+            f"a report needs {error.name}, which is not installed; pip install 'vae_nbdev[report]'"
+        ) from None
     return _PAGE.format(title=html.escape(title), style=_STYLE, body=body)
 
 # %% ../../nbs/interface/80_report.ipynb #e0448e90
-def write_report(run: str | os.PathLike, out: str | os.PathLike | None = None, overwrite: bool = False) -> tuple[Path, Path]:
+def write_report(
+    run: str | os.PathLike, out: str | os.PathLike | None = None, overwrite: bool = False
+) -> tuple[Path, Path]:
     """Write the report of a run.
 
     Parameters
@@ -225,13 +287,18 @@ def write_report(run: str | os.PathLike, out: str | os.PathLike | None = None, o
         raise InputError(f"{page}: the report is an HTML page, so the name must end in .html")
     for path in (page, notebook):
         if path.exists() and not overwrite:
-            raise InputError(f"{path} exists already; choose another name, or say overwrite (on the command line --overwrite) to replace it")
+            raise InputError(
+                f"{path} exists already; choose another name, or say overwrite (on the command"
+                " line --overwrite) to replace it"
+            )
     if not page.absolute().parent.is_dir():
         raise InputError(f"{page}: the folder {page.parent} does not exist")
     folder = page.absolute().parent
     title = run.resolve().name
     heading = _heading(title, found, datetime.date.today().isoformat())
-    done = execute(report_notebook(os.path.relpath(run.absolute(), folder), str(run), heading), folder)
+    done = execute(
+        report_notebook(os.path.relpath(run.absolute(), folder), str(run), heading), folder
+    )
     with atomic_path(notebook) as part:
         part.write_text(json.dumps(done, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     with atomic_path(page) as part:

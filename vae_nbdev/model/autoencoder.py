@@ -75,7 +75,9 @@ def mlp(sizes: list[int], activation: str = "relu", *, last: bool = False) -> nn
 # %% ../../nbs/model/31_autoencoder.ipynb #6acdd61b
 @torch.no_grad()
 def init_weights(module: nn.Module, seed: int) -> None:
-    """Draw all weights of linear layers anew from a seed, as PyTorch does: uniform within ±1/√n_in."""
+    """Draw all weights of linear layers anew from a seed, as PyTorch does: uniform within
+    ±1/√n_in.
+    """
     generator = torch_generator(seed, "weights")
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
@@ -99,7 +101,15 @@ class Autoencoder(nn.Module):
         Seed of the initial weights.
     """
 
-    def __init__(self, n_grid: int, n_latent: int = 4, hidden: tuple[int, ...] = (32, 16), *, activation: str = "relu", seed: int = 0):
+    def __init__(
+        self,
+        n_grid: int,
+        n_latent: int = 4,
+        hidden: tuple[int, ...] = (32, 16),
+        *,
+        activation: str = "relu",
+        seed: int = 0,
+    ):
         super().__init__()
         self.encoder = mlp([n_grid, *hidden, n_latent], activation)
         self.decoder = mlp([n_latent, *hidden[::-1], n_grid], activation)
@@ -110,6 +120,10 @@ class Autoencoder(nn.Module):
         return self.decoder(self.encoder(x))
 
 # %% ../../nbs/model/31_autoencoder.ipynb #1a832fb2
-def reconstruction_loss(model: nn.Module, batch: tuple, kl_weight: float, generator: torch.Generator) -> Tensor:
-    """Squared error of the reconstruction, summed over radii and averaged over curves; for `training.fit`."""
+def reconstruction_loss(
+    model: nn.Module, batch: tuple, kl_weight: float, generator: torch.Generator
+) -> Tensor:
+    """Squared error of the reconstruction, summed over radii and averaged over curves; for
+    `training.fit`.
+    """
     return ((model(batch[0]) - batch[0]) ** 2).sum(-1).mean()

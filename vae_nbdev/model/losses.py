@@ -14,7 +14,9 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
 # %% ../../nbs/model/30_losses.ipynb #b52acec2
-def gaussian_log_likelihood(x: Tensor, mean: Tensor, sigma: Tensor | float, mask: Tensor | None = None) -> Tensor:
+def gaussian_log_likelihood(
+    x: Tensor, mean: Tensor, sigma: Tensor | float, mask: Tensor | None = None
+) -> Tensor:
     """Log probability of curves under independent Gaussian noise, summed over radii.
 
     Parameters
@@ -24,7 +26,8 @@ def gaussian_log_likelihood(x: Tensor, mean: Tensor, sigma: Tensor | float, mask
     sigma : Tensor or float, broadcastable to (..., R)
         Standard deviation of the noise, in that unit.
     mask : Tensor of bool, broadcastable to (..., R), optional
-        True where a value was observed; what stands in the other places, even NaN, does not matter.
+        True where a value was observed; what stands in the other places, even NaN, does not
+        matter.
 
     Returns
     -------
@@ -35,7 +38,9 @@ def gaussian_log_likelihood(x: Tensor, mean: Tensor, sigma: Tensor | float, mask
     if mask is not None:
         x = torch.where(mask, x, mean.detach())
     squared = ((x - mean) / sigma).square()
-    log_norm = (torch.log(sigma) + 0.5 * math.log(2 * math.pi)).expand(*sigma.shape[:-1], squared.shape[-1])
+    log_norm = (torch.log(sigma) + 0.5 * math.log(2 * math.pi)).expand(
+        *sigma.shape[:-1], squared.shape[-1]
+    )
     if mask is None:
         return -0.5 * squared.sum(-1) - log_norm.sum(-1)
     return -0.5 * (squared * mask).sum(-1) - (log_norm * mask).sum(-1)
@@ -98,11 +103,14 @@ def kl_to_standard_normal(q: Distribution) -> Tensor:
         return kl_full(q.mean, q.scale_tril)
     if isinstance(q, Independent) and isinstance(q.base_dist, Normal):
         return kl_diagonal(q.mean, 2 * torch.log(q.stddev)).sum(-1)
-    raise TypeError(f"no closed form for the KL divergence of {type(q).__name__} from the standard normal")
+    raise TypeError(
+        f"no closed form for the KL divergence of {type(q).__name__} from the standard normal"
+    )
 
 # %% ../../nbs/model/30_losses.ipynb #2a3c9c8d
 def elbo(log_likelihood: Tensor, kl: Tensor, beta: float = 1.0) -> Tensor:
-    """Evidence lower bound of each curve: expected log likelihood minus beta times the KL divergence.
+    """Evidence lower bound of each curve: expected log likelihood minus beta times the KL
+    divergence.
 
     Parameters
     ----------
@@ -127,7 +135,9 @@ def loss_from_bound(bound: Tensor) -> Tensor:
 
 # %% ../../nbs/model/30_losses.ipynb #4b119bd7
 def free_bits_penalty(kl_per_latent: Tensor, free_bits: float) -> Tensor:
-    """What free bits add to the loss: Σ max(0, free_bits − KL) over latents, from the mean KL of each (d,) [nats]."""
+    """What free bits add to the loss: Σ max(0, free_bits − KL) over latents, from the mean KL of
+    each (d,) [nats].
+    """
     return torch.relu(free_bits - kl_per_latent).sum()
 
 # %% ../../nbs/model/30_losses.ipynb #249bdbb3
@@ -150,7 +160,8 @@ def importance_weighted_bound(log_weights: Tensor, dim: int = 0) -> Tensor:
 
 # %% ../../nbs/model/30_losses.ipynb #0e51e974
 def implied_sigma(reduction: str, n_radii: int, n_curves: int) -> float:
-    """Noise that a squared-error loss stands for, when the KL term is averaged over curves with weight one.
+    """Noise that a squared-error loss stands for, when the KL term is averaged over curves with
+    weight one.
 
     Parameters
     ----------

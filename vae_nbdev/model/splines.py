@@ -24,7 +24,9 @@ _LOG_SLOPE = math.log(1e3)  # L: minus the logarithm of the smallest slope
 
 # %% ../../nbs/model/32_splines.ipynb #11a6cf76
 def _knots(phi: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Fractions (2, K, M) of widths and heights, logarithms (K − 1, M) of slopes, and what φ (3K − 1, M) was divided by, (3K − 1, M)."""
+    """Fractions (2, K, M) of widths and heights, logarithms (K − 1, M) of slopes, and what φ (3K −
+    1, M) was divided by, (3K − 1, M).
+    """
     n_bins = (len(phi) + 1) // 3
     scale = phi.new_full((3 * n_bins - 1, 1), 1 / _LOG_SLOPE)
     scale[: 2 * n_bins] *= 2
@@ -35,21 +37,33 @@ def _knots(phi: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 # %% ../../nbs/model/32_splines.ipynb #0d4e2212
 def _piece(size: Tensor, log_slope: Tensor, value: Tensor, axis: int) -> tuple[Tensor, ...]:
-    """The piece (1, M) that a value (M,) on an axis (0 or 1) falls into, whether it is inside, and of the piece: width and height, left edges, slopes, (2, M)."""
+    """The piece (1, M) that a value (M,) on an axis (0 or 1) falls into, whether it is inside, and
+    of the piece: width and height, left edges, slopes, (2, M).
+    """
     total = size.cumsum(1)
     k = (total[axis, :-1] * (2 * _BOUND) - _BOUND < value).sum(0, keepdim=True)
     inside = (value > -_BOUND) & (value <= _BOUND)
     index = k.expand(2, 1, -1)
     part, left = (a.expand(-1, -1, len(value)).gather(1, index).squeeze(1) for a in (size, total))
     one = torch.ones_like(log_slope[:1])
-    slope = torch.cat([one, log_slope.exp(), one]).expand(-1, len(value)).gather(0, torch.cat([k, k + 1]))
+    slope = (
+        torch.cat([one, log_slope.exp(), one])
+        .expand(-1, len(value))
+        .gather(0, torch.cat([k, k + 1]))
+    )
     return k, inside, part * (2 * _BOUND), (left - part) * (2 * _BOUND) - _BOUND, slope
 
 # %% ../../nbs/model/32_splines.ipynb #1955fb0d
-def _to_sizes(size: Tensor, k: Tensor, part: Tensor, left: Tensor, on_part: Tensor, on_left: Tensor) -> Tensor:
-    """Gradient (2, K, M) with respect to the arguments of the softmax, from gradients with respect to widths and heights of the pieces k and their left edges."""
+def _to_sizes(
+    size: Tensor, k: Tensor, part: Tensor, left: Tensor, on_part: Tensor, on_left: Tensor
+) -> Tensor:
+    """Gradient (2, K, M) with respect to the arguments of the softmax, from gradients with respect
+    to widths and heights of the pieces k and their left edges.
+    """
     index = torch.arange(size.shape[1], device=size.device).view(1, -1, 1)
-    out = torch.where(index < k, on_left[:, None], 0.0).scatter_(1, k.expand(2, 1, -1), on_part[:, None])
+    out = torch.where(index < k, on_left[:, None], 0.0).scatter_(
+        1, k.expand(2, 1, -1), on_part[:, None]
+    )
     mean = (on_part * part + on_left * (left + _BOUND)) / (2 * _BOUND)
     return out.sub_(mean[:, None]).mul_(size).mul_(2 * _BOUND)
 
@@ -70,7 +84,9 @@ def _bend(phi: Tensor, x: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
 
 # %% ../../nbs/model/32_splines.ipynb #27f1987c
 def _bend_gradient(saved: tuple[Tensor, ...], g: Tensor, ladj: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients with respect to φ (3K − 1, M) and x (M,), from those with respect to y and ln dy/dx."""
+    """Gradients with respect to φ (3K − 1, M) and x (M,), from those with respect to y and ln
+    dy/dx.
+    """
     size, squash, k, inside, part, left, d, z, D, r, Q, slope = saved
     n, outside_g = size.shape[1], g
     g, ladj = torch.where(inside, g, 0.0), torch.where(inside, ladj, 0.0)
@@ -84,7 +100,9 @@ def _bend_gradient(saved: tuple[Tensor, ...], g: Tensor, ladj: Tensor) -> tuple[
     on_x = on_z / part[0] + g * slope
     on_part = torch.stack([-on_x * z - on_s * s / part[0], on_s / part[0] + g * r])
     on_phi = torch.empty_like(squash)
-    on_phi[: 2 * n] = _to_sizes(size, k, part, left, on_part, torch.stack([-on_x, g])).view(2 * n, -1)
+    on_phi[: 2 * n] = _to_sizes(size, k, part, left, on_part, torch.stack([-on_x, g])).view(
+        2 * n, -1
+    )
     on_phi[2 * n :] = z.new_zeros(n + 1, len(z)).scatter_(0, torch.cat([k, k + 1]), on_d * d)[1:-1]
     return on_phi.div_(squash).div_(squash), torch.where(inside, on_x, outside_g)
 
@@ -92,7 +110,10 @@ def _bend_gradient(saved: tuple[Tensor, ...], g: Tensor, ladj: Tensor) -> tuple[
 def _refuse_second_derivatives() -> None:
     """Raise a RuntimeError within a backward pass that is to be differentiated itself."""
     if torch.is_grad_enabled():
-        raise RuntimeError("the gradient of a spline is written out and has none of its own; evaluate and differentiate within splines.plain_splines()")
+        raise RuntimeError(
+            "the gradient of a spline is written out and has none of its own; evaluate and"
+            " differentiate within splines.plain_splines()"
+        )
 
 # %% ../../nbs/model/32_splines.ipynb #5611e121
 class _Spline(torch.autograd.Function):
@@ -118,7 +139,9 @@ _PLAIN = ContextVar("plain splines", default=False)
 
 @contextlib.contextmanager
 def plain_splines() -> Iterator[None]:
-    """Let flows, in this thread, be chains of PyTorch's own operations within the block: slower, but with second derivatives and for `torch.func`."""
+    """Let flows, in this thread, be chains of PyTorch's own operations within the block: slower,
+    but with second derivatives and for `torch.func`.
+    """
     token = _PLAIN.set(True)
     try:
         yield
@@ -127,7 +150,8 @@ def plain_splines() -> Iterator[None]:
 
 # %% ../../nbs/model/32_splines.ipynb #6977a5d2
 def _unbend(phi: Tensor, y: Tensor) -> Tensor:
-    """The x (M,) that splines with φ (3K − 1, M), or (3K − 1, 1) for all of them, take to y (M,)."""
+    """The x (M,) that splines with φ (3K − 1, M), or (3K − 1, 1) for all of them, take to y (M,).
+    """
     size, log_slope, _ = _knots(phi)
     _, inside, (X, Y), (left, low), (d0, d1) = _piece(size, log_slope, y, 1)
     s, above = Y / X, torch.where(inside, y - low, 0.0)
@@ -138,7 +162,8 @@ def _unbend(phi: Tensor, y: Tensor) -> Tensor:
 
 # %% ../../nbs/model/32_splines.ipynb #9a489c79
 class RationalQuadraticSpline(Transform):
-    """Monotonic rational quadratic spline on [−5, 5], the identity outside, with the parameters of zuko's `MonotonicRQSTransform` in one block.
+    """Monotonic rational quadratic spline on [−5, 5], the identity outside, with the parameters of
+    zuko's `MonotonicRQSTransform` in one block.
 
     Parameters
     ----------
@@ -158,9 +183,15 @@ class RationalQuadraticSpline(Transform):
         self.phi = phi[0] if len(phi) == 1 else torch.cat(phi, -1)
 
     def _flat(self, value: Tensor) -> tuple[torch.Size, Tensor, Tensor]:
-        """The shape (...) that values and splines have together, φ (M, 3K − 1) and the values (M,)."""
+        """The shape (...) that values and splines have together, φ (M, 3K − 1) and the values
+        (M,).
+        """
         shape = torch.broadcast_shapes(value.shape, self.phi.shape[:-1])
-        return shape, self.phi.expand(*shape, -1).reshape(-1, self.phi.shape[-1]), value.expand(shape).reshape(-1)
+        return (
+            shape,
+            self.phi.expand(*shape, -1).reshape(-1, self.phi.shape[-1]),
+            value.expand(shape).reshape(-1),
+        )
 
     def _call(self, x: Tensor) -> Tensor:
         return self.call_and_ladj(x)[0]
@@ -184,7 +215,9 @@ class RationalQuadraticSpline(Transform):
 
 # %% ../../nbs/model/32_splines.ipynb #bd4b8c1d
 def with_fast_splines(flow: nn.Module) -> nn.Module:
-    """Let the transforms of a neural spline flow of zuko's (in place) use `RationalQuadraticSpline`; returns the flow."""
+    """Let the transforms of a neural spline flow of zuko's (in place) use
+    `RationalQuadraticSpline`; returns the flow.
+    """
     for module in flow.modules():
         if not hasattr(module, "univariate"):
             continue
@@ -194,8 +227,12 @@ def with_fast_splines(flow: nn.Module) -> nn.Module:
     return flow
 
 # %% ../../nbs/model/32_splines.ipynb #8ecea496
-def _network(x: Tensor, weights: list[Tensor], biases: list[Tensor]) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    """Output of a stack of linear layers with SiLU between them at x (n, N), units first; also the inputs of all layers, and what they made of them."""
+def _network(
+    x: Tensor, weights: list[Tensor], biases: list[Tensor]
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """Output of a stack of linear layers with SiLU between them at x (n, N), units first; also the
+    inputs of all layers, and what they made of them.
+    """
     inputs, outputs = [x], []
     for i, (W, b) in enumerate(zip(weights, biases)):
         outputs.append(torch.addmm(b[:, None], W, inputs[-1]))
@@ -204,8 +241,12 @@ def _network(x: Tensor, weights: list[Tensor], biases: list[Tensor]) -> tuple[Te
     return outputs[-1], inputs, outputs
 
 # %% ../../nbs/model/32_splines.ipynb #ef79e5e8
-def _network_gradient(g: Tensor, weights: list[Tensor], inputs: list[Tensor], outputs: list[Tensor]) -> tuple[list[Tensor], list[Tensor], Tensor]:
-    """Gradients with respect to weights, biases and input of a `_network`, from that of its output (m, N)."""
+def _network_gradient(
+    g: Tensor, weights: list[Tensor], inputs: list[Tensor], outputs: list[Tensor]
+) -> tuple[list[Tensor], list[Tensor], Tensor]:
+    """Gradients with respect to weights, biases and input of a `_network`, from that of its output
+    (m, N).
+    """
     on_weights, on_biases = [], []
     for i in reversed(range(len(weights))):
         on_weights.insert(0, g @ inputs[i].t())
@@ -217,12 +258,20 @@ def _network_gradient(g: Tensor, weights: list[Tensor], inputs: list[Tensor], ou
 
 # %% ../../nbs/model/32_splines.ipynb #ba42d4e4
 class _Autoregressive(torch.autograd.Function):
-    """Codes x (N, d) and the masks, weights and biases of L layers → y (N, d) and its log determinant (N,)."""
+    """Codes x (N, d) and the masks, weights and biases of L layers → y (N, d) and its log
+    determinant (N,).
+    """
 
     @staticmethod
     def forward(ctx, x: Tensor, n_layers: int, *layers: Tensor) -> tuple[Tensor, Tensor]:
-        """Evaluate, and remember what the gradient needs; the last layer's rows are sorted by number of the spline first, then by axis."""
-        masks, raw, biases = layers[:n_layers], layers[n_layers : 2 * n_layers], list(layers[2 * n_layers :])
+        """Evaluate, and remember what the gradient needs; the last layer's rows are sorted by
+        number of the spline first, then by axis.
+        """
+        masks, raw, biases = (
+            layers[:n_layers],
+            layers[n_layers : 2 * n_layers],
+            list(layers[2 * n_layers :]),
+        )
         d = x.shape[1]
         by_number = lambda a: a.view(d, -1, *a.shape[1:]).transpose(0, 1).reshape(a.shape)
         weights = [m * w for m, w in zip(masks, raw)]
@@ -238,10 +287,19 @@ class _Autoregressive(torch.autograd.Function):
         """Through splines, network and masks."""
         _refuse_second_derivatives()
         n, tensors = ctx.n_layers, ctx.saved_tensors[ctx.n_saved :]
-        masks, weights, inputs, outputs = tensors[:n], tensors[n : 2 * n], tensors[2 * n : 3 * n], tensors[3 * n :]
+        masks, weights, inputs, outputs = (
+            tensors[:n],
+            tensors[n : 2 * n],
+            tensors[2 * n : 3 * n],
+            tensors[3 * n :],
+        )
         d = g.shape[1]
-        on_phi, on_x = _bend_gradient(ctx.saved_tensors[: ctx.n_saved], g.t().reshape(-1), ladj.repeat(d))
-        on_weights, on_biases, through = _network_gradient(on_phi.view(-1, len(g)), weights, inputs, outputs)
+        on_phi, on_x = _bend_gradient(
+            ctx.saved_tensors[: ctx.n_saved], g.t().reshape(-1), ladj.repeat(d)
+        )
+        on_weights, on_biases, through = _network_gradient(
+            on_phi.view(-1, len(g)), weights, inputs, outputs
+        )
         by_axis = lambda a: a.view(-1, d, *a.shape[1:]).transpose(0, 1).reshape(a.shape)
         on_weights[-1], on_biases[-1] = by_axis(on_weights[-1]), by_axis(on_biases[-1])
         on_weights = [m * w for m, w in zip(masks, on_weights)]
@@ -249,15 +307,22 @@ class _Autoregressive(torch.autograd.Function):
 
 # %% ../../nbs/model/32_splines.ipynb #b5c523c9
 def _activations(transform: nn.Module) -> set[type] | None:
-    """What stands between the masked linear layers of a transform's network, if it is a stack of such and makes splines; None otherwise."""
+    """What stands between the masked linear layers of a transform's network, if it is a stack of
+    such and makes splines; None otherwise.
+    """
     layers = list(getattr(transform, "hyper", []))
-    if len(layers) % 2 == 0 or transform.univariate is not RationalQuadraticSpline or any(isinstance(layer, MaskedLinear) != (i % 2 == 0) for i, layer in enumerate(layers)):
+    if (
+        len(layers) % 2 == 0
+        or transform.univariate is not RationalQuadraticSpline
+        or any(isinstance(layer, MaskedLinear) != (i % 2 == 0) for i, layer in enumerate(layers))
+    ):
         return None
     return {type(layer) for layer in layers[1::2]}
 
 # %% ../../nbs/model/32_splines.ipynb #45d4a48d
 class AutoregressiveSpline(Transform):
-    """A masked autoregressive transform of zuko's without context, made of splines, whose network is a stack of linear layers with SiLU between them.
+    """A masked autoregressive transform of zuko's without context, made of splines, whose network
+    is a stack of linear layers with SiLU between them.
 
     Parameters
     ----------
@@ -293,21 +358,33 @@ class AutoregressiveSpline(Transform):
         """y (..., d) and the logarithm of the determinant (...)."""
         if _PLAIN.get():
             return self.module().call_and_ladj(x)
-        numbers = [getattr(layer, name) for name in ("mask", "weight", "bias") for layer in self.layers]
+        numbers = [
+            getattr(layer, name) for name in ("mask", "weight", "bias") for layer in self.layers
+        ]
         y, ladj = _Autoregressive.apply(x.reshape(-1, x.shape[-1]), len(self.layers), *numbers)
         return y.reshape(x.shape), ladj.view(x.shape[:-1])
 
 # %% ../../nbs/model/32_splines.ipynb #95d8fa71
 def fast_transforms(flow: nn.Module) -> list[Transform]:
-    """The transforms of a neural spline flow of zuko's without context, fast where that is possible."""
-    return [AutoregressiveSpline(t) if AutoregressiveSpline.suits(t) else t() for t in flow.transform.transforms]
+    """The transforms of a neural spline flow of zuko's without context, fast where that is
+    possible.
+    """
+    return [
+        AutoregressiveSpline(t) if AutoregressiveSpline.suits(t) else t()
+        for t in flow.transform.transforms
+    ]
 
 # %% ../../nbs/model/32_splines.ipynb #57b84b85
 def _levels(transform: nn.Module) -> list[tuple[Tensor, Tensor, list[int], list[int]]]:
-    """For each linear layer of a transform's network: weights and biases sorted by the levels of inputs and outputs, how many inputs have a level of at most
+    """For each linear layer of a transform's network: weights and biases sorted by the levels of
+    inputs and outputs, how many inputs have a level of at most
     0, 1, …, and how many outputs have."""
     level = transform.order + 1
-    order, steps, out = level.argsort(stable=True), torch.arange(transform.passes + 1, device=level.device)[:, None], []
+    order, steps, out = (
+        level.argsort(stable=True),
+        torch.arange(transform.passes + 1, device=level.device)[:, None],
+        [],
+    )
     linear = [layer for layer in transform.hyper if isinstance(layer, nn.Linear)]
     for i, layer in enumerate(linear):
         below = level
@@ -316,20 +393,35 @@ def _levels(transform: nn.Module) -> list[tuple[Tensor, Tensor, list[int], list[
             level = transform.order.repeat_interleave(transform.total)
         rows = level.argsort(stable=True)
         weight = (layer.mask * layer.weight)[rows][:, order]
-        out.append((weight, layer.bias[rows, None], (below <= steps).sum(1).tolist(), (level <= steps).sum(1).tolist()))
+        out.append(
+            (
+                weight,
+                layer.bias[rows, None],
+                (below <= steps).sum(1).tolist(),
+                (level <= steps).sum(1).tolist(),
+            )
+        )
         order = rows
     return out
 
 # %% ../../nbs/model/32_splines.ipynb #23f25407
 @torch.no_grad()
 def _unbend_axes(transform: nn.Module, levels: list, y: Tensor) -> Tensor:
-    """The x (d, N) that an autoregressive transform takes to y (d, N), both with the axes in the order of the transform."""
+    """The x (d, N) that an autoregressive transform takes to y (d, N), both with the axes in the
+    order of the transform.
+    """
     activation = transform.hyper[1]
-    values = [torch.empty_like(y)] + [y.new_empty(len(weight), y.shape[1]) for weight, *_ in levels[:-1]]
+    values = [torch.empty_like(y)] + [
+        y.new_empty(len(weight), y.shape[1]) for weight, *_ in levels[:-1]
+    ]
     for p in range(transform.passes):
         for i, (weight, bias, n_in, n_out) in enumerate(levels):
             first, last, below = n_out[p - 1] if p else 0, n_out[p], values[i][: n_in[p]]
-            part = torch.addmm(bias[first:last], weight[first:last, : n_in[p]], below) if n_in[p] else bias[first:last]
+            part = (
+                torch.addmm(bias[first:last], weight[first:last, : n_in[p]], below)
+                if n_in[p]
+                else bias[first:last]
+            )
             if i < len(levels) - 1:
                 values[i + 1][first:last] = activation(part)
         rows = slice(first // transform.total, last // transform.total)
@@ -340,13 +432,19 @@ def _unbend_axes(transform: nn.Module, levels: list, y: Tensor) -> Tensor:
 
 # %% ../../nbs/model/32_splines.ipynb #c47bcaf7
 def _one_by_one(transform: nn.Module) -> bool:
-    """Whether a transform goes backwards as above: splines, a stack of masked linear layers with the same activation between them, as many axes in each pass."""
-    return len(_activations(transform) or ()) == 1 and len(transform.order.unique()) == transform.passes
+    """Whether a transform goes backwards as above: splines, a stack of masked linear layers with
+    the same activation between them, as many axes in each pass.
+    """
+    return (
+        len(_activations(transform) or ()) == 1
+        and len(transform.order.unique()) == transform.passes
+    )
 
 # %% ../../nbs/model/32_splines.ipynb #186f598f
 @torch.no_grad()
 def inverse_flow(flow: nn.Module, u: Tensor, chunk: int = 4096) -> Tensor:
-    """Take numbers backwards through a neural spline flow without context, as `flow().transform.inv` does.
+    """Take numbers backwards through a neural spline flow without context, as
+    `flow().transform.inv` does.
 
     Parameters
     ----------

@@ -14,7 +14,16 @@ import math
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, MultivariateNormal, Normal, Transform, constraints
+from torch.distributions import (
+    Categorical,
+    Distribution,
+    Independent,
+    MixtureSameFamily,
+    MultivariateNormal,
+    Normal,
+    Transform,
+    constraints,
+)
 from zuko.distributions import DiagNormal, NormalizingFlow
 from zuko.flows import NSF
 from zuko.flows.autoregressive import MaskedAutoregressiveTransform
@@ -24,14 +33,29 @@ from .autoencoder import init_weights, mlp
 from ..config import NetworkConfig, checked
 from ..core import InputError, torch_generator
 from ..curves.gaps import factor_analysis, linear_codes
-from .losses import elbo, free_bits_penalty, gaussian_log_likelihood, importance_weighted_bound, kl_diagonal, kl_to_standard_normal, loss_from_bound
+from vae_nbdev.model.losses import (
+    elbo,
+    free_bits_penalty,
+    gaussian_log_likelihood,
+    importance_weighted_bound,
+    kl_diagonal,
+    kl_to_standard_normal,
+    loss_from_bound,
+)
 from ..training.processes import batch_normal
-from .splines import RationalQuadraticSpline, fast_transforms, inverse_flow, with_fast_splines
+from vae_nbdev.model.splines import (
+    RationalQuadraticSpline,
+    fast_transforms,
+    inverse_flow,
+    with_fast_splines,
+)
 
 # %% ../../nbs/model/34_vae.ipynb #ab3e3dd0
 def diagonal_posterior(mu: Tensor, logvar: Tensor) -> Independent:
     """Normal distribution with mean mu (..., d) and log variances logvar (..., d)."""
-    return Independent(Normal(mu, torch.exp(0.5 * logvar), validate_args=False), 1, validate_args=False)
+    return Independent(
+        Normal(mu, torch.exp(0.5 * logvar), validate_args=False), 1, validate_args=False
+    )
 
 # %% ../../nbs/model/34_vae.ipynb #fd75941d
 def full_posterior(mu: Tensor, logvar: Tensor, below: Tensor) -> MultivariateNormal:
@@ -48,7 +72,9 @@ def full_posterior(mu: Tensor, logvar: Tensor, below: Tensor) -> MultivariateNor
     row, column = torch.tril_indices(d, d, -1, device=mu.device)
     unit = torch.diag_embed(torch.ones_like(mu))
     unit[..., row, column] = below
-    return MultivariateNormal(mu, scale_tril=torch.exp(0.5 * logvar)[..., None] * unit, validate_args=False)
+    return MultivariateNormal(
+        mu, scale_tril=torch.exp(0.5 * logvar)[..., None] * unit, validate_args=False
+    )
 
 # %% ../../nbs/model/34_vae.ipynb #ea029d6a
 def reparametrize(q: Distribution, eps: Tensor) -> Tensor:
@@ -56,7 +82,8 @@ def reparametrize(q: Distribution, eps: Tensor) -> Tensor:
 
     Parameters
     ----------
-    q : Independent(Normal), MultivariateNormal or NormalizingFlow, batch shape (N,), event shape (d,)
+    q : Independent(Normal), MultivariateNormal or NormalizingFlow, batch shape (N,), event shape
+    (d,)
     eps : Tensor, shape (..., N, d)
         Standard normal numbers.
 
@@ -77,7 +104,11 @@ def draw(q: Distribution, eps: Tensor) -> tuple[Tensor, Tensor]:
     if isinstance(q, NormalizingFlow):
         z, log_stretch = q.transform.inv.call_and_ladj(eps)
         return z, log_normal - log_stretch
-    scale = torch.diagonal(q.scale_tril, dim1=-2, dim2=-1) if isinstance(q, MultivariateNormal) else q.stddev
+    scale = (
+        torch.diagonal(q.scale_tril, dim1=-2, dim2=-1)
+        if isinstance(q, MultivariateNormal)
+        else q.stddev
+    )
     return reparametrize(q, eps), log_normal - scale.log().sum(-1)
 
 # %% ../../nbs/model/34_vae.ipynb #528a6a3c
@@ -95,17 +126,22 @@ class _Affine(Transform):
         return self.mu + (self.scale_tril @ eps[..., None]).squeeze(-1)
 
     def _inverse(self, z: Tensor) -> Tensor:
-        return torch.linalg.solve_triangular(self.scale_tril, (z - self.mu)[..., None], upper=False).squeeze(-1)
+        return torch.linalg.solve_triangular(
+            self.scale_tril, (z - self.mu)[..., None], upper=False
+        ).squeeze(-1)
 
     def log_abs_det_jacobian(self, eps: Tensor, z: Tensor) -> Tensor:
-        return torch.diagonal(self.scale_tril, dim1=-2, dim2=-1).log().sum(-1).expand(eps.shape[:-1])
+        return (
+            torch.diagonal(self.scale_tril, dim1=-2, dim2=-1).log().sum(-1).expand(eps.shape[:-1])
+        )
 
     def call_and_ladj(self, eps: Tensor) -> tuple[Tensor, Tensor]:
         return self._call(eps), self.log_abs_det_jacobian(eps, None)
 
 # %% ../../nbs/model/34_vae.ipynb #791d77f5
 class PosteriorFlow(nn.Module):
-    """Splines that bend the standard normal draws of a posterior, conditioned on features of the curve.
+    """Splines that bend the standard normal draws of a posterior, conditioned on features of the
+    curve.
 
     Parameters
     ----------
@@ -115,17 +151,34 @@ class PosteriorFlow(nn.Module):
         Autoregressive transforms, units in the hidden layer of each, and pieces of each spline.
     """
 
-    def __init__(self, n_latent: int, n_features: int, n_transforms: int = 2, width: int = 64, n_bins: int = 8):
+    def __init__(
+        self,
+        n_latent: int,
+        n_features: int,
+        n_transforms: int = 2,
+        width: int = 64,
+        n_bins: int = 8,
+    ):
         super().__init__()
         up = torch.arange(n_latent)
         shapes = [(3 * n_bins - 1,)]
         make = lambda order: MaskedAutoregressiveTransform(
-            n_latent, n_features, order=order, univariate=RationalQuadraticSpline, shapes=shapes, hidden_features=(width,), activation=nn.SiLU
+            n_latent,
+            n_features,
+            order=order,
+            univariate=RationalQuadraticSpline,
+            shapes=shapes,
+            hidden_features=(width,),
+            activation=nn.SiLU,
         )
-        self.transforms = nn.ModuleList(make(up if i % 2 == 0 else up.flip(0)) for i in range(n_transforms))
+        self.transforms = nn.ModuleList(
+            make(up if i % 2 == 0 else up.flip(0)) for i in range(n_transforms)
+        )
 
     def forward(self, h: Tensor, mu: Tensor, scale_tril: Tensor) -> NormalizingFlow:
-        """Features h (N, n_features), mu (N, d) and scale_tril (N, d, d) → distribution with batch shape (N,)."""
+        """Features h (N, n_features), mu (N, d) and scale_tril (N, d, d) → distribution with batch
+        shape (N,).
+        """
         bend = ComposedTransform(*(t(h) for t in self.transforms), _Affine(mu, scale_tril))
         return NormalizingFlow(bend.inv, DiagNormal(torch.zeros_like(mu), torch.ones_like(mu)))
 
@@ -144,31 +197,51 @@ class Encoder(nn.Module):
     posterior_family : {"diagonal", "full", "flow"}
         Covariance of q, or a full one bent by a `PosteriorFlow`.
     coordinates : nn.Module, optional
-        A fixed change of coordinates (see `PrincipalCoordinates`), with a linear short cut to the posterior mean.
+        A fixed change of coordinates (see `PrincipalCoordinates`), with a linear short cut to the
+        posterior mean.
     flow_transforms, flow_width, flow_bins : int
         Of the `PosteriorFlow`.
     sees_weights : bool
-        Whether the hidden layers see how much each value counts, for curves with gaps or with errors of their own.
+        Whether the hidden layers see how much each value counts, for curves with gaps or with
+        errors of their own.
     """
 
     def __init__(
-        self, n_grid: int, n_latent: int, hidden: tuple[int, ...], activation: str, posterior_family: str, coordinates: nn.Module | None = None,
-        flow_transforms: int = 2, flow_width: int = 64, flow_bins: int = 8, sees_weights: bool = False,
-    ):  # fmt: skip
+        self,
+        n_grid: int,
+        n_latent: int,
+        hidden: tuple[int, ...],
+        activation: str,
+        posterior_family: str,
+        coordinates: nn.Module | None = None,
+        flow_transforms: int = 2,
+        flow_width: int = 64,
+        flow_bins: int = 8,
+        sees_weights: bool = False,
+    ):
         super().__init__()
         self.coordinates, self.sees_weights = coordinates, sees_weights
         n_in = n_grid if coordinates is None else coordinates.n_coordinates
         self.body = mlp([n_in + n_grid * sees_weights, *hidden], activation, last=True)
         self.mean = nn.Linear(hidden[-1], n_latent)
         self.logvar = nn.Linear(hidden[-1], n_latent)
-        self.below = nn.Linear(hidden[-1], n_latent * (n_latent - 1) // 2) if posterior_family != "diagonal" and n_latent > 1 else None
-        self.flow = PosteriorFlow(n_latent, hidden[-1], flow_transforms, flow_width, flow_bins) if posterior_family == "flow" else None
+        self.below = (
+            nn.Linear(hidden[-1], n_latent * (n_latent - 1) // 2)
+            if posterior_family != "diagonal" and n_latent > 1
+            else None
+        )
+        self.flow = (
+            PosteriorFlow(n_latent, hidden[-1], flow_transforms, flow_width, flow_bins)
+            if posterior_family == "flow"
+            else None
+        )
         self.short_cut = None if coordinates is None else nn.Linear(n_in, n_latent, bias=False)
 
     def forward(self, x: Tensor, weight: Tensor | None = None) -> Distribution:
         """Curves (N, R) → distribution with batch shape (N,) and event shape (n_latent,).
 
-        With weights (N, R), see `gaps.value_weights`, gaps do not matter but for a finite number in them; without, all are one.
+        With weights (N, R), see `gaps.value_weights`, gaps do not matter but for a finite number
+        in them; without, all are one.
         """
         if self.sees_weights and weight is None:
             weight = torch.ones_like(x)
@@ -181,7 +254,9 @@ class Encoder(nn.Module):
         mu = self.mean(h) if self.short_cut is None else self.mean(h) + self.short_cut(x)
         if self.below is None and self.flow is None:
             return diagonal_posterior(mu, self.logvar(h))
-        q = full_posterior(mu, self.logvar(h), mu[..., :0] if self.below is None else self.below(h))
+        q = full_posterior(
+            mu, self.logvar(h), mu[..., :0] if self.below is None else self.below(h)
+        )
         return q if self.flow is None else self.flow(h, mu, q.scale_tril)
 
 # %% ../../nbs/model/34_vae.ipynb #80a0a6e9
@@ -197,13 +272,21 @@ class Decoder(nn.Module):
     learn_sigma : bool or "per_radius"
         Whether it is a parameter, or one for each radius.
     sigma_floor : float
-        What a learned sigma can fall to; without a floor the likelihood of noise-free curves has no upper bound.
+        What a learned sigma can fall to; without a floor the likelihood of noise-free curves has
+        no upper bound.
     """
 
     def __init__(
-        self, n_latent: int, n_grid: int, hidden: tuple[int, ...], activation: str, sigma: float = 1.0,
-        learn_sigma: bool | str = False, coordinates: nn.Module | None = None, sigma_floor: float = 0.0,
-    ):  # fmt: skip
+        self,
+        n_latent: int,
+        n_grid: int,
+        hidden: tuple[int, ...],
+        activation: str,
+        sigma: float = 1.0,
+        learn_sigma: bool | str = False,
+        coordinates: nn.Module | None = None,
+        sigma_floor: float = 0.0,
+    ):
         super().__init__()
         self.coordinates = coordinates
         n_out = n_grid if coordinates is None else coordinates.n_coordinates
@@ -229,7 +312,9 @@ class Decoder(nn.Module):
     def forward(self, z: Tensor) -> Independent:
         """Codes (..., n_latent) → distribution with event shape (R,)."""
         mean = self.mean(z)
-        return Independent(Normal(mean, self.sigma.expand_as(mean), validate_args=False), 1, validate_args=False)
+        return Independent(
+            Normal(mean, self.sigma.expand_as(mean), validate_args=False), 1, validate_args=False
+        )
 
 # %% ../../nbs/model/34_vae.ipynb #4ed3519c
 class Prior(nn.Module):
@@ -259,7 +344,10 @@ class Prior(nn.Module):
     def is_standard(self) -> bool:
         """Whether this is the standard normal."""
         d = self.means.shape[1]
-        return len(self.means) == 1 and bool((self.means == 0).all() and (self.scale_tril[0] == torch.eye(d, device=self.means.device)).all())
+        return len(self.means) == 1 and bool(
+            (self.means == 0).all()
+            and (self.scale_tril[0] == torch.eye(d, device=self.means.device)).all()
+        )
 
     def forward(self) -> MixtureSameFamily:
         """The distribution, with event shape (d,)."""
@@ -269,7 +357,13 @@ class Prior(nn.Module):
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw n codes (n, d)."""
         which = torch.multinomial(self.weights, n, replacement=True, generator=generator)
-        eps = torch.randn(n, self.means.shape[1], generator=generator, dtype=self.means.dtype, device=self.means.device)
+        eps = torch.randn(
+            n,
+            self.means.shape[1],
+            generator=generator,
+            dtype=self.means.dtype,
+            device=self.means.device,
+        )
         return self.means[which] + (self.scale_tril[which] @ eps[..., None]).squeeze(-1)
 
 # %% ../../nbs/model/34_vae.ipynb #9217a7ae
@@ -291,12 +385,16 @@ class TrainedMixture(nn.Module):
     @torch.no_grad()
     def initialize(self, seed: int) -> None:
         """Spread the means like a standard normal, and make the components half as wide."""
-        self.means.copy_(torch.randn(self.means.shape, generator=torch_generator(seed, "mixture prior")))
+        self.means.copy_(
+            torch.randn(self.means.shape, generator=torch_generator(seed, "mixture prior"))
+        )
         torch.diagonal(self.raw, dim1=-2, dim2=-1).fill_(math.log(0.5))
 
     def fixed(self) -> Prior:
         """The same distribution as a `Prior`."""
-        scale_tril = torch.tril(self.raw, -1) + torch.diag_embed(torch.diagonal(self.raw, dim1=-2, dim2=-1).exp())
+        scale_tril = torch.tril(self.raw, -1) + torch.diag_embed(
+            torch.diagonal(self.raw, dim1=-2, dim2=-1).exp()
+        )
         return Prior(torch.softmax(self.logits, 0), self.means, scale_tril)
 
     def forward(self) -> MixtureSameFamily:
@@ -328,13 +426,15 @@ class _Asinh(Transform):
 
 # %% ../../nbs/model/34_vae.ipynb #21a3f2aa
 class FlowPrior(nn.Module):
-    """A neural spline flow as prior: standard normal numbers, bent by invertible splines, with tails as long as need be.
+    """A neural spline flow as prior: standard normal numbers, bent by invertible splines, with
+    tails as long as need be.
 
     Parameters
     ----------
     n_latent : int
     n_transforms, width, n_bins : int
-        Autoregressive transforms, units in the two hidden layers of each, and pieces of each spline.
+        Autoregressive transforms, units in the two hidden layers of each, and pieces of each
+        spline.
 
     References
     ----------
@@ -346,14 +446,24 @@ class FlowPrior(nn.Module):
     def __init__(self, n_latent: int, n_transforms: int = 3, width: int = 64, n_bins: int = 8):
         super().__init__()
         self.n_latent = n_latent
-        self.flow = with_fast_splines(NSF(n_latent, transforms=n_transforms, bins=n_bins, hidden_features=(width, width), activation=nn.SiLU))
+        self.flow = with_fast_splines(
+            NSF(
+                n_latent,
+                transforms=n_transforms,
+                bins=n_bins,
+                hidden_features=(width, width),
+                activation=nn.SiLU,
+            )
+        )
         for p in self.flow.parameters():
             if p.ndim == 2 and n_latent == 1:  # zuko draws these from PyTorch's global generator
                 nn.init.zeros_(p)
 
     def forward(self) -> NormalizingFlow:
         """The distribution, with event shape (d,)."""
-        return NormalizingFlow(ComposedTransform(_Asinh(), *fast_transforms(self.flow)), self.flow.base())
+        return NormalizingFlow(
+            ComposedTransform(_Asinh(), *fast_transforms(self.flow)), self.flow.base()
+        )
 
     @torch.no_grad()
     def push(self, u: Tensor) -> Tensor:
@@ -364,7 +474,11 @@ class FlowPrior(nn.Module):
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw n codes (n, d)."""
         like = next(self.parameters())
-        return self.push(torch.randn(n, self.n_latent, generator=generator, dtype=like.dtype, device=like.device))
+        return self.push(
+            torch.randn(
+                n, self.n_latent, generator=generator, dtype=like.dtype, device=like.device
+            )
+        )
 
 # %% ../../nbs/model/34_vae.ipynb #3f3fe135
 class VAE(nn.Module):
@@ -391,19 +505,27 @@ class VAE(nn.Module):
         self._analytic_kl = prior.is_standard
 
     def encode(self, x: Tensor, weight: Tensor | None = None) -> Distribution:
-        """q(z|x) of curves x (N, R); an encoder of your own needs to know weights (N, R) only if there are some."""
+        """q(z|x) of curves x (N, R); an encoder of your own needs to know weights (N, R) only if
+        there are some.
+        """
         return self.encoder(x) if weight is None else self.encoder(x, weight)
 
     def log_likelihood(self, x: Tensor, z: Tensor, weight: Tensor | None = None) -> Tensor:
-        """log p(x|z) of curves x (N, R) with codes z (..., N, d), over what was observed if there are weights (N, R) → (..., N) nats."""
+        """log p(x|z) of curves x (N, R) with codes z (..., N, d), over what was observed if there
+        are weights (N, R) → (..., N) nats.
+        """
         sigma, mask = self.decoder.sigma, None
         if weight is not None:
             mask = weight > 0
             sigma = sigma * torch.where(mask, weight, 1.0).rsqrt()
         return gaussian_log_likelihood(x, self.decoder.mean(z), sigma, mask)
 
-    def elbo(self, x: Tensor, eps: Tensor, beta: float = 1.0, weight: Tensor | None = None) -> Tensor:
-        """Evidence lower bound of curves x (N, R), with weights (N, R) if given, by standard normal draws eps (N, d) or (S, N, d) → (N,) nats."""
+    def elbo(
+        self, x: Tensor, eps: Tensor, beta: float = 1.0, weight: Tensor | None = None
+    ) -> Tensor:
+        """Evidence lower bound of curves x (N, R), with weights (N, R) if given, by standard
+        normal draws eps (N, d) or (S, N, d) → (N,) nats.
+        """
         q = self.encode(x, weight)
         if self._analytic_kl and not isinstance(q, NormalizingFlow):
             z, kl = reparametrize(q, eps), kl_to_standard_normal(q)
@@ -413,25 +535,35 @@ class VAE(nn.Module):
         bound = elbo(self.log_likelihood(x, z, weight), kl, beta)
         return bound.mean(0) if eps.ndim > 2 else bound
 
-    def log_weights(self, x: Tensor, z: Tensor, log_q: Tensor, weight: Tensor | None = None) -> Tensor:
-        """log p(x|z) + log p(z) − log q(z|x) at codes z (S, N, d) of curves x (N, R) → (S, N) nats."""
+    def log_weights(
+        self, x: Tensor, z: Tensor, log_q: Tensor, weight: Tensor | None = None
+    ) -> Tensor:
+        """log p(x|z) + log p(z) − log q(z|x) at codes z (S, N, d) of curves x (N, R) → (S, N)
+        nats.
+        """
         return self.log_likelihood(x, z, weight) + self.prior().log_prob(z) - log_q
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n new noise-free curves (n, R): a code from the prior, decoded."""
-        return torch.cat([self.decoder.mean(z) for z in self.prior.sample(n, generator).split(4096)])
+        return torch.cat(
+            [self.decoder.mean(z) for z in self.prior.sample(n, generator).split(4096)]
+        )
 
     @classmethod
     def published(cls, n_grid: int, n_latent: int = 4, sigma: float = 1.0, seed: int = 0) -> "VAE":
-        """The published network: n_grid–32–16–(4+4), 4–16–32–n_grid, ReLU, linear output (Posti 2022)."""
+        """The published network: n_grid–32–16–(4+4), 4–16–32–n_grid, ReLU, linear output (Posti
+        2022).
+        """
         encoder = Encoder(n_grid, n_latent, (32, 16), "relu", "diagonal")
         vae = cls(encoder, Decoder(n_latent, n_grid, (16, 32), "relu", sigma), n_latent)
         init_weights(vae, seed)
         return vae
 
 # %% ../../nbs/model/34_vae.ipynb #8927b321
-def doubly_reparametrized(model: VAE, x: Tensor, eps: Tensor, weight: Tensor | None = None) -> Tensor:
+def doubly_reparametrized(
+    model: VAE, x: Tensor, eps: Tensor, weight: Tensor | None = None
+) -> Tensor:
     """Importance-weighted bound of curves, with doubly reparametrised gradients.
 
     Parameters
@@ -454,7 +586,11 @@ def doubly_reparametrized(model: VAE, x: Tensor, eps: Tensor, weight: Tensor | N
     Tucker et al. 2019, Doubly Reparameterized Gradient Estimators for Monte Carlo Objectives.
     """
     z = reparametrize(model.encode(x, weight), eps)
-    frozen = torch.func.functional_call(model.encoder, {k: p.detach() for k, p in model.encoder.named_parameters()}, (x,) if weight is None else (x, weight))
+    frozen = torch.func.functional_call(
+        model.encoder,
+        {k: p.detach() for k, p in model.encoder.named_parameters()},
+        (x,) if weight is None else (x, weight),
+    )
     log_w = model.log_weights(x, z, frozen.log_prob(z), weight)
     weights = torch.softmax(log_w.detach(), 0)
     z.register_hook(lambda gradient: weights[..., None] * gradient)
@@ -463,10 +599,15 @@ def doubly_reparametrized(model: VAE, x: Tensor, eps: Tensor, weight: Tensor | N
 
 # %% ../../nbs/model/34_vae.ipynb #7509b386
 def marginal_kl(model: VAE, x: Tensor, weight: Tensor | None = None) -> Tensor:
-    """KL divergence of each latent's posterior from N(0, 1), averaged over curves x (N, R): (d,) nats."""
+    """KL divergence of each latent's posterior from N(0, 1), averaged over curves x (N, R): (d,)
+    nats.
+    """
     q = model.encode(x, weight)
     if not model._analytic_kl or isinstance(q, NormalizingFlow):
-        raise ValueError("free_bits needs a standard normal prior and a normal posterior: only then has each latent a divergence of its own")
+        raise ValueError(
+            "free_bits needs a standard normal prior and a normal posterior: only then has each"
+            " latent a divergence of its own"
+        )
     return kl_diagonal(q.mean, q.variance.log()).mean(0)
 
 # %% ../../nbs/model/34_vae.ipynb #e88095e5
@@ -491,16 +632,29 @@ def fresh_noise(normal: Tensor, sigma: Tensor, weight: Tensor | None = None) -> 
     return noise if weight is None else noise * torch.where(weight > 0, weight, torch.inf).rsqrt()
 
 # %% ../../nbs/model/34_vae.ipynb #9fdcce8a
-def _draws(model: VAE, x: Tensor, weight: Tensor | None, clean_input: bool, n_draws: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Curves (n, R), with fresh noise if they are clean, and standard normal numbers (n, d) or (n_draws, n, d) for their codes."""
+def _draws(
+    model: VAE,
+    x: Tensor,
+    weight: Tensor | None,
+    clean_input: bool,
+    n_draws: int,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Curves (n, R), with fresh noise if they are clean, and standard normal numbers (n, d) or
+    (n_draws, n, d) for their codes.
+    """
     if clean_input:
-        x = x + fresh_noise(batch_normal(generator, x.shape, 0, x), model.decoder.sigma.detach(), weight)
+        x = x + fresh_noise(
+            batch_normal(generator, x.shape, 0, x), model.decoder.sigma.detach(), weight
+        )
     shape = (len(x), model.n_latent) if n_draws == 1 else (n_draws, len(x), model.n_latent)
     return x, batch_normal(generator, shape, len(shape) - 2, x)
 
 # %% ../../nbs/model/34_vae.ipynb #3135313b
 def _describe(clean_input: bool, log_scale: Tensor | None):
-    """Function of a model, a batch and a generator: what a progress bar shows, in nats per curve; with log_scale (R,) in the unit of the data."""
+    """Function of a model, a batch and a generator: what a progress bar shows, in nats per curve;
+    with log_scale (R,) in the unit of the data.
+    """
 
     @torch.no_grad()
     def describe(model: VAE, batch: tuple, generator: torch.Generator) -> dict[str, float]:
@@ -515,30 +669,43 @@ def _describe(clean_input: bool, log_scale: Tensor | None):
     return describe
 
 # %% ../../nbs/model/34_vae.ipynb #9473ef45
-def vae_loss(clean_input: bool, objective: str = "elbo", n_draws: int = 1, free_bits: float = 0.0, log_scale: Tensor | None = None):
+def vae_loss(
+    clean_input: bool,
+    objective: str = "elbo",
+    n_draws: int = 1,
+    free_bits: float = 0.0,
+    log_scale: Tensor | None = None,
+):
     """Loss function for `training.fit`: minus a bound, averaged over curves.
 
     Parameters
     ----------
     clean_input : bool
-        Whether the curves are noise-free, so that fresh noise is added to each at every step, see `fresh_noise`.
+        Whether the curves are noise-free, so that fresh noise is added to each at every step, see
+        `fresh_noise`.
     objective : {"elbo", "iwae"}
-        The evidence lower bound, averaged over `n_draws` draws, or the importance-weighted bound of as many, with doubly
+        The evidence lower bound, averaged over `n_draws` draws, or the importance-weighted bound
+        of as many, with doubly
         reparametrised gradients.
     n_draws : int
     free_bits : float
         KL per latent that costs nothing [nats]; only with the ELBO and a standard normal prior.
     log_scale : Tensor, shape (R,), optional
-        Logarithms of the unit of the model in the unit of the data, in which a progress bar then shows the bound.
+        Logarithms of the unit of the model in the unit of the data, in which a progress bar then
+        shows the bound.
 
     Returns
     -------
     callable
-        Of the model, a batch, the weight of the KL term and a generator. A batch is the curves (n, R) in the unit of the model and, if some values
-        are missing or have errors of their own (which clean curves are yet to get), their weights (n, R); see `gaps.value_weights`.
+        Of the model, a batch, the weight of the KL term and a generator. A batch is the curves (n,
+        R) in the unit of the model and, if some values
+        are missing or have errors of their own (which clean curves are yet to get), their weights
+        (n, R); see `gaps.value_weights`.
     """
     if free_bits and objective != "elbo":
-        raise ValueError(f"free_bits is {free_bits}; it belongs to the objective 'elbo', not to {objective!r}")
+        raise ValueError(
+            f"free_bits is {free_bits}; it belongs to the objective 'elbo', not to {objective!r}"
+        )
 
     def loss(model: VAE, batch: tuple, kl_weight: float, generator: torch.Generator) -> Tensor:
         x, weight = batch if len(batch) > 1 else (batch[0], None)
@@ -546,9 +713,17 @@ def vae_loss(clean_input: bool, objective: str = "elbo", n_draws: int = 1, free_
         if objective == "iwae" and n_draws > 1 and torch.is_grad_enabled():
             return loss_from_bound(doubly_reparametrized(model, x, eps, weight))
         if objective == "iwae" and n_draws > 1:
-            return loss_from_bound(importance_weighted_bound(model.log_weights(x, *draw(model.encode(x, weight), eps), weight)))
+            return loss_from_bound(
+                importance_weighted_bound(
+                    model.log_weights(x, *draw(model.encode(x, weight), eps), weight)
+                )
+            )
         value = loss_from_bound(model.elbo(x, eps, kl_weight, weight))
-        return value + kl_weight * free_bits_penalty(marginal_kl(model, x, weight), free_bits) if free_bits else value
+        return (
+            value + kl_weight * free_bits_penalty(marginal_kl(model, x, weight), free_bits)
+            if free_bits
+            else value
+        )
 
     loss.describe = _describe(clean_input, log_scale)
     return loss
@@ -576,7 +751,9 @@ class PrincipalCoordinates(nn.Module):
         return self.basis.shape[1]
 
     def forward(self, y: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Noisy curves (..., R) → coordinates (..., K) of unit variance; with weights (N, R), the best linear guess of them."""
+        """Noisy curves (..., R) → coordinates (..., K) of unit variance; with weights (N, R), the
+        best linear guess of them.
+        """
         if weight is None:
             return (y @ self.basis) / torch.sqrt(self.spread**2 + 1)
         u, _ = linear_codes(y, weight, self.basis * self.spread)
@@ -587,26 +764,39 @@ class PrincipalCoordinates(nn.Module):
         return (c * self.spread) @ self.basis.T
 
 # %% ../../nbs/model/34_vae.ipynb #cea45560
-_SOFT = 0.05  # softening in units of the median absolute value of the curves; between 0.02 and 0.3 it matters little
+# softening in units of the median absolute value of the curves; between 0.02 and 0.3 it matters
+# little
+_SOFT = 0.05
 _GAIN = math.sqrt(1 + 1 / _SOFT**2)  # makes the slope of the stretch one at that median
 
 
 def _stretch(x: Tensor, softening: Tensor) -> Tensor:
-    """Curves (..., R) of which zero is zero, stretched: of slope one where they are as large as their median."""
-    x = x / softening  # PyTorch's asinh takes three times as long as the line below, whose gradient at zero is wrong
-    asinh = torch.asinh(x) if x.requires_grad else torch.copysign(torch.log(x.abs() + torch.sqrt(x * x + 1)), x)
+    """Curves (..., R) of which zero is zero, stretched: of slope one where they are as large as
+    their median.
+    """
+    x = (
+        x / softening
+    # PyTorch's asinh takes three times as long as the line below, whose gradient at zero is wrong
+    )
+    asinh = (
+        torch.asinh(x)
+        if x.requires_grad
+        else torch.copysign(torch.log(x.abs() + torch.sqrt(x * x + 1)), x)
+    )
     return _GAIN * softening * asinh
 
 # %% ../../nbs/model/34_vae.ipynb #21e0ad4d
 class StretchedCoordinates(PrincipalCoordinates):
-    """Principal components of curves after an asinh stretch, for positive quantities that vary by factors.
+    """Principal components of curves after an asinh stretch, for positive quantities that vary by
+    factors.
 
     Parameters
     ----------
     basis : Tensor, shape (R, K)
         Orthonormal principal directions of the stretched curves.
     spread : Tensor, shape (K,)
-        Standard deviation of the stretched noise-free curves along each; its unit is the noise only where the curves are as large as their median.
+        Standard deviation of the stretched noise-free curves along each; its unit is the noise
+        only where the curves are as large as their median.
     zero : Tensor, shape (R,)
         What a curve of zeros is in the unit of the model.
     softening : Tensor, shape ()
@@ -621,7 +811,15 @@ class StretchedCoordinates(PrincipalCoordinates):
     Lupton, Gunn & Szalay 1999, AJ 118, 1406.
     """
 
-    def __init__(self, basis: Tensor, spread: Tensor, zero: Tensor, softening: Tensor, center: Tensor, limit: Tensor):
+    def __init__(
+        self,
+        basis: Tensor,
+        spread: Tensor,
+        zero: Tensor,
+        softening: Tensor,
+        center: Tensor,
+        limit: Tensor,
+    ):
         super().__init__(basis, spread)
         self.register_buffer("zero", zero)
         self.register_buffer("softening", softening)
@@ -629,33 +827,49 @@ class StretchedCoordinates(PrincipalCoordinates):
         self.register_buffer("limit", limit)
 
     def forward(self, y: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Noisy curves (..., R), with weights (N, R) if there are gaps → coordinates (..., K), of a variance of about one."""
+        """Noisy curves (..., R), with weights (N, R) if there are gaps → coordinates (..., K), of
+        a variance of about one.
+        """
         return super().forward(_stretch(y - self.zero, self.softening) - self.center, weight)
 
     def inverse(self, c: Tensor) -> Tensor:
         """Coordinates of noise-free curves (..., K) in units of their spread → curves (..., R)."""
         unit = _GAIN * self.softening
         w = (c * (self.spread / unit)) @ self.basis.T + self.center / unit
-        return torch.addcmul(self.zero, self.softening, torch.sinh(torch.clamp(w, -self.limit, self.limit)))
+        return torch.addcmul(
+            self.zero, self.softening, torch.sinh(torch.clamp(w, -self.limit, self.limit))
+        )
 
 # %% ../../nbs/model/34_vae.ipynb #3ec02148
 _MOST_FACTORS = 24  # components that are looked for in curves with gaps
 
 
-def _components(y: Tensor, weight: Tensor | None, noise_in_data: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Principal directions (K, R) of centred curves (N, R), and the variances (K,) along them, the noise of noisy curves included."""
+def _components(
+    y: Tensor, weight: Tensor | None, noise_in_data: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Principal directions (K, R) of centred curves (N, R), and the variances (K,) along them, the
+    noise of noisy curves included.
+    """
     if weight is None:
         _, singular, vectors = np.linalg.svd(y.double().numpy(), full_matrices=False)
         return vectors, singular**2 / len(y)
     n_factors = min(*y.shape, _MOST_FACTORS)
-    basis, spread, _ = factor_analysis(y * (weight > 0), weight, n_factors, 1.0 if noise_in_data else 0.01)
+    basis, spread, _ = factor_analysis(
+        y * (weight > 0), weight, n_factors, 1.0 if noise_in_data else 0.01
+    )
     return basis.T, spread**2 + noise_in_data
 
 # %% ../../nbs/model/34_vae.ipynb #fd766d0f
 _REACH = 2.0  # largest value of a decoded curve, in units of the largest in the training curves
 
 
-def principal_coordinates(y: Tensor, noise_in_data: bool, min_components: int = 1, zero: Tensor | None = None, weight: Tensor | None = None) -> PrincipalCoordinates:
+def principal_coordinates(
+    y: Tensor,
+    noise_in_data: bool,
+    min_components: int = 1,
+    zero: Tensor | None = None,
+    weight: Tensor | None = None,
+) -> PrincipalCoordinates:
     """Fit the coordinates to training curves.
 
     Parameters
@@ -667,7 +881,8 @@ def principal_coordinates(y: Tensor, noise_in_data: bool, min_components: int = 
     min_components : int
         Keep at least so many.
     zero : Tensor, shape (R,), optional
-        What a curve of zeros is in the unit of y; if it is given, the curves are stretched first, with a softening of 5 % of their median.
+        What a curve of zeros is in the unit of y; if it is given, the curves are stretched first,
+        with a softening of 5 % of their median.
     weight : Tensor, shape (N, R), optional
         See `gaps.value_weights`; then the components come from `gaps.factor_analysis`.
 
@@ -683,31 +898,46 @@ def principal_coordinates(y: Tensor, noise_in_data: bool, min_components: int = 
     """
     if zero is not None:
         if noise_in_data:
-            raise InputError("measured curves cannot be stretched: the noise of small values would be blown up; leave out the stretch")
+            raise InputError(
+                "measured curves cannot be stretched: the noise of small values would be blown up;"
+                " leave out the stretch"
+            )
         x = (y - zero).double()
         seen = x if weight is None else x[weight > 0]
         softening = _SOFT * seen.abs().median()
         if softening == 0:
-            raise InputError("more than half of the values of the curves are zero, which leaves the asinh stretch without a scale; leave out the stretch")
+            raise InputError(
+                "more than half of the values of the curves are zero, which leaves the asinh"
+                " stretch without a scale; leave out the stretch"
+            )
         limit = torch.asinh(_REACH * seen.abs().max() / softening)
         y = _stretch(x, softening)
         center = y.mean(0) if weight is None else (y * (weight > 0)).sum(0) / (weight > 0).sum(0)
         y = y - center
     vectors, variance = _components(y, weight, noise_in_data)
     if noise_in_data:
-        edge = (1 + math.sqrt(y.shape[1] / len(y))) ** 2  # the largest variance that pure noise reaches (Marchenko & Pastur 1967)
+        edge = (
+            1 + math.sqrt(y.shape[1] / len(y))
+        ) ** 2  # the largest variance that pure noise reaches (Marchenko & Pastur 1967)
         keep, spread = variance > edge, np.sqrt(np.clip(variance - 1, 0.01, None))
     else:
         keep, spread = variance > 1e-4, np.sqrt(np.clip(variance, 1e-6, None))
     n = min(max(int(keep.sum()), min_components), len(vectors))
     vectors = vectors[:n]
     signs = np.sign(vectors[np.arange(n), np.abs(vectors).argmax(1)])
-    basis, spread = torch.tensor((vectors * signs[:, None]).T, dtype=y.dtype), torch.tensor(spread[:n], dtype=y.dtype)
-    return PrincipalCoordinates(basis, spread) if zero is None else StretchedCoordinates(basis, spread, zero, softening, center, limit).to(zero.dtype)
+    basis, spread = torch.tensor((vectors * signs[:, None]).T, dtype=y.dtype), torch.tensor(
+        spread[:n], dtype=y.dtype
+    )
+    return (
+        PrincipalCoordinates(basis, spread)
+        if zero is None
+        else StretchedCoordinates(basis, spread, zero, softening, center, limit).to(zero.dtype)
+    )
 
 # %% ../../nbs/model/34_vae.ipynb #a3ac888a
 def stretch_suits(y: Tensor, zero: Tensor, weight: Tensor | None = None) -> bool:
-    """Whether clean curves are positive and hardly need more principal components when they are stretched.
+    """Whether clean curves are positive and hardly need more principal components when they are
+    stretched.
 
     Parameters
     ----------
@@ -720,12 +950,16 @@ def stretch_suits(y: Tensor, zero: Tensor, weight: Tensor | None = None) -> bool
     """
     if not ((y > zero) if weight is None else (y > zero) | (weight == 0)).all():
         return False
-    return principal_coordinates(y, False, zero=zero, weight=weight).n_coordinates <= principal_coordinates(y, False, weight=weight).n_coordinates + 1
+    return (
+        principal_coordinates(y, False, zero=zero, weight=weight).n_coordinates
+        <= principal_coordinates(y, False, weight=weight).n_coordinates + 1
+    )
 
 # %% ../../nbs/model/34_vae.ipynb #3b29d8c0
 @torch.no_grad()
 def _start_linear(vae: VAE, seed: int, shrink: float = 0.1) -> None:
-    """Set short cuts and variances to the linear answer, and the outputs of the stacks to little."""
+    """Set short cuts and variances to the linear answer, and the outputs of the stacks to little.
+    """
     spread, d = vae.encoder.coordinates.spread, vae.n_latent
     nn.init.eye_(vae.encoder.short_cut.weight)
     nn.init.eye_(vae.decoder.short_cut.weight)
@@ -733,7 +967,12 @@ def _start_linear(vae: VAE, seed: int, shrink: float = 0.1) -> None:
         if head is not None:
             head.weight.mul_(shrink)
             head.bias.zero_()
-    flows = [t for module in (vae.encoder.flow, vae.prior) for t in (module.modules() if module is not None else []) if hasattr(t, "hyper")]
+    flows = [
+        t
+        for module in (vae.encoder.flow, vae.prior)
+        for t in (module.modules() if module is not None else [])
+        if hasattr(t, "hyper")
+    ]
     for flow in flows:  # a flow starts near the identity
         flow.hyper[-1].weight.mul_(shrink)
         flow.hyper[-1].bias.zero_()
@@ -743,9 +982,17 @@ def _start_linear(vae: VAE, seed: int, shrink: float = 0.1) -> None:
 
 # %% ../../nbs/model/34_vae.ipynb #61eca982
 def preconditioned_vae(
-    y: Tensor, config: NetworkConfig = NetworkConfig(), *, noise_in_data: bool, learn_sigma: bool | str = False, sigma_floor: float = 0.0,
-    zero: Tensor | None = None, weight: Tensor | None = None, sees_weights: bool | None = None, seed: int = 0,
-) -> VAE:  # fmt: skip
+    y: Tensor,
+    config: NetworkConfig = NetworkConfig(),
+    *,
+    noise_in_data: bool,
+    learn_sigma: bool | str = False,
+    sigma_floor: float = 0.0,
+    zero: Tensor | None = None,
+    weight: Tensor | None = None,
+    sees_weights: bool | None = None,
+    seed: int = 0,
+) -> VAE:
     """A VAE in noise-whitened principal coordinates that starts from the linear answer.
 
     Parameters
@@ -761,7 +1008,8 @@ def preconditioned_vae(
     sigma_floor : float
         What it can fall to.
     zero : Tensor, shape (R,), optional
-        What a curve of zeros is in the unit of y; if it is given, the coordinates are `StretchedCoordinates`, for clean curves only.
+        What a curve of zeros is in the unit of y; if it is given, the coordinates are
+        `StretchedCoordinates`, for clean curves only.
     weight : Tensor, shape (N, R), optional
         If values are missing or have errors of their own; see `gaps.value_weights`.
     sees_weights : bool, optional
@@ -777,12 +1025,36 @@ def preconditioned_vae(
     checked(config)
     sees_weights = weight is not None if sees_weights is None else sees_weights
     hidden = (config.width,) * config.depth
-    coordinates = principal_coordinates(y, noise_in_data, min_components=config.n_latent, zero=zero, weight=weight)
-    flow = {"flow_transforms": config.flow_transforms, "flow_width": config.flow_width, "flow_bins": config.flow_bins}
+    coordinates = principal_coordinates(
+        y, noise_in_data, min_components=config.n_latent, zero=zero, weight=weight
+    )
+    flow = {
+        "flow_transforms": config.flow_transforms,
+        "flow_width": config.flow_width,
+        "flow_bins": config.flow_bins,
+    }
     with torch.random.fork_rng(devices=[]):  # some layers of zuko draw from the global generator
         torch.manual_seed(seed)
-        encoder = Encoder(y.shape[1], config.n_latent, hidden, config.activation, config.posterior_family, coordinates, **flow, sees_weights=sees_weights)
-        decoder = Decoder(config.n_latent, y.shape[1], hidden, config.activation, 1.0, learn_sigma, coordinates, sigma_floor)
+        encoder = Encoder(
+            y.shape[1],
+            config.n_latent,
+            hidden,
+            config.activation,
+            config.posterior_family,
+            coordinates,
+            **flow,
+            sees_weights=sees_weights,
+        )
+        decoder = Decoder(
+            config.n_latent,
+            y.shape[1],
+            hidden,
+            config.activation,
+            1.0,
+            learn_sigma,
+            coordinates,
+            sigma_floor,
+        )
         vae = VAE(encoder, decoder, config.n_latent)
         if config.prior == "mixture":
             vae.set_prior(TrainedMixture(config.n_latent, config.n_components))

@@ -33,21 +33,35 @@ from tqdm.auto import tqdm
 
 from ..config import TrainConfig, checked
 from ..core import InputError, atomic_path, torch_generator
-from .processes import RowGenerator, any_process, from_main, is_main, mean_over_processes, my_part, world_size
+from vae_nbdev.training.processes import (
+    RowGenerator,
+    any_process,
+    from_main,
+    is_main,
+    mean_over_processes,
+    my_part,
+    world_size,
+)
 from ..families.store import WindowBatches
 
 # %% ../../nbs/training/42_loop.ipynb #a29e9a48
 def learning_rate(step: int, config: TrainConfig) -> float:
-    """Learning rate of one step (counted from 0): a linear warm-up, then half a cosine down to `lr_final`."""
+    """Learning rate of one step (counted from 0): a linear warm-up, then half a cosine down to
+    `lr_final`.
+    """
     warmup = max(1, round(config.lr_warmup * config.max_steps))
     if step < warmup:
         return config.learning_rate * (step + 1) / warmup
     progress = (step - warmup) / max(1, config.max_steps - warmup)
-    return config.learning_rate * (config.lr_final + (1 - config.lr_final) * 0.5 * (1 + math.cos(math.pi * progress)))
+    return config.learning_rate * (
+        config.lr_final + (1 - config.lr_final) * 0.5 * (1 + math.cos(math.pi * progress))
+    )
 
 # %% ../../nbs/training/42_loop.ipynb #8c835fa1
 def kl_weight(step: int, config: TrainConfig) -> float:
-    """Weight of the KL term at one step (counted from 0): linear up to `beta`, which it reaches and keeps."""
+    """Weight of the KL term at one step (counted from 0): linear up to `beta`, which it reaches
+    and keeps.
+    """
     warmup = math.ceil(config.kl_warmup * config.max_steps)
     return config.beta * min(1.0, (step + 1) / warmup) if warmup else config.beta
 
@@ -74,12 +88,16 @@ class Batches:
         epoch, k = divmod(step, self.per_epoch)
         if epoch != self._epoch:
             self._epoch, self._order = epoch, None
-            self._order = torch.randperm(self.n, generator=torch_generator(self.seed, "order", epoch), dtype=torch.int32)
+            self._order = torch.randperm(
+                self.n, generator=torch_generator(self.seed, "order", epoch), dtype=torch.int32
+            )
         return self._order[k * self.size : (k + 1) * self.size].long()
 
 # %% ../../nbs/training/42_loop.ipynb #20808622
 def batch_schedule(n: int, config: TrainConfig, order: type = Batches) -> Callable[[int], Tensor]:
-    """Function from the step (counted from 0) to the row numbers of its batch, for n curves; `order` is Batches or WindowBatches."""
+    """Function from the step (counted from 0) to the row numbers of its batch, for n curves;
+    `order` is Batches or WindowBatches.
+    """
     first = math.ceil(0.6 * config.max_steps) if config.batch_growth > 1 else config.max_steps
     small = order(n, config.batch_size, config.seed)
     large = order(n, config.batch_size * config.batch_growth, config.seed + 1)
@@ -87,7 +105,9 @@ def batch_schedule(n: int, config: TrainConfig, order: type = Batches) -> Callab
 
 # %% ../../nbs/training/42_loop.ipynb #20f7cecf
 class Source(Protocol):
-    """What `fit` needs of curves that are not in memory. An attribute `order` may say in which order they are read, `Batches` or WindowBatches, as by default."""
+    """What `fit` needs of curves that are not in memory. An attribute `order` may say in which
+    order they are read, `Batches` or WindowBatches, as by default.
+    """
 
     fingerprint: str  # changes when the curves do; a checkpoint remembers it
 
@@ -95,7 +115,9 @@ class Source(Protocol):
         """Number of curves."""
 
     def batch(self, rows: Tensor) -> tuple[Tensor, ...]:
-        """Return the rows with these numbers (int64, on the CPU), as a tuple of Tensor of shape (n, ...)."""
+        """Return the rows with these numbers (int64, on the CPU), as a tuple of Tensor of shape
+        (n, ...).
+        """
 
 # %% ../../nbs/training/42_loop.ipynb #9b81704f
 def _in_memory(data) -> bool:
@@ -108,7 +130,9 @@ def _n_rows(data: tuple | Source) -> int:
     return len(data[0]) if _in_memory(data) else len(data)
 
 # %% ../../nbs/training/42_loop.ipynb #6f87b9ba
-def _slice(data: tuple | Source, start: int, stop: int, device: torch.device) -> tuple[Tensor, ...]:
+def _slice(
+    data: tuple | Source, start: int, stop: int, device: torch.device
+) -> tuple[Tensor, ...]:
     """Return the rows from start to stop; those of a source on the device."""
     if _in_memory(data):
         return tuple(t[start:stop] for t in data)
@@ -120,12 +144,23 @@ def _marks(data: tuple | Source) -> list:
     if not _in_memory(data):
         return [len(data), data.fingerprint]
     sums = [t.cpu().double() for t in data]
-    return [[list(t.shape), float(t.sum())] if not t.isnan().any() else [list(t.shape), float(t.nansum()), int(t.isnan().sum())] for t in sums]
+    return [
+        (
+            [list(t.shape), float(t.sum())]
+            if not t.isnan().any()
+            else [list(t.shape), float(t.nansum()), int(t.isnan().sum())]
+        )
+        for t in sums
+    ]
 
 # %% ../../nbs/training/42_loop.ipynb #8d7ce50a
 @contextlib.contextmanager
-def _read_ahead(read: Callable[[int], tuple], steps: range, depth: int = 4) -> Iterator[Callable[[], tuple]]:
-    """Call read(step) for one step after the other in a thread; yields a function that returns the next result or raises its error."""
+def _read_ahead(
+    read: Callable[[int], tuple], steps: range, depth: int = 4
+) -> Iterator[Callable[[], tuple]]:
+    """Call read(step) for one step after the other in a thread; yields a function that returns the
+    next result or raises its error.
+    """
     ready, ended = queue.Queue(depth), threading.Event()
 
     def offer(item) -> None:
@@ -159,9 +194,17 @@ def _result(value, error: BaseException | None):
 
 # %% ../../nbs/training/42_loop.ipynb #1ba2a259
 @contextlib.contextmanager
-def _batches(data: tuple | Source, config: TrainConfig, first: int, device: torch.device) -> Iterator[Callable[[int], tuple]]:
-    """Yields a function from the step, counted up from `first`, to our part of its batch and (first row, rows of the whole batch)."""
-    schedule = batch_schedule(_n_rows(data), config, Batches if _in_memory(data) else getattr(data, "order", WindowBatches))
+def _batches(
+    data: tuple | Source, config: TrainConfig, first: int, device: torch.device
+) -> Iterator[Callable[[int], tuple]]:
+    """Yields a function from the step, counted up from `first`, to our part of its batch and
+    (first row, rows of the whole batch).
+    """
+    schedule = batch_schedule(
+        _n_rows(data),
+        config,
+        Batches if _in_memory(data) else getattr(data, "order", WindowBatches),
+    )
 
     def ours(step: int) -> tuple[Tensor, tuple[int, int]]:
         rows = schedule(step)
@@ -170,7 +213,13 @@ def _batches(data: tuple | Source, config: TrainConfig, first: int, device: torc
 
     def read(step: int) -> tuple:
         rows, place = ours(step)
-        return tuple(t.pin_memory() if device.type == "cuda" and t.device.type == "cpu" else t for t in data.batch(rows)), place
+        return (
+            tuple(
+                t.pin_memory() if device.type == "cuda" and t.device.type == "cpu" else t
+                for t in data.batch(rows)
+            ),
+            place,
+        )
 
     def pick(step: int) -> tuple:
         rows, place = ours(step)
@@ -180,7 +229,9 @@ def _batches(data: tuple | Source, config: TrainConfig, first: int, device: torc
         yield pick
         return
     with _read_ahead(read, range(first, config.max_steps)) as following:
-        yield lambda step: (lambda batch, place: (tuple(t.to(device, non_blocking=True) for t in batch), place))(*following())
+        yield lambda step: (
+            lambda batch, place: (tuple(t.to(device, non_blocking=True) for t in batch), place)
+        )(*following())
 
 # %% ../../nbs/training/42_loop.ipynb #d04dc628
 @dataclass
@@ -188,8 +239,12 @@ class History:
     """What happened during training; one entry per look at the validation set."""
 
     step: list[int] = field(default_factory=list)  # steps done
-    training: list[float] = field(default_factory=list)  # mean loss since the last look [nats per curve]
-    validation: list[float] = field(default_factory=list)  # loss on the validation set [nats per curve]
+    training: list[float] = field(
+        default_factory=list
+    )  # mean loss since the last look [nats per curve]
+    validation: list[float] = field(
+        default_factory=list
+    )  # loss on the validation set [nats per curve]
     kl_weight: list[float] = field(default_factory=list)  # weight of the KL term in the last step
     best_step: int = 0  # steps after which the kept weights stood
     best_validation: float = math.inf  # their validation loss [nats per curve]
@@ -197,8 +252,12 @@ class History:
     interrupted: bool = False  # whether Ctrl-C ended it
 
     def plot(self, ax=None):
-        """Draw the losses against the step; the training loss of the KL warm-up (shaded) is another one. Returns the axes."""
-        from vae_nbdev.plotting import plot_history  # Matplotlib takes its time, and only those who draw need it
+        """Draw the losses against the step; the training loss of the KL warm-up (shaded) is
+        another one. Returns the axes.
+        """
+        from vae_nbdev.plotting import (
+            plot_history,
+        )  # Matplotlib takes its time, and only those who draw need it
 
         series = {"training": self.training, "validation": self.validation}
         keep = {k: v for k, v in series.items() if np.isfinite(v).any()}
@@ -210,7 +269,9 @@ class History:
         return ax
 
 # %% ../../nbs/training/42_loop.ipynb #e53eccb0
-def _orthogonalized(X: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float) -> Tensor:
+def _orthogonalized(
+    X: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float
+) -> Tensor:
     """Matrices X (K, m, n) with singular values near one, by a Newton–Schulz iteration."""
     a, b, c = coefficients
     wide = X if X.shape[1] <= X.shape[2] else X.mT
@@ -222,11 +283,15 @@ def _orthogonalized(X: Tensor, coefficients: tuple[float, float, float], steps: 
 
 # %% ../../nbs/training/42_loop.ipynb #5055873a
 class Muon(torch.optim.Muon):
-    """PyTorch's Muon, with all matrices of one shape orthogonalised together and in their own precision; it knows the original adjustment of rates only."""
+    """PyTorch's Muon, with all matrices of one shape orthogonalised together and in their own
+    precision; it knows the original adjustment of rates only.
+    """
 
     def __init__(self, params, **options):
         if options.get("adjust_lr_fn") not in (None, "original"):
-            raise ValueError(f"adjust_lr_fn is {options['adjust_lr_fn']!r}; this Muon knows 'original' only")
+            raise ValueError(
+                f"adjust_lr_fn is {options['adjust_lr_fn']!r}; this Muon knows 'original' only"
+            )
         super().__init__(params, **options)
 
     @torch.no_grad()
@@ -248,34 +313,62 @@ class Muon(torch.optim.Muon):
                         self.state[p]["momentum_buffer"] = torch.zeros_like(p)
                 buffers = [self.state[p]["momentum_buffer"] for p in same]
                 torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
-                updates = torch._foreach_lerp(gradients, buffers, group["momentum"]) if group["nesterov"] else buffers
-                updates = _orthogonalized(torch.stack(updates), group["ns_coefficients"], group["ns_steps"], group["eps"])
+                updates = (
+                    torch._foreach_lerp(gradients, buffers, group["momentum"])
+                    if group["nesterov"]
+                    else buffers
+                )
+                updates = _orthogonalized(
+                    torch.stack(updates), group["ns_coefficients"], group["ns_steps"], group["eps"]
+                )
                 torch._foreach_mul_(same, 1 - group["lr"] * group["weight_decay"])
-                torch._foreach_add_(same, list(updates.unbind()), alpha=-group["lr"] * math.sqrt(max(1, shape[0] / shape[1])))
+                torch._foreach_add_(
+                    same,
+                    list(updates.unbind()),
+                    alpha=-group["lr"] * math.sqrt(max(1, shape[0] / shape[1])),
+                )
         return value
 
 # %% ../../nbs/training/42_loop.ipynb #4f576c69
 def make_optimisers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
-    """Adam for all parameters, or Muon for the matrices inside `nn.Sequential` and Adam for the rest.
+    """Adam for all parameters, or Muon for the matrices inside `nn.Sequential` and Adam for the
+    rest.
 
     Each group carries the factor of its learning rate as `scale`.
     """
     fused = next(model.parameters()).device.type != "mps"
-    adam = lambda parameters: torch.optim.AdamW([{"params": parameters, "scale": 1.0}], lr=config.learning_rate, weight_decay=config.weight_decay, fused=fused)
+    adam = lambda parameters: torch.optim.AdamW(
+        [{"params": parameters, "scale": 1.0}],
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        fused=fused,
+    )
     parameters = list(model.parameters())
     if config.optimiser == "adam":
         return [adam(parameters)]
-    stacks = [layer for stack in model.modules() if isinstance(stack, nn.Sequential) for layer in stack if isinstance(layer, nn.Linear)]
+    stacks = [
+        layer
+        for stack in model.modules()
+        if isinstance(stack, nn.Sequential)
+        for layer in stack
+        if isinstance(layer, nn.Linear)
+    ]
     matrices = list({id(layer.weight): layer.weight for layer in stacks}.values())
     if not matrices:
         return [adam(parameters)]
     rest = [p for p in parameters if all(p is not m for m in matrices)]
-    muon = Muon([{"params": matrices, "scale": 10.0}], lr=10 * config.learning_rate, weight_decay=config.weight_decay)
+    muon = Muon(
+        [{"params": matrices, "scale": 10.0}],
+        lr=10 * config.learning_rate,
+        weight_decay=config.weight_decay,
+    )
     return [muon] + ([adam(rest)] if rest else [])
 
 # %% ../../nbs/training/42_loop.ipynb #7f697523
 def _check_finite_loss(value: Tensor, what: str, step: int, config: TrainConfig) -> None:
-    """Raise a FloatingPointError that names the step and what to change if the value is not finite."""
+    """Raise a FloatingPointError that names the step and what to change if the value is not
+    finite.
+    """
     if not math.isfinite(value := float(value.detach())):
         advice = f"a learning rate below {config.learning_rate:g} or a smaller grad_clip may help"
         raise FloatingPointError(f"the {what} became {value} in step {step}; {advice}")
@@ -283,18 +376,31 @@ def _check_finite_loss(value: Tensor, what: str, step: int, config: TrainConfig)
 # %% ../../nbs/training/42_loop.ipynb #568898e7
 @lru_cache(maxsize=64)
 def _step_seeds(seed: int, block: int) -> list[int]:
-    """Return the seeds of 64 steps, from step 64 · block on; made together, because between two steps nothing of that is in the processor's cache."""
-    return [torch_generator(seed, "step", step).initial_seed() for step in range(64 * block, 64 * (block + 1))]
+    """Return the seeds of 64 steps, from step 64 · block on; made together, because between two
+    steps nothing of that is in the processor's cache.
+    """
+    return [
+        torch_generator(seed, "step", step).initial_seed()
+        for step in range(64 * block, 64 * (block + 1))
+    ]
 
 # %% ../../nbs/training/42_loop.ipynb #83a06105
-def _step_generator(seed: int, step: int, device: torch.device, place: tuple[int, int] | None) -> torch.Generator:
+def _step_generator(
+    seed: int, step: int, device: torch.device, place: tuple[int, int] | None
+) -> torch.Generator:
     """Return the generator of one step; a RowGenerator when several processes share the batch."""
-    generator = torch.Generator(device=device) if world_size() == 1 else RowGenerator(*place, device=device)
+    generator = (
+        torch.Generator(device=device)
+        if world_size() == 1
+        else RowGenerator(*place, device=device)
+    )
     return generator.manual_seed(_step_seeds(seed, step // 64)[step % 64])
 
 # %% ../../nbs/training/42_loop.ipynb #fd8909fa
 def _clip_gradient(gradients: list[Tensor], longest: float) -> Tensor:
-    """Scale gradients in place, so that all together they are no longer than that; return how long they were."""
+    """Scale gradients in place, so that all together they are no longer than that; return how long
+    they were.
+    """
     if not gradients:
         return torch.zeros(())
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
@@ -303,11 +409,22 @@ def _clip_gradient(gradients: list[Tensor], longest: float) -> Tensor:
     return norm
 
 # %% ../../nbs/training/42_loop.ipynb #59896bae
-def train_step(model: nn.Module, optimisers: list, loss: Callable, batch: tuple, step: int, config: TrainConfig, place: tuple | None = None, parameters: list | None = None) -> Tensor:
+def train_step(
+    model: nn.Module,
+    optimisers: list,
+    loss: Callable,
+    batch: tuple,
+    step: int,
+    config: TrainConfig,
+    place: tuple | None = None,
+    parameters: list | None = None,
+) -> Tensor:
     """Do one optimiser step in place and return the loss before it [nats per curve].
 
-    With several processes, `batch` is our part of it, `place` its first row and the rows of the whole, and the loss that of the whole.
-    `parameters` are those of the model, for whoever has the list already: to walk through all layers takes a hundredth of a step.
+    With several processes, `batch` is our part of it, `place` its first row and the rows of the
+    whole, and the loss that of the whole.
+    `parameters` are those of the model, for whoever has the list already: to walk through all
+    layers takes a hundredth of a step.
     """
     for group in (g for optimiser in optimisers for g in optimiser.param_groups):
         group["lr"] = group["scale"] * learning_rate(step, config)
@@ -318,7 +435,9 @@ def train_step(model: nn.Module, optimisers: list, loss: Callable, batch: tuple,
     for optimiser in optimisers:
         optimiser.zero_grad(set_to_none=True)
     value.backward()
-    norm = _clip_gradient([p.grad for p in parameters or model.parameters() if p.grad is not None], config.grad_clip)
+    norm = _clip_gradient(
+        [p.grad for p in parameters or model.parameters() if p.grad is not None], config.grad_clip
+    )
     _check_finite_loss(norm, "gradient", step, config)
     for optimiser in optimisers:
         optimiser.step()
@@ -326,7 +445,9 @@ def train_step(model: nn.Module, optimisers: list, loss: Callable, batch: tuple,
 
 # %% ../../nbs/training/42_loop.ipynb #72e612bc
 @torch.no_grad()
-def validation_loss(model: nn.Module, loss: Callable, data: tuple | Source, config: TrainConfig, chunk: int = 4096) -> float:
+def validation_loss(
+    model: nn.Module, loss: Callable, data: tuple | Source, config: TrainConfig, chunk: int = 4096
+) -> float:
     """Loss on a validation set with the final KL weight and fixed draws [nats per curve]."""
     n, total, device = _n_rows(data), 0.0, next(model.parameters()).device
     for start in range(0, n, chunk):
@@ -337,7 +458,9 @@ def validation_loss(model: nn.Module, loss: Callable, data: tuple | Source, conf
 
 # %% ../../nbs/training/42_loop.ipynb #6315d538
 class _BatchLoss(nn.Module):
-    """Model and loss as one module; the average of its value over the processes is the loss of the whole batch."""
+    """Model and loss as one module; the average of its value over the processes is the loss of the
+    whole batch.
+    """
 
     def __init__(self, model: nn.Module, loss: Callable):
         super().__init__()
@@ -345,20 +468,39 @@ class _BatchLoss(nn.Module):
 
     def forward(self, batch: tuple, kl_weight: float, generator: RowGenerator) -> Tensor:
         """Loss of our part of the batch, weighted by its size."""
-        return world_size() * len(batch[0]) / generator.total * self.loss(self.model, batch, kl_weight, generator)
+        return (
+            world_size()
+            * len(batch[0])
+            / generator.total
+            * self.loss(self.model, batch, kl_weight, generator)
+        )
 
 # %% ../../nbs/training/42_loop.ipynb #56d7dc72
-def _shared_loss(model: nn.Module, loss: Callable, data: tuple | Source, config: TrainConfig, device: torch.device) -> Callable:
-    """Return a loss for `train_step` whose gradient is averaged over the processes; every model becomes that of process 0."""
+def _shared_loss(
+    model: nn.Module,
+    loss: Callable,
+    data: tuple | Source,
+    config: TrainConfig,
+    device: torch.device,
+) -> Callable:
+    """Return a loss for `train_step` whose gradient is averaged over the processes; every model
+    becomes that of process 0.
+    """
     n = min(_n_rows(data), config.batch_size)
     if n < world_size():
-        raise InputError(f"a batch has {n} curves for {world_size()} processes; each needs at least one")
+        raise InputError(
+            f"a batch has {n} curves for {world_size()} processes; each needs at least one"
+        )
     model.load_state_dict(from_main(lambda: {k: v.cpu() for k, v in model.state_dict().items()}))
     module, weights = _BatchLoss(model, loss), [p for p in model.parameters() if p.requires_grad]
-    value = module(_slice(data, 0, n, device), config.beta, _step_generator(config.seed, 0, device, (0, n)))
+    value = module(
+        _slice(data, 0, n, device), config.beta, _step_generator(config.seed, 0, device, (0, n))
+    )
     unused = any(g is None for g in torch.autograd.grad(value, weights, allow_unused=True))
     known = inspect.signature(DistributedDataParallel.__init__).parameters
-    buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # its name before PyTorch 2.13
+    buffers = (
+        "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    )  # its name before PyTorch 2.13
     together = DistributedDataParallel(module, find_unused_parameters=unused, **{buffers: False})
     return lambda model, batch, kl_weight, generator: together(batch, kl_weight, generator)
 
@@ -377,7 +519,9 @@ class _State:
     def tensors(self) -> dict[str, Tensor]:
         """All tensors of the state under flat names."""
         out = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        out |= {f"best.{k}": v for k, v in self.best.items()} | {f"average.{k}": v for k, v in self.average.items()}
+        out |= {f"best.{k}": v for k, v in self.best.items()} | {
+            f"average.{k}": v for k, v in self.average.items()
+        }
         for j, optimiser in enumerate(self.optimisers):
             for i, values in optimiser.state_dict()["state"].items():
                 out |= {f"optimiser.{j}.{i}.{k}": torch.as_tensor(v) for k, v in values.items()}
@@ -393,16 +537,32 @@ def _digest(about: str, tensors: dict[str, Tensor]) -> str:
     return total.hexdigest()
 
 # %% ../../nbs/training/42_loop.ipynb #3b4b5ab7
-def _save_checkpoint(path: Path, state: _State, config: TrainConfig, running: Tensor, data: list) -> None:
+def _save_checkpoint(
+    path: Path, state: _State, config: TrainConfig, running: Tensor, data: list
+) -> None:
     """Write the state, and what the data look like, to one file that is either whole or absent."""
-    about = json.dumps({"step": state.step, "history": asdict(state.history), "config": asdict(config), "data": data})
+    about = json.dumps(
+        {
+            "step": state.step,
+            "history": asdict(state.history),
+            "config": asdict(config),
+            "data": data,
+        }
+    )
     tensors = state.tensors() | {"running": running.cpu()}
     try:
         with atomic_path(path) as part:
-            part.write_bytes(safetensors_bytes(tensors, metadata={"vae_nbdev": about, "digest": _digest(about, tensors)}))
+            part.write_bytes(
+                safetensors_bytes(
+                    tensors, metadata={"vae_nbdev": about, "digest": _digest(about, tensors)}
+                )
+            )
     except OSError as error:
         before = "the one before it is intact" if path.exists() else "there is none before it"
-        failure = OSError(f"the checkpoint {path} cannot be written after step {state.step} ({error.strerror}); {before}")
+        failure = OSError(
+            f"the checkpoint {path} cannot be written after step {state.step} ({error.strerror});"
+            f" {before}"
+        )
         failure.errno = error.errno
         raise failure from error
 
@@ -414,13 +574,17 @@ def _read_checkpoint(path: Path) -> tuple[dict, dict[str, Tensor]]:
             header = handle.metadata()
             tensors = {name: handle.get_tensor(name) for name in handle.keys()}
         about = json.loads(header["vae_nbdev"])
-        missing = {"step", "history", "config", "data"} - about.keys() or {"running"} - tensors.keys()
+        missing = {"step", "history", "config", "data"} - about.keys() or {
+            "running"
+        } - tensors.keys()
         if missing:
             raise KeyError(f"no {', '.join(sorted(missing))}")
     except (SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not a checkpoint of vae_nbdev ({error})") from None
     if "digest" in header and header["digest"] != _digest(header["vae_nbdev"], tensors):
-        raise InputError(f"{path} is not a checkpoint of vae_nbdev as it was written (its bytes have changed)")
+        raise InputError(
+            f"{path} is not a checkpoint of vae_nbdev as it was written (its bytes have changed)"
+        )
     return about, tensors
 
 # %% ../../nbs/training/42_loop.ipynb #da7929ec
@@ -429,15 +593,24 @@ def _load_checkpoint(path: Path, state: _State, config: TrainConfig, data: list)
     about, tensors = from_main(lambda: _read_checkpoint(path))
     if about["config"] != asdict(config):
         changed = [k for k, v in asdict(config).items() if about["config"].get(k) != v]
-        raise InputError(f"{path} was made with another {', '.join(changed)}; resume with the same configuration")
+        raise InputError(
+            f"{path} was made with another {', '.join(changed)}; resume with the same"
+            " configuration"
+        )
     if about["data"] != data:
         raise InputError(f"{path} was made with other data; resume with the same")
-    part = lambda prefix: {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    part = lambda prefix: {
+        k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)
+    }
     try:
         state.model.load_state_dict(part("model."))
     except RuntimeError:
         raise InputError(f"{path} was made with a model of another shape") from None
-    state.best, state.average, state.step = part("best."), {k: v.to(next(state.model.parameters()).device) for k, v in part("average.").items()}, about["step"]
+    state.best, state.average, state.step = (
+        part("best."),
+        {k: v.to(next(state.model.parameters()).device) for k, v in part("average.").items()},
+        about["step"],
+    )
     state.history.__dict__.update(about["history"])
     for j, optimiser in enumerate(state.optimisers):
         flat, packed = part(f"optimiser.{j}."), optimiser.state_dict()
@@ -451,18 +624,24 @@ def _load_checkpoint(path: Path, state: _State, config: TrainConfig, data: list)
 # %% ../../nbs/training/42_loop.ipynb #611c1bc7
 @torch.no_grad()
 def _update_average(state: _State, config: TrainConfig) -> None:
-    """Move the average towards the weights; the first steps count more, so that the start is forgotten."""
+    """Move the average towards the weights; the first steps count more, so that the start is
+    forgotten.
+    """
     weights = {k: p.detach() for k, p in state.model.named_parameters()}
     if not state.average:
         state.average = {k: p.clone() for k, p in weights.items()}
     rate = max(1 - config.average, 2 / (state.step + 1))
-    torch._foreach_lerp_([state.average[k] for k in weights], list(weights.values()), min(rate, 1.0))
+    torch._foreach_lerp_(
+        [state.average[k] for k in weights], list(weights.values()), min(rate, 1.0)
+    )
 
 # %% ../../nbs/training/42_loop.ipynb #9ddd6a13
 @contextlib.contextmanager
 def _averaged(state: _State) -> Iterator[None]:
     """Put the average, if there is one, in the place of the weights while the block runs."""
-    weights = {k: p.detach().clone() for k, p in state.model.named_parameters()} if state.average else {}
+    weights = (
+        {k: p.detach().clone() for k, p in state.model.named_parameters()} if state.average else {}
+    )
     state.model.load_state_dict(state.average, strict=False)
     try:
         yield
@@ -472,7 +651,9 @@ def _averaged(state: _State) -> Iterator[None]:
 # %% ../../nbs/training/42_loop.ipynb #1cc0fa98
 @contextlib.contextmanager
 def _ctrl_c() -> Iterator[SimpleNamespace]:
-    """Yields an object whose `pressed` becomes True at the first Ctrl-C within the block; the second raises KeyboardInterrupt."""
+    """Yields an object whose `pressed` becomes True at the first Ctrl-C within the block; the
+    second raises KeyboardInterrupt.
+    """
     flag = SimpleNamespace(pressed=False)
 
     def note(number, frame) -> None:
@@ -480,7 +661,10 @@ def _ctrl_c() -> Iterator[SimpleNamespace]:
             raise KeyboardInterrupt
         flag.pressed = True
 
-    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
     if ours:  # otherwise the program has other plans for Ctrl-C
         signal.signal(signal.SIGINT, note)
     try:
@@ -491,7 +675,9 @@ def _ctrl_c() -> Iterator[SimpleNamespace]:
 
 # %% ../../nbs/training/42_loop.ipynb #4e8e7fb1
 def _interrupt(state: _State, config: TrainConfig) -> None:
-    """Mark the training as interrupted, see to it that there are weights to keep, and say in one sentence where it stands."""
+    """Mark the training as interrupted, see to it that there are weights to keep, and say in one
+    sentence where it stands.
+    """
     state.history.interrupted = True
     if not state.best:
         with _averaged(state):
@@ -499,22 +685,36 @@ def _interrupt(state: _State, config: TrainConfig) -> None:
         state.history.best_step = state.step
     number = lambda n: f"{n:,}".replace(",", " ")
     if is_main():
-        print(f"stopped by Ctrl-C after {number(state.step)} of {number(config.max_steps)} steps; "
-              f"the model holds the weights of step {number(state.history.best_step)}", file=sys.stderr)
+        print(
+            f"stopped by Ctrl-C after {number(state.step)} of {number(config.max_steps)} steps; "
+            f"the model holds the weights of step {number(state.history.best_step)}",
+            file=sys.stderr,
+        )
 
 # %% ../../nbs/training/42_loop.ipynb #e94cbc49
 @torch.no_grad()
 def _report(state: _State, loss: Callable, data: tuple | Source, config: TrainConfig) -> str:
-    """Return what to show beside the progress bar: what the loss's `describe` says of some curves, or the last loss."""
+    """Return what to show beside the progress bar: what the loss's `describe` says of some curves,
+    or the last loss.
+    """
     last = state.history.validation[-1]
     numbers = {"loss": last if math.isfinite(last) else state.history.training[-1]}
     if hasattr(loss, "describe"):
-        batch = _slice(data, 0, min(_n_rows(data), config.batch_size), next(state.model.parameters()).device)
+        batch = _slice(
+            data, 0, min(_n_rows(data), config.batch_size), next(state.model.parameters()).device
+        )
         with _averaged(state):
             state.model.eval()
-            numbers = loss.describe(state.model, batch, torch_generator(config.seed, "describe", device=batch[0].device))
+            numbers = loss.describe(
+                state.model,
+                batch,
+                torch_generator(config.seed, "describe", device=batch[0].device),
+            )
             state.model.train()
-    return ", ".join(f"{name} {value:.1f}" for name, value in numbers.items()).replace("-", "\u2212") + " nats"
+    return (
+        ", ".join(f"{name} {value:.1f}" for name, value in numbers.items()).replace("-", "\u2212")
+        + " nats"
+    )
 
 # %% ../../nbs/training/42_loop.ipynb #d32cc14f
 def fit(
@@ -531,21 +731,29 @@ def fit(
 ) -> History:
     """Train a model in place and return what happened.
 
-    Ctrl-C ends it after the current step: the model holds the best weights so far, a checkpoint, if wanted, is written, and
-    one sentence says so; a second Ctrl-C raises KeyboardInterrupt. In a group of processes (see `parallel.started`) each
-    batch is shared out among them, and process 0 validates, shows the bar and writes the checkpoint.
+    Ctrl-C ends it after the current step: the model holds the best weights so far, a checkpoint,
+    if wanted, is written, and
+    one sentence says so; a second Ctrl-C raises KeyboardInterrupt. In a group of processes (see
+    `parallel.started`) each
+    batch is shared out among them, and process 0 validates, shows the bar and writes the
+    checkpoint.
 
     Parameters
     ----------
     model : nn.Module
-        On the device of the data. Afterwards it holds the weights with the best validation loss, or the last ones
-        when there is no validation set. Every process of a group starts from the weights of process 0.
+        On the device of the data. Afterwards it holds the weights with the best validation loss,
+        or the last ones
+        when there is no validation set. Every process of a group starts from the weights of
+        process 0.
     loss : callable
-        `loss(model, batch, kl_weight, generator)` → scalar Tensor [nats per curve], an average over the rows. In a group of
-        processes, it draws with `parallel.batch_normal`. An attribute `describe(model, batch, generator)` → dict of float is
+        `loss(model, batch, kl_weight, generator)` → scalar Tensor [nats per curve], an average
+        over the rows. In a group of
+        processes, it draws with `parallel.batch_normal`. An attribute `describe(model, batch,
+        generator)` → dict of float is
         shown by the progress bar.
     data, validation : tuple of Tensor, each of shape (N, ...), or Source
-        What the batches are cut from; tensors all on one device. Batches of a source are read ahead in a thread.
+        What the batches are cut from; tensors all on one device. Batches of a source are read
+        ahead in a thread.
     config : TrainConfig
         Budget, schedules and seed.
     verbose : bool
@@ -553,7 +761,8 @@ def fit(
     checkpoint : path, optional
         A safetensors file that is rewritten every `checkpoint_every` steps.
     resume : bool
-        Start from that file if it is there. The result is the one of an uninterrupted run, bit for bit, with the same number of
+        Start from that file if it is there. The result is the one of an uninterrupted run, bit for
+        bit, with the same number of
         processes; another number is allowed and changes the rounding only.
 
     Returns
@@ -567,24 +776,36 @@ def fit(
     InputError
         If the checkpoint cannot be used.
     OSError
-        If a checkpoint cannot be written, on a full disk, for example; the one before it is intact.
+        If a checkpoint cannot be written, on a full disk, for example; the one before it is
+        intact.
     """
     checked(config)
     device = data[0].device if _in_memory(data) else next(model.parameters()).device
     state = _State(model, make_optimisers(model, config), History(), {}, {})
-    running = torch.zeros((), dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
+    running = torch.zeros(
+        (), dtype=torch.float32 if device.type == "mps" else torch.float64, device=device
+    )
     marks, path = from_main(lambda: _marks(data)), _checked_path(checkpoint)
     if resume and path is not None and from_main(path.exists):
         running = _load_checkpoint(path, state, config, marks).to(device)
     step_loss = loss if world_size() == 1 else _shared_loss(model, loss, data, config, device)
     show = bool(verbose) and is_main()
-    bar = tqdm(total=config.max_steps, initial=state.step, disable=not show, desc="training", unit="step", mininterval=0.5)
+    bar = tqdm(
+        total=config.max_steps,
+        initial=state.step,
+        disable=not show,
+        desc="training",
+        unit="step",
+        mininterval=0.5,
+    )
     model.train()
     parameters, stop = list(model.parameters()), False
     with _ctrl_c() as ctrl_c, _batches(data, config, state.step, device) as batch_of, bar:
         while state.step < config.max_steps and not state.history.stopped_early and not stop:
             batch, place = batch_of(state.step)
-            running += train_step(model, state.optimisers, step_loss, batch, state.step, config, place, parameters)
+            running += train_step(
+                model, state.optimisers, step_loss, batch, state.step, config, place, parameters
+            )
             state.step += 1
             if config.average:
                 _update_average(state, config)
@@ -594,8 +815,14 @@ def fit(
                 _look(state, loss, running, validation, config)
                 running.zero_()
                 if show:
-                    bar.set_postfix_str(_report(state, loss, data if validation is None else validation, config))
-            stop = any_process(ctrl_c.pressed, device) and not last and not state.history.stopped_early
+                    bar.set_postfix_str(
+                        _report(state, loss, data if validation is None else validation, config)
+                    )
+            stop = (
+                any_process(ctrl_c.pressed, device)
+                and not last
+                and not state.history.stopped_early
+            )
             if path is not None and (last or stop or state.step % checkpoint_every == 0):
                 from_main(lambda: _save_checkpoint(path, state, config, running, marks))
     if stop:
@@ -606,7 +833,9 @@ def fit(
 
 # %% ../../nbs/training/42_loop.ipynb #a4f4651f
 def _checked_path(checkpoint: str | Path | None) -> Path | None:
-    """Return where the checkpoint goes; that there is a folder for it is known before the first step and not after the thousandth."""
+    """Return where the checkpoint goes; that there is a folder for it is known before the first
+    step and not after the thousandth.
+    """
     if checkpoint is None:
         return None
     path = Path(checkpoint)
@@ -615,7 +844,13 @@ def _checked_path(checkpoint: str | Path | None) -> Path | None:
     return path
 
 # %% ../../nbs/training/42_loop.ipynb #1e412c61
-def _look(state: _State, loss: Callable, running: Tensor, validation: tuple | Source | None, config: TrainConfig) -> None:
+def _look(
+    state: _State,
+    loss: Callable,
+    running: Tensor,
+    validation: tuple | Source | None,
+    config: TrainConfig,
+) -> None:
     """Validate, record the losses, and keep the weights if they are the best so far."""
     now = math.nan
     with _averaged(state):
@@ -629,7 +864,9 @@ def _look(state: _State, loss: Callable, running: Tensor, validation: tuple | So
 
 # %% ../../nbs/training/42_loop.ipynb #fd04b8c7
 def _record(h: History, step: int, total: float, now: float, config: TrainConfig) -> bool:
-    """Add a look to the history, from the training losses since the last one and the validation loss or NaN; return whether it is the best so far."""
+    """Add a look to the history, from the training losses since the last one and the validation
+    loss or NaN; return whether it is the best so far.
+    """
     h.training.append(total / (step - (h.step[-1] if h.step else 0)))
     h.step.append(step)
     h.kl_weight.append(kl_weight(step - 1, config))
@@ -637,6 +874,10 @@ def _record(h: History, step: int, total: float, now: float, config: TrainConfig
     better = not now >= h.best_validation  # or there is no validation set
     if better:
         h.best_step, h.best_validation = step, math.inf if math.isnan(now) else now
-    warm = math.ceil(config.kl_warmup * config.max_steps)  # patience starts when the KL weight has arrived
-    h.stopped_early = not math.isnan(now) and 0 < config.patience <= sum(s > max(h.best_step, warm) for s in h.step)
+    warm = math.ceil(
+        config.kl_warmup * config.max_steps
+    )  # patience starts when the KL weight has arrived
+    h.stopped_early = not math.isnan(now) and 0 < config.patience <= sum(
+        s > max(h.best_step, warm) for s in h.step
+    )
     return better

@@ -42,7 +42,8 @@ def is_main() -> bool:
 # %% ../../nbs/training/29_processes.ipynb #e2b5d81e
 @contextlib.contextmanager
 def started(device: str | torch.device = "cpu", timeout: float = 600.0) -> Iterator[torch.device]:
-    """Join the group of processes that torchrun started, for the length of the block; nothing to do without torchrun.
+    """Join the group of processes that torchrun started, for the length of the block; nothing to
+    do without torchrun.
 
     Parameters
     ----------
@@ -59,7 +60,8 @@ def started(device: str | torch.device = "cpu", timeout: float = 600.0) -> Itera
     Raises
     ------
     InputError
-        If the device cannot be used by several processes, or there are fewer devices than processes.
+        If the device cannot be used by several processes, or there are fewer devices than
+        processes.
     """
     device = resolve_device(str(device))
     told = {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
@@ -68,7 +70,9 @@ def started(device: str | torch.device = "cpu", timeout: float = 600.0) -> Itera
     if not told or _grouped():
         yield device
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(seconds=timeout))
+    dist.init_process_group(
+        "nccl" if device.type == "cuda" else "gloo", timeout=timedelta(seconds=timeout)
+    )
     try:
         yield device
     finally:
@@ -78,12 +82,17 @@ def started(device: str | torch.device = "cpu", timeout: float = 600.0) -> Itera
 def _own_device(device: torch.device) -> torch.device:
     """Return the device of this process among those of its kind, and make it the current one."""
     if device.type not in ("cpu", "cuda"):
-        raise InputError(f"device is {str(device)!r}; several processes can share 'cpu' or 'cuda' only")
+        raise InputError(
+            f"device is {str(device)!r}; several processes can share 'cpu' or 'cuda' only"
+        )
     if device.type == "cpu":
         return device
     number, there = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
     if number >= there:
-        raise InputError(f"process {number} of this machine has no CUDA device, there are {there}; start at most {there} processes on it")
+        raise InputError(
+            f"process {number} of this machine has no CUDA device, there are {there}; start at"
+            f" most {there} processes on it"
+        )
     torch.cuda.set_device(number)
     return torch.device("cuda", number)
 
@@ -92,7 +101,8 @@ _T = TypeVar("_T")
 
 # %% ../../nbs/training/29_processes.ipynb #8e09fdcb
 def from_main(function: Callable[[], _T]) -> _T:
-    """Call a function in process 0 and return its result, which must be picklable, in every process of the group.
+    """Call a function in process 0 and return its result, which must be picklable, in every
+    process of the group.
 
     Raises
     ------
@@ -139,7 +149,9 @@ def my_part(n: int) -> slice:
 
 # %% ../../nbs/training/29_processes.ipynb #7ce0697c
 def _part(n: int, rank: int, world: int) -> slice:
-    """Return the rows of one process among `world`: consecutive, at most one more than those of any other."""
+    """Return the rows of one process among `world`: consecutive, at most one more than those of
+    any other.
+    """
     return slice(n * rank // world, n * (rank + 1) // world)
 
 # %% ../../nbs/training/29_processes.ipynb #7453106c
@@ -165,13 +177,16 @@ class RowGenerator(torch.Generator):
         pass  # PyTorch's generator is ready after __new__
 
 # %% ../../nbs/training/29_processes.ipynb #ba1845d5
-def batch_normal(generator: torch.Generator | None, shape: Sequence[int], axis: int, like: Tensor) -> Tensor:
+def batch_normal(
+    generator: torch.Generator | None, shape: Sequence[int], axis: int, like: Tensor
+) -> Tensor:
     """Standard normal numbers for our rows of a batch.
 
     Parameters
     ----------
     generator : torch.Generator or RowGenerator
-        A plain one, when we hold the whole batch, gives what `torch.randn` gives. Anything else with a method `normal(shape, like)` is
+        A plain one, when we hold the whole batch, gives what `torch.randn` gives. Anything else
+        with a method `normal(shape, like)` is
         asked for the numbers; `fit_together` hands out numbers in this way that it drew before.
     shape : sequence of int
         Of the result; `shape[axis]` is the number of our rows.
@@ -182,7 +197,9 @@ def batch_normal(generator: torch.Generator | None, shape: Sequence[int], axis: 
     """
     if hasattr(generator, "normal"):
         return generator.normal(tuple(shape), like)
-    draw = lambda size: torch.randn(size, generator=generator, dtype=like.dtype, device=like.device)
+    draw = lambda size: torch.randn(
+        size, generator=generator, dtype=like.dtype, device=like.device
+    )
     if not isinstance(generator, RowGenerator):
         return draw(tuple(shape))
     whole = list(shape)

@@ -107,7 +107,7 @@ class Units:
         curves = CurveSet.of(curves)
         rows = np.arange(len(curves)) if rows is None else np.asarray(rows)
         y = torch.empty(len(rows), curves.n_radii, dtype=dtype)
-        weight = torch.empty_like(y) if self._needs_weights(curves) else None
+        weight = torch.empty_like(y) if self.needs_weights(curves) else None
         for start, some in iterate_blocks(rows, 4096):
             here = slice(start, start + len(some))
             x = curves.values[some].astype(np.float64)
@@ -121,7 +121,7 @@ class Units:
         """Standard deviation of the noise in a value of weight one, () or (R,)."""
         return self.scale if self.noise is None else self.noise
 
-    def _needs_weights(self, curves: CurveSet) -> bool:
+    def needs_weights(self, curves: CurveSet) -> bool:
         """Whether some weight is not one."""
         if curves.n_missing or np.ndim(curves.errors) == 2:
             return True

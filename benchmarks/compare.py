@@ -39,12 +39,11 @@ QUALITY = {  # name → number of clean curves, further arguments, number of see
 
 def run(checkout: Path, job: dict, folder: Path) -> dict[str, np.ndarray]:
     """Do a job with the package of a checkout, in a new process."""
-    job_file, result = folder / "job.json", folder / "result.npz"
-    job_file.write_text(json.dumps(job))
+    (folder / "job.json").write_text(json.dumps(job))
     environment = {"OMP_NUM_THREADS": "1"} | os.environ | {"PYTHONPATH": str(checkout)}
-    command = [sys.executable, HERE / "benchmarks" / "fit_once.py", checkout, job_file, result]
+    command = [sys.executable, HERE / "benchmarks" / "fit_once.py", checkout, folder]
     subprocess.run(command, env=environment, check=True)
-    with np.load(result) as stored:
+    with np.load(folder / "result.npz") as stored:
         return dict(stored)
 
 
@@ -54,12 +53,16 @@ def in_turn(sides: dict[str, Path], job: dict, folder: Path, turn: int) -> list[
     return [found["here"], found["there"]]
 
 
+def bits(array: np.ndarray) -> tuple:
+    """Return all that makes two arrays the same."""
+    return array.dtype, array.shape, array.tobytes()
+
+
 def largest_difference(a: np.ndarray, b: np.ndarray) -> float:
     """Return the largest difference of two arrays; inf if shapes or NaN differ."""
     if a.shape != b.shape or (np.isfinite(a) != np.isfinite(b)).any():
         return np.inf
-    both = np.isfinite(a)
-    return float(np.abs(a[both].astype(float) - b[both].astype(float)).max(initial=0.0))
+    return float(np.abs(np.nan_to_num(a.astype(float) - b)).max(initial=0.0))
 
 
 def verdict(here: dict[str, np.ndarray], there: dict[str, np.ndarray], kind: str) -> str:
@@ -67,11 +70,10 @@ def verdict(here: dict[str, np.ndarray], there: dict[str, np.ndarray], kind: str
     a, b = ({n: v for n, v in side.items() if n.split("/")[0] == kind} for side in (here, there))
     only_a, only_b = sorted(a.keys() - b.keys()), sorted(b.keys() - a.keys())
     pairs = [(n, n) for n in sorted(a.keys() & b.keys())] + list(zip(only_a, only_b, strict=False))
-    bits = [((a[n].dtype, a[n].tobytes()), (b[m].dtype, b[m].tobytes())) for n, m in pairs]
-    other = [pair for pair, (ours, theirs) in zip(pairs, bits, strict=True) if ours != theirs]
+    differing = [(n, m) for n, m in pairs if bits(a[n]) != bits(b[m])]
     words = "identical" if pairs else "no arrays"
-    if other:
-        largest, name = max((largest_difference(a[n], b[m]), n) for n, m in other)
+    if differing:
+        largest, name = max((largest_difference(a[n], b[m]), n) for n, m in differing)
         words = f"{largest:.1e} {name.partition('/')[2]}".strip()
     for place, names in (("here", only_a), ("there", only_b)):
         words += f"; only {place}: {', '.join(names)}" if names else ""
@@ -79,10 +81,9 @@ def verdict(here: dict[str, np.ndarray], there: dict[str, np.ndarray], kind: str
 
 
 def gaps(here, there, exact: np.ndarray) -> tuple[str, bool]:
-    """Compare gaps to the exact evidence (80,), from scores (S, ≥ 80) of S seeds.
+    """Compare gaps to the exact evidence (80,), from scores (S, ≥ 80) of S seeds, in words.
 
-    Returns the mean gap here and there with the paired difference, in words, and whether the gap
-    here is larger by more than twice the error of that difference, from its scatter over curves.
+    Also returns whether the gap here is larger by more than twice the error over curves.
     """
     here, there = (np.atleast_2d(scores)[:, :80] for scores in (here, there))
     paired = there - here  # gap here minus gap there
@@ -104,9 +105,8 @@ def write_data(folder: Path, clean: np.ndarray) -> None:
     errors, x_errors = (NOISE * rng.uniform(0.5, 1.5, n) for n in (few.shape, x.shape))
     gappy, x_gappy = (np.where(rng.random(v.shape) < 0.1, np.nan, v) for v in (measured, x))
     t = np.linspace(0, 1, 300, dtype=np.float32)  # large: 61 000 curves, 73 MB in float32
-    codes = rng.standard_normal((61_080, 3), np.float32)
-    large = codes @ np.array([1 + t, np.sin(3 * t), np.cos(7 * t)])
-    large += 0.1 * rng.standard_normal(large.shape, np.float32)
+    large = 0.1 * rng.standard_normal((61_080, 300), np.float32)
+    large += rng.standard_normal((61_080, 3), np.float32) @ np.array([1 + t, np.sin(3 * t), t**4])
     data = {
         "clean": {"values": few},
         "measured": {"values": measured},
@@ -128,7 +128,7 @@ def compare(sides: dict[str, Path], args: argparse.Namespace, folder: Path, exac
     print(f"simulated curves: {words[0]}; all fits use those from there\n")
     write_data(folder, there["curves"])
     print("| case | weights | scores | samples | gap here | there | difference | wall, CPU time |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    print("| --- " * 8 + "|", flush=True)
     for turn, case in enumerate(args.case or CASES):
         options = {"max_steps": args.steps or 300, "random_state": 0} | CASES[case]
         job = {"data": str(folder / f"{case}.npz"), "options": options, "many": case == "large"}
@@ -151,7 +151,7 @@ def judge(sides: dict[str, Path], args: argparse.Namespace, folder: Path, exact)
     """Compare whole fits; return whether no gap is clearly larger here."""
     rows, fine = json.loads(args.out.read_text()) if args.out.exists() else {}, True
     print("| model | gap here | there | difference | median wall, CPU time |")
-    print("| --- | --- | --- | --- | --- |")
+    print("| --- " * 5 + "|")
     for name, (n, more, seeds) in QUALITY.items():
         pairs = []
         for seed in range(args.seeds or seeds):
@@ -168,8 +168,7 @@ def judge(sides: dict[str, Path], args: argparse.Namespace, folder: Path, exact)
                 args.out.with_suffix(".part").replace(args.out)
             pairs.append([rows[key]["here"], rows[key]["there"]])
         words, worse = gaps(*([p[i]["scores"] for p in pairs] for i in (0, 1)), exact)
-        ratios = [np.divide(here["seconds"], there["seconds"]) for here, there in pairs]
-        wall, cpu = np.median(ratios, 0)
+        wall, cpu = np.median([np.divide(h["seconds"], t["seconds"]) for h, t in pairs], 0)
         print(f"| {name}, seeds: {len(pairs)} | {words} | × {wall:.2f}, {cpu:.2f} |", flush=True)
         fine &= not worse
     return fine

@@ -1,6 +1,7 @@
-"""One fit for compare.py: `python benchmarks/fit_once.py CHECKOUT JOB RESULT`.
+"""One fit for compare.py: `python benchmarks/fit_once.py CHECKOUT FOLDER`.
 
-Works with every version of the package since commit 4155c4a: names are looked up where they stand.
+Reads job.json in FOLDER and writes result.npz beside it. Works with every version of the package
+since commit 4155c4a: names are looked up where they stand.
 """
 import importlib
 import json
@@ -14,12 +15,12 @@ import numpy as np
 
 def find(name: str):
     """Return a public object from the top of the package, else from where its index has it."""
-    top = importlib.import_module("vae_nbdev")
-    if callable(getattr(top, name, None)):  # a module of the same name is not
-        return getattr(top, name)
+    found = getattr(importlib.import_module("vae_nbdev"), name, None)
+    if callable(found):  # a module of the same name is not
+        return found
     modules = importlib.import_module("vae_nbdev._modidx").d["syms"]
-    found = [module for module, names in modules.items() if f"{module}.{name}" in names]
-    module = next(module for module in found if not module.endswith(".cli"))  # has commands
+    homes = [module for module, names in modules.items() if f"{module}.{name}" in names]
+    module = next(module for module in homes if not module.endswith(".cli"))  # has commands
     return getattr(importlib.import_module(module), name)
 
 
@@ -47,22 +48,22 @@ def fit(data: dict[str, np.ndarray], options: dict, many: bool) -> dict[str, np.
     return {"seconds": seconds, "scores": scores, "samples": samples, **weights_of(model)}
 
 
-def main(checkout: str, job_file: str, result_file: str) -> None:
+def main(checkout: str, folder: str) -> None:
     """Simulate and fit as a job says, with the package of a checkout, and store what came out."""
     package = importlib.import_module("vae_nbdev")
     if not Path(package.__file__).resolve().is_relative_to(Path(checkout).resolve()):
         raise SystemExit(f"vae_nbdev comes from {package.__file__}, not from {checkout}")
     warnings.simplefilter("ignore")
-    job = json.loads(Path(job_file).read_text())
+    job = json.loads(Path(folder, "job.json").read_text())
     with np.load(job["data"]) as stored:
         data = dict(stored)
     if "simulate" in job:
         curves = find("simulate")(job["simulate"], seed=job["seed"])
         data |= {"values": curves.values, "radius": curves.radius}
     if "options" in job:
-        np.savez(result_file, **fit(data, job["options"], job.get("many", False)))
+        np.savez(Path(folder, "result.npz"), **fit(data, job["options"], job.get("many", False)))
     else:
-        np.savez(result_file, curves=data["values"])
+        np.savez(Path(folder, "result.npz"), curves=data["values"])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from ..core import InputError, _as_numbers, as_curves, as_noise, as_radius, stream
+from ..core import InputError, as_numbers, as_curves, as_noise, as_radius, stream
 from .tables import _resolve, read_table, write_table
 
 # %% ../../nbs/curves/14_curve_set.ipynb #e9c02e26
@@ -24,7 +24,7 @@ def _checked_values(values, mask) -> tuple[np.ndarray, np.ndarray | None]:
         values = as_curves(values, name="values", missing=True)
         observed = ~np.isnan(values)
         return values, None if observed.all() else observed
-    values, mask = _as_numbers(values, "values"), np.asarray(mask)
+    values, mask = as_numbers(values, "values"), np.asarray(mask)
     if mask.dtype != bool or mask.shape != values.shape:
         raise InputError(
             f"mask has shape {mask.shape} and type {mask.dtype}; it must be bool of shape"
@@ -44,7 +44,7 @@ def _checked_errors(errors, mask, shape: tuple[int, int]) -> float | np.ndarray 
     """Return errors as None, a float, an array (R,) or an array (N, R) with NaN in the gaps."""
     if errors is None:
         return None
-    errors = _as_numbers(errors, "errors").astype(np.float64)
+    errors = as_numbers(errors, "errors").astype(np.float64)
     per_value = mask is not None and errors.shape == shape
     errors = as_noise(np.where(mask, errors, 1.0) if per_value else errors, shape, name="errors")
     return (
@@ -64,7 +64,7 @@ def _checked_parameters(
         if names:
             raise InputError(f"parameter_names is {names}, but there are no parameters")
         return None, ()
-    parameters = _as_numbers(parameters, "parameters").astype(np.float64)
+    parameters = as_numbers(parameters, "parameters").astype(np.float64)
     if parameters.ndim != 2 or len(parameters) != n_curves:
         raise InputError(
             f"parameters has shape {parameters.shape}; it must have one row for each of the"

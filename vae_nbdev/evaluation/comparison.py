@@ -22,7 +22,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteKernel
 
-from ..core import InputError, _as_numbers, stream
+from ..core import InputError, as_numbers, stream
 from .evaluation import Calibration
 from ..families.galaxies import OBSERVED_GALAXIES
 from vae_nbdev.inference.points import (
@@ -87,7 +87,7 @@ def _seen_points(
         "new_error": new_error,
     }
     arrays = {
-        name: np.atleast_1d(_as_numbers(a, name)).astype(np.float64) for name, a in arrays.items()
+        name: np.atleast_1d(as_numbers(a, name)).astype(np.float64) for name, a in arrays.items()
     }
     for name, a in arrays.items():
         wanted = arrays["new_radius" if name.startswith("new") else "radius"].shape

@@ -19,9 +19,10 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from vae_nbdev.core import (
+    as_count,
     InputError,
-    _as_numbers,
-    _check_finite,
+    as_numbers,
+    check_finite,
     as_noise,
     as_radius,
     atomic_directory,
@@ -35,10 +36,9 @@ from vae_nbdev.families.simulation import (
     _PIVOT,
     ROTATION_CURVES,
     Family,
-    _count,
     _rotation_curve,
 )
-from ..curves.tables import _complaint, _shown, _text
+from ..curves.tables import complain_of_cell, _shown, _text
 
 # %% ../../nbs/families/24_galaxies.ipynb #ff9b79f2
 def _curve_columns(
@@ -51,14 +51,14 @@ def _curve_columns(
         if values is None:
             checked[label] = None
             continue
-        values = np.array(_as_numbers(values, f"{name}: {label}"), dtype=np.float64)
+        values = np.array(as_numbers(values, f"{name}: {label}"), dtype=np.float64)
         n_points = len(checked.get("radius", values)) if values.ndim else 0
         if values.shape != (n_points,) or n_points == 0:
             raise InputError(
                 f"{name}: {label} has shape {values.shape}; it must be a list of numbers, as many"
                 " as there are radii"
             )
-        _check_finite(values, f"{name}: {label}")
+        check_finite(values, f"{name}: {label}")
         values.flags.writeable = False
         checked[label] = values
     return checked
@@ -248,7 +248,7 @@ def _read_header(path: Path, lines: list[str]) -> float:
         distance is None
         or len(distance) != 4
         or distance[3] != "Mpc"
-        or _complaint(distance[2])
+        or complain_of_cell(distance[2])
         or float(distance[2]) <= 0
     ):
         found = "there is none" if distance is None else f"it is {_shown(' '.join(distance))}"
@@ -281,7 +281,7 @@ def _row_of_numbers(path: Path, line: int, text: str) -> list[float]:
             f" {len(_FILE_COLUMNS)}: {', '.join(_FILE_COLUMNS)}"
         )
     for column, (cell, label) in enumerate(zip(cells, _FILE_COLUMNS), 1):
-        if why := _complaint(cell):
+        if why := complain_of_cell(cell):
             raise InputError(
                 f"{path}, line {line}, column {column} ({label}), holds {_shown(cell)}; {why}"
             )
@@ -397,7 +397,7 @@ def _catalogue_number(cell: str, label: str, kind: type) -> float | int:
     """
     if not cell and label in _ZERO_IS_UNKNOWN:
         return np.nan
-    if why := _complaint(cell):
+    if why := complain_of_cell(cell):
         raise ValueError(why)
     number = float(cell)
     if number < 0 or (number == 0 and label in _POSITIVE):
@@ -510,7 +510,7 @@ def read_halo_fits(path: str | os.PathLike) -> dict[str, HaloFit]:
                 f" must be {len(columns)}, the name of a model and 21 numbers"
             )
         for column, (cell, label) in enumerate(zip(cells[1:], columns[1:]), 2):
-            if (why := _complaint(cell)) and not (label.name == "chi_squared" and cell == "inf"):
+            if (why := complain_of_cell(cell)) and not (label.name == "chi_squared" and cell == "inf"):
                 raise InputError(
                     f"{path}, line {number}, column {column} ({label.name}), holds {_shown(cell)};"
                     f" {why}"
@@ -917,7 +917,7 @@ def random_sampling(
             f" begin at {family.radius[0]:g}; to be measured like a galaxy it needs log_disc_mass"
             " and positive radii"
         )
-    parameters = family.draw(_count(n), seed)
+    parameters = family.draw(as_count(n), seed)
     log_disc_mass = parameters[:, family.parameter_names.index("log_disc_mass")]
     radius, error = _draw_points(
         log_disc_mass, seed, sampling, (family.radius[0], family.radius[-1])
@@ -1035,7 +1035,7 @@ def simulate_galaxies(
             f"{family.name}: the parameters are {', '.join(family.parameter_names)}; they must be"
             f" {', '.join(OBSERVED_GALAXIES.parameter_names)}"
         )
-    parameters = family.draw(_count(n), seed)
+    parameters = family.draw(as_count(n), seed)
     radius, error = _draw_points(
         parameters[:, 0], seed, sampling, (family.radius[0], family.radius[-1])
     )

@@ -24,15 +24,16 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from vae_nbdev.core import (
+    as_count,
     InputError,
-    _as_numbers,
-    _check_finite,
+    as_numbers,
+    check_finite,
     as_radius,
     atomic_directory,
     atomic_path,
     stream,
 )
-from .simulation import _BLOCK, ROTATION_CURVES, Family, _count, _noise_sd
+from .simulation import _BLOCK, ROTATION_CURVES, Family, as_noise_sd
 
 # %% ../../nbs/families/28_store.ipynb #7b6b202b
 @dataclass(frozen=True)
@@ -422,7 +423,7 @@ class ShardWriter:
             raise InputError("ShardWriter needs radius or n_radii; give one of them")
         self.path, self.radius = Path(path), as_radius(radius, n_radii)
         self.rows_per_shard, self.dtype, self.about = (
-            _count(rows_per_shard),
+            as_count(rows_per_shard),
             _float_type(dtype),
             dict(about or {}),
         )
@@ -454,7 +455,7 @@ class ShardWriter:
             )
         curves = _as_type(curves, self.dtype, len(self.radius))
         if parameters is not None:
-            parameters = np.atleast_2d(_as_numbers(parameters, "parameters"))
+            parameters = np.atleast_2d(as_numbers(parameters, "parameters"))
             pile = self._piles.setdefault(
                 "parameters",
                 _Pile(
@@ -509,7 +510,7 @@ def _as_type(curves: ArrayLike, dtype: np.dtype, n_radii: int) -> np.ndarray:
     """Return curves (n, R) of the type that is stored, checked after the conversion, which may
     overflow.
     """
-    values = _as_numbers(curves, "curves")
+    values = as_numbers(curves, "curves")
     if values.ndim != 2 or values.shape[1] != n_radii:
         raise InputError(
             f"curves has shape {values.shape}; it must be (n, {n_radii}), one row per curve, one"
@@ -517,7 +518,7 @@ def _as_type(curves: ArrayLike, dtype: np.dtype, n_radii: int) -> np.ndarray:
         )
     with np.errstate(over="ignore"):
         values = values.astype(dtype, copy=False)
-    _check_finite(values, "curves", missing=True)
+    check_finite(values, "curves", missing=True)
     return values
 
 # %% ../../nbs/families/28_store.ipynb #3fd02c33
@@ -541,7 +542,7 @@ def _simulated(
     n: int, noise: ArrayLike, seed: int, family: Family
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the curves and parameters of `simulate(n, noise, seed)`, some thousand at a time."""
-    sd, noise_stream = _noise_sd(noise, (n, len(family.radius))), stream(seed, "noise")
+    sd, noise_stream = as_noise_sd(noise, (n, len(family.radius))), stream(seed, "noise")
     if sd is not None and sd.ndim == 2:
         raise InputError(
             f"noise has shape {sd.shape}; it must be one number or one per radius"
@@ -649,7 +650,7 @@ def simulate_to(
     InputError
         If an argument cannot be right, or the folder exists and is not a store.
     """
-    n, path, dtype = _count(n), Path(path), _float_type(dtype)
+    n, path, dtype = as_count(n), Path(path), _float_type(dtype)
     about = {
         "xlabel": family.xlabel,
         "ylabel": family.ylabel,
@@ -665,7 +666,7 @@ def simulate_to(
         writer = ShardWriter(
             path,
             radius=family.radius,
-            rows_per_shard=min(_count(rows_per_shard), n),
+            rows_per_shard=min(as_count(rows_per_shard), n),
             dtype=dtype,
             about=about,
         )

@@ -21,6 +21,7 @@ import torch
 from ..model.autoencoder import Units, init_weights
 from ..config import EstimatorConfig, NetworkConfig, Recipe, TrainConfig, checked, recipe
 from vae_nbdev.core import (
+    as_count,
     InputError,
     as_curves,
     one_thread,
@@ -31,7 +32,7 @@ from vae_nbdev.core import (
 from ..curves.curve_set import CurveSet
 from .diagnosis import Finding, diagnose
 from ..curves.gaps import value_weights
-from ..inference.evidence import Evidence, _rows_at_once, vae_evidence
+from ..inference.evidence import Evidence, rows_at_once, vae_evidence
 from vae_nbdev.inference.latent import (
     active_units,
     decode,
@@ -59,7 +60,7 @@ from vae_nbdev.fitted.preparation import (
     prepared,
     settle_noise,
 )
-from .runs import Run, _plain, read_run, write_run
+from .runs import Run, to_json_types, read_run, write_run
 from ..families.store import CurveStore
 from ..training.loop import History, fit
 from vae_nbdev.model.vae import (
@@ -164,7 +165,7 @@ class _Measured:
 
     def parts(self, n_draws: int) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
         """Curves and weights, few enough at once for so many draws of each."""
-        size = _rows_at_once(n_draws, self.y.shape[1])
+        size = rows_at_once(n_draws, self.y.shape[1])
         weights = (
             [None] * -(-len(self.y) // size) if self.weight is None else self.weight.split(size)
         )
@@ -177,13 +178,6 @@ class _Measured:
         if self.weight is None:
             return units.log_jacobian(self.y.shape[1])
         return -((self.weight > 0).numpy() * np.log(units.scale)).sum(1)
-
-# %% ../../nbs/fitted/68_estimator.ipynb #1b9ac12b
-def _count(n, name: str) -> int:
-    """A number of draws, checked."""
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise InputError(f"{name} is {n!r}; it must be a whole number, at least 1")
-    return int(n)
 
 # %% ../../nbs/fitted/68_estimator.ipynb #bdd7ba96
 def _remember_columns(estimator, X) -> None:
@@ -947,7 +941,7 @@ class CurveVAE(_Estimator):
             In the unit of the data.
         """
         _check_is_fitted(self)
-        n_samples, seed = _count(n_samples, "n_samples"), self.seed_ if seed is None else seed
+        n_samples, seed = as_count(n_samples, "n_samples"), self.seed_ if seed is None else seed
         vae = self.vae_ if n_samples < _MANY_SAMPLES else deepcopy(self.vae_).float()
         codes, noise, out = (
             vae.prior.sample(n_samples, torch_generator(seed, "sample")),
@@ -972,7 +966,7 @@ class CurveVAE(_Estimator):
         """Draws of the codes of measured curves (N, R) from their posterior, by importance
         sampling: (N, n_draws, n_latent).
         """
-        n = _count(n_draws, "n_draws")
+        n = as_count(n_draws, "n_draws")
         return _shuffled(
             self._evidence(self._measured(X, errors), n_posterior=max(n, _POOL), seed=seed).z,
             n,
@@ -1004,7 +998,7 @@ class CurveVAE(_Estimator):
         """
         m = self._measured(X, errors)
         X = as_curves(of_user(X, None, None)[0], min_radii=1, missing=True)
-        n = 1 if n_draws is None else _count(n_draws, "n_draws")
+        n = 1 if n_draws is None else as_count(n_draws, "n_draws")
         out, gappy = np.repeat(X[None], n, 0), np.isnan(X).any(1)
         if gappy.any():
             rows = torch.from_numpy(gappy)
@@ -1112,7 +1106,7 @@ class CurveVAE(_Estimator):
             points,
             self.n_latent_,
             prior=self.vae_.prior,
-            n_posterior=_count(n_draws, "n_draws"),
+            n_posterior=as_count(n_draws, "n_draws"),
             min_ess=max(400, n_draws),
             seed=seed,
         )
@@ -1146,7 +1140,7 @@ class CurveVAE(_Estimator):
             return _in_blocks(lambda block, errors: self.elbo(block, n_draws, errors), X, errors)
         m = self._measured(X, errors)
         eps = torch.randn(
-            _count(n_draws, "n_draws"),
+            as_count(n_draws, "n_draws"),
             1,
             self.vae_.n_latent,
             generator=torch_generator(0, "elbo"),
@@ -1272,7 +1266,7 @@ def _smallest_good(scores: dict[int, np.ndarray]) -> tuple[dict[int, float], int
 def as_run(estimator: CurveVAE, metrics: dict | None = None) -> Run:
     """What a run folder holds of a fitted estimator."""
     vae, history = estimator.vae_, asdict(estimator.history_)
-    parameters = _plain(
+    parameters = to_json_types(
         {k: v for k, v in estimator.get_params(deep=False).items() if k != "radius"}
         | {"random_state": estimator.seed_}
     )
@@ -1292,7 +1286,7 @@ def as_run(estimator: CurveVAE, metrics: dict | None = None) -> Run:
         "noise": np.broadcast_to(estimator.noise_, estimator.radius_.shape).copy(),
     }
     findings = {"diagnosis": [asdict(f) for f in estimator.diagnosis_]}
-    return Run(config, tensors, arrays, _plain(history), _plain(findings | (metrics or {})))
+    return Run(config, tensors, arrays, to_json_types(history), to_json_types(findings | (metrics or {})))
 
 # %% ../../nbs/fitted/68_estimator.ipynb #1b8c4215
 def save_run(

@@ -19,8 +19,8 @@ from torch import Tensor
 from ..model.autoencoder import Units
 from vae_nbdev.core import (
     InputError,
-    _as_numbers,
-    _blocks,
+    as_numbers,
+    iterate_blocks,
     as_curves,
     as_noise,
     as_radius,
@@ -54,7 +54,7 @@ def as_errors(errors: ArrayLike | None, X: np.ndarray) -> np.ndarray | None:
     """
     if errors is None:
         return None
-    errors = _as_numbers(errors, "errors").astype(np.float64)
+    errors = as_numbers(errors, "errors").astype(np.float64)
     if errors.shape != X.shape:
         return as_noise(errors, X.shape, name="errors")
     return np.where(
@@ -68,7 +68,7 @@ def errors_to_come(errors: ArrayLike | None, X: np.ndarray) -> np.ndarray | None
     """
     if errors is None:
         return None
-    errors = _as_numbers(errors, "errors").astype(np.float64)
+    errors = as_numbers(errors, "errors").astype(np.float64)
     errors = as_errors(
         errors, np.where(np.isnan(errors), np.nan, X) if errors.shape == X.shape else X
     )
@@ -237,7 +237,7 @@ def warn_of_placeholders(X: np.ndarray, name: str = "X") -> None:
     middle = np.nanmedian(some)
     typical = np.nanmedian(np.abs(some - middle))
     far = np.concatenate(
-        [block[np.abs(block - middle) > 100 * typical] for _, block in _blocks(X)]
+        [block[np.abs(block - middle) > 100 * typical] for _, block in iterate_blocks(X)]
     )
     values, counts = np.unique(far, return_counts=True)
     if len(values) and counts.max() >= 2:
@@ -337,7 +337,7 @@ class Prepared:
             torch.empty(len(rows), len(self.radius), dtype=torch.float32, device="cpu")
             for _ in range(1 if weight is None else 2)
         )
-        for start, some in _blocks(rows, 4096):
+        for start, some in iterate_blocks(rows, 4096):
             for whole, part in zip(
                 out, _in_units(units, self.values[some], None if weight is None else weight[some])
             ):
@@ -491,7 +491,7 @@ def _spreads(X: np.ndarray) -> tuple[float, float]:
     """Largest distance of any value from the mean curve, and largest standard deviation at any
     radius, of curves (N, R), NaN where missing.
     """
-    blocks = lambda: (block.astype(np.float64, copy=False) for _, block in _blocks(X))
+    blocks = lambda: (block.astype(np.float64, copy=False) for _, block in iterate_blocks(X))
     count = sum(np.count_nonzero(~np.isnan(block), axis=0) for block in blocks())
     mean = sum(np.nansum(block, 0) for block in blocks()) / count
     with np.errstate(over="ignore"):  # a spread that is too large is refused by whoever called

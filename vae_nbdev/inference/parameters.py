@@ -24,9 +24,9 @@ from zuko.transforms import ComposedTransform
 
 from ..model.autoencoder import Units, init_weights, mlp
 from ..config import TrainConfig
-from ..core import InputError, atomic_path, stream, torch_generator
-from .evidence import _search_prior, laplace_start
-from ..families.simulation import Family, _count, _last_axis
+from ..core import as_count, InputError, atomic_path, stream, torch_generator
+from .evidence import search_prior, laplace_start
+from ..families.simulation import Family, as_last_axis
 from ..model.splines import RationalQuadraticSpline
 from ..training.loop import _digest, fit
 from ..model.vae import VAE, _Affine, reparametrize
@@ -60,7 +60,7 @@ def codes_of_curves(
             f"the VAE is in {vae.decoder.log_sigma.dtype}; the search needs double precision:"
             " vae.double()"
         )
-    prior = _search_prior(vae.prior, vae.prior.sample(4000, torch_generator(seed, "scan")))
+    prior = search_prior(vae.prior, vae.prior.sample(4000, torch_generator(seed, "scan")))
     eps = torch.randn(
         len(y), vae.n_latent, generator=torch_generator(seed, "codes"), dtype=y.dtype
     ).to(y.device)
@@ -153,7 +153,7 @@ def parameter_pairs(
     normal = (
         None
         if family.from_normal is None
-        else stream(seed, "pairs").standard_normal((_count(n), family.n_normal))
+        else stream(seed, "pairs").standard_normal((as_count(n), family.n_normal))
     )
     parameters = (
         family.draw(n, int(stream(seed, "pairs").integers(2**31)))
@@ -351,9 +351,9 @@ class ParameterFlow:
     family: Family | None = None
     validation: float = math.nan
 
-    def _blocks(self, z: ArrayLike) -> tuple[np.ndarray, list[slice]]:
+    def iterate_blocks(self, z: ArrayLike) -> tuple[np.ndarray, list[slice]]:
         """Codes, checked, as rows, and which rows to take at once."""
-        z = _last_axis(z, len(self.network.codes.center), "z")
+        z = as_last_axis(z, len(self.network.codes.center), "z")
         z = z.reshape(-1, z.shape[-1])
         return z, [slice(i, i + 16_384) for i in range(0, len(z), 16_384)]
 
@@ -362,7 +362,7 @@ class ParameterFlow:
         """Log density (...,) [nats] of variables (..., m) given codes (..., d): of normal
         variables with a family, else of parameters in their units.
         """
-        variables = _last_axis(variables, len(self.center), "variables")
+        variables = as_last_axis(variables, len(self.center), "variables")
         rows, blocks = self._blocks(z)
         if variables.shape[:-1] != (shape := np.shape(z)[:-1]):
             raise InputError(

@@ -22,21 +22,20 @@ from numpy.typing import ArrayLike
 from scipy.special import logsumexp, ndtr, ndtri
 from torch import Tensor
 
-from ..core import InputError, _as_numbers, as_noise, as_radius, stream, torch_generator
+from ..core import as_count, InputError, as_numbers, as_noise, as_radius, stream, torch_generator
 from vae_nbdev.inference.evidence import (
     Evidence,
     StudentMixture,
-    _distinct,
-    _prior_terms,
-    _search_prior,
-    _starting_points,
-    _with_tails,
+    distinct_draws,
+    prior_terms,
+    search_prior,
+    starting_points,
+    with_tails,
     importance_evidence,
     laplace_start,
 )
 from ..model.losses import gaussian_log_likelihood
-from ..families.simulation import _count
-from ..curves.tables import _complaint, _shown, _text
+from ..curves.tables import complain_of_cell, _shown, _text
 from ..model.vae import Prior
 
 # %% ../../nbs/inference/54_points.ipynb #9badd855
@@ -64,7 +63,7 @@ def spline_operator(grid: ArrayLike, radius: ArrayLike) -> np.ndarray:
         CubicSpline,
     )  # slow to import, and needed for points at radii of their own only
 
-    grid, radius = as_radius(grid), np.atleast_1d(_as_numbers(radius, "radius").astype(np.float64))
+    grid, radius = as_radius(grid), np.atleast_1d(as_numbers(radius, "radius").astype(np.float64))
     if len(grid) < 4:
         raise InputError(f"the grid has {len(grid)} radii; a cubic spline needs at least 4")
     outside = ~((radius >= grid[0]) & (radius <= grid[-1]))
@@ -133,7 +132,7 @@ GALAXY_DEPARTURE = Departure(
 def _checked_points(i: int, radius, value, error, grid: np.ndarray) -> list[np.ndarray]:
     """Radii, values and errors (P,) of curve i, checked; an InputError names what is wrong."""
     r, v, e = (
-        np.atleast_1d(_as_numbers(a, f"{name} of curve {i}").astype(np.float64))
+        np.atleast_1d(as_numbers(a, f"{name} of curve {i}").astype(np.float64))
         for name, a in (("radius", radius), ("value", value), ("error", error))
     )
     if r.ndim != 1 or v.shape != r.shape or e.shape not in ((1,), r.shape) or len(r) == 0:
@@ -283,7 +282,7 @@ def read_points(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, np.nda
         if (
             not rows
             and not named
-            and all(map(_complaint, cells))
+            and all(map(complain_of_cell, cells))
             and not any(cell[0] in "+-.0123456789" for cell in cells)
         ):  # names of the columns
             named = True
@@ -294,7 +293,7 @@ def read_points(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, np.nda
                 " value and error are wanted, with blanks or commas between them"
             )
         for column, cell in enumerate(cells, 1):
-            if why := _complaint(cell):
+            if why := complain_of_cell(cell):
                 raise InputError(
                     f"{path}, line {number}, column {column}, holds {_shown(cell)}; {why}"
                 )
@@ -328,7 +327,7 @@ class PointPrediction:
     def __post_init__(self):
         for name in ("center", "sd"):
             object.__setattr__(
-                self, name, _as_numbers(getattr(self, name), name).astype(np.float64)
+                self, name, as_numbers(getattr(self, name), name).astype(np.float64)
             )
         if self.center.ndim != 2 or self.center.shape != self.sd.shape or 0 in self.center.shape:
             raise InputError(
@@ -404,7 +403,7 @@ def _first_proposal(
         )
         inverse_variance = points.there / sigma**2
         start = [
-            _starting_points(codes, curves @ W.T, x[None], w[None], n_starts)
+            starting_points(codes, curves @ W.T, x[None], w[None], n_starts)
             for W, x, w in zip(points.operator, points.turned, inverse_variance)
         ]
         rows = every.repeat_interleave(n_starts)
@@ -414,7 +413,7 @@ def _first_proposal(
         )
         value = (
             gaussian_log_likelihood(x, torch.einsum("npr,nr->np", W, f(z)), sigma[rows], there)
-            - _prior_terms(prior, z)[0]
+            - prior_terms(prior, z)[0]
             - 0.5 * u**2
         )
         mean = torch.cat([z, torch.tensor([u, 0.0], dtype=torch.float64).expand(len(z), 2)], 1)
@@ -423,7 +422,7 @@ def _first_proposal(
         )
         wide[:, :d, :d] = tril
         parts.append([a.reshape(n, n_starts, *a.shape[1:]) for a in (value, mean, wide)])
-    return _with_tails(_distinct(*(torch.cat(p, 1) for p in zip(*parts))))
+    return with_tails(distinct_draws(*(torch.cat(p, 1) for p in zip(*parts))))
 
 # %% ../../nbs/inference/54_points.ipynb #ed626f08
 @torch.no_grad()
@@ -472,7 +471,7 @@ def point_posterior(
     prior = Prior.standard(n_latent).double() if prior is None else prior
     codes = prior.sample(n_scan, torch_generator(seed, "scan"))
     first, p_z = (
-        _first_proposal(f, points, _search_prior(prior, codes), codes, f(codes), n_starts),
+        _first_proposal(f, points, search_prior(prior, codes), codes, f(codes), n_starts),
         prior(),
     )
 
@@ -636,7 +635,7 @@ class CurvePosterior:
         points, the gain (n, P) and s² (n,).
         """
         radius, p, i = (
-            np.atleast_1d(_as_numbers(radius, "radius").astype(np.float64)),
+            np.atleast_1d(as_numbers(radius, "radius").astype(np.float64)),
             self.of_all.points,
             self.i,
         )
@@ -675,7 +674,7 @@ class CurvePosterior:
             Departure included, without the error of a measurement.
         """
         draw = stream(seed, "departure", self.i)
-        which = np.arange(len(self.z)) if n is None else draw.integers(len(self.z), size=_count(n))
+        which = np.arange(len(self.z)) if n is None else draw.integers(len(self.z), size=as_count(n))
         radius, mean, B, gain, s2 = self._mean_and_gain(radius, which)
         correlation, normal = self.of_all.points.departure.correlation(
             radius, radius
@@ -689,7 +688,7 @@ class CurvePosterior:
         for the curve itself; errors are multiplied by the factor that was inferred.
         """
         _, mean, B, gain, s2 = self._mean_and_gain(radius)
-        error = _as_numbers(error, "error").astype(np.float64)
+        error = as_numbers(error, "error").astype(np.float64)
         if error.shape not in ((), mean.shape[1:]):
             raise InputError(
                 f"error has shape {error.shape}; it must be one number or one for each of the"
@@ -793,7 +792,7 @@ def surprise(
     """Compare the evidence of a curve with that of n curves from the model at the same radii and
     with the same errors.
     """
-    whole, i, n = posterior.of_all, posterior.i, _count(n)
+    whole, i, n = posterior.of_all, posterior.i, as_count(n)
     radius, error, departure = (
         whole.points.radius[i],
         whole.points.error[i],

@@ -13,10 +13,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from configparser import ConfigParser
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 
 from execnb.nbio import dict2nb, nb2str
@@ -288,14 +289,18 @@ def notebooks_clean(project: Project) -> Iterator[str]:
        "nbs/FOLDER/NN_name.ipynb exports FOLDER.name, nbs/FOLDER/NN_face.ipynb FOLDER.__init__")
 def places_of_notebooks(project: Project) -> Iterator[str]:
     ours = [nb for nb in project.notebooks if nb.number is not None]
-    numbers, targets = Counter(nb.number for nb in ours), Counter(nb.target for nb in ours)
-    yield from (f"the number {n:02d} is given twice" for n, times in numbers.items() if times > 1)
-    yield from (f"{t} is exported twice" for t, times in targets.items() if t and times > 1)
+    for what, give in (("number", attrgetter("number")), ("module", attrgetter("target"))):
+        given = defaultdict(list)
+        for nb in ours:
+            given[give(nb)].append(nb.name)
+        yield from (f"{' and '.join(names)} have the same {what}"
+                    for value, names in given.items() if value is not None and len(names) > 1)
     for nb in ours:
-        folder = nb.path.parent.relative_to(project.root / "nbs").as_posix().replace("/", ".")
-        package = (nb.target or "").rpartition(".")[0] or "."
-        if nb.target not in {None, "__main__"} and folder != package:
-            yield f"{nb.name} exports {nb.target}, into another folder"
+        names = {"face": "__init__", "main": "__main__"}
+        *folders, name = re.sub(r"\d+_", "", nb.name).removesuffix(".ipynb").split("/")[1:]
+        home = [] if name == "main" else folders
+        if nb.target not in {None, ".".join([*home, names.get(name, name)])}:
+            yield f"{nb.name} exports {nb.target}, which is not its own name"
     folders = {module.package.partition(".")[2] for module in project.modules} - {""}
     yield from (f"the folder {name} has no face" for name in sorted(folders - project.faces))
 
@@ -455,7 +460,7 @@ def form(project: Project) -> Iterator[str]:
         if not re.match(r"# \S.*\n+> \S.*(\n\n|\n?$)", first):
             yield f"{nb.name} does not open with an H1 and a promise of one line"
         if nb.path.stat().st_size > MAX_BYTES:
-            yield f"{nb.name} has {nb.path.stat().st_size / 1e6:.1f} MB, of {MAX_BYTES / 1e6} at most"
+            yield f"{nb.name} has more than {MAX_BYTES / 1e6} MB"
         if (nb.number is None) == bool(nb.module):
             yield f"{nb.name} needs both a number and `#| default_exp`, or neither"
         elif nb.module and not re.search(r"default_exp", nb.code[0].source):

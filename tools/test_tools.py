@@ -209,6 +209,8 @@ BREAKAGES = {
         "a module exported twice": source(HIGHER, 1, "#| default_exp part.high"),
         "a module for another folder": source(HIGHER, 1, "#| default_exp higher"),
         "a notebook in another folder": moved(HIGHER, "nbs/other/12_higher.ipynb"),
+        "a notebook of another name": moved(HIGHER, "nbs/part/12_highest.ipynb"),
+        "a face of another name": moved(FACE, "nbs/part/10_part.ipynb"),
         "a folder without a face": drop(FACE),
         "a folder whose face is exported elsewhere": source(FACE, 1, "#| default_exp part.face"),
     },

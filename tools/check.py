@@ -40,9 +40,8 @@ MAX_BYTES = 1_500_000  # of a notebook
 # What may have another size all the same: {"module" or "module.name": "why"}. Keep it short.
 ALLOWED_SIZES: dict[str, str] = {}
 
-NOT_RUN_OR_SHOWN = {"skip_exec", "skip_showdoc"}
-# Where one of them, or `eval: false`, may stand: {("nbs/name.ipynb", "eval: false"): "why"}.
-ALLOWED: dict[tuple[str, str], str] = {}
+# Notebooks in which `eval: false` may stand: {"nbs/name.ipynb": "why"}. Keep it short.
+ALLOWED_NOT_RUN: dict[str, str] = {}
 
 MACHINE_PATH = r"(?<![\w.~+-])/(?:root|home|tmp|work|Users)/"
 REGISTRY = (r"\bpy[p]i\.(?:org|python)|python[h]osted\.|\.[p]ytorch\.org/whl|registry\.[n]pmjs"
@@ -428,28 +427,17 @@ def outputs(project: Project) -> Iterator[str]:
             yield f"{nb.name}: no cell has an output; was it run?"
 
 
-@check("every cell is run and shown",
+@check("every cell is run",
        "take the directive out, or allow it in tools/check.py with a reason")
 def everything_runs(project: Project) -> Iterator[str]:
     for nb in project.notebooks:
-        found = set()
-        for cell in nb.cells:
-            is_code = cell.cell_type == "code"
-            directives = extract_directives(cell, remove=False) if is_code else {}
-            if [v.lower() for v in directives.get("eval:", [])] == ["false"]:
-                found.add("eval: false")
-            found |= {flag for flag in NOT_RUN_OR_SHOWN if re.search(rf"\b{flag}\b", cell.source)}
-            if is_code and re.search(r"nbdev_export\s*\(", cell.source):
-                found.add("nbdev_export(), for which nbdev skips the cell")
-        if nb.nb.metadata.get("kernelspec", {}).get("language") != "python":
-            found.add("a language other than python, for which nbdev skips the notebook")
-        forbidden = [what for what in sorted(found) if (nb.name, what) not in ALLOWED]
-        yield from (f"{nb.name}: {what}" for what in forbidden)
+        values = [extract_directives(cell, remove=False).get("eval:", []) for cell in nb.code]
+        if ["false"] in [[v.lower() for v in value] for value in values]:
+            if nb.name not in ALLOWED_NOT_RUN:
+                yield f"{nb.name}: eval: false"
     tested = {Path(p).resolve() for p in nbglob(project.root / "nbs")}
     left_out = [nb for nb in project.notebooks if nb.path.resolve() not in tested]
     yield from (f"{nb.name}: nbdev leaves it out, for its name" for nb in left_out)
-    for path in project.root.glob("nbs/**/.notest"):
-        yield f"{path.relative_to(project.root)} takes its folder out of the tests"
 
 
 @check("notebooks open as they should and are small",

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 from textwrap import indent
+from unittest import mock
 
 from execnb.nbio import dict2nb, write_nb
 
@@ -305,15 +306,11 @@ BREAKAGES = {
         "a notebook that was not run": lambda root: write_notebook(
             root / "nbs/tutorials/02_new.ipynb", [cell("# A\n\n> B.", 0)] + [cell(f"print({i})", i) for i in range(1, 8)]),
     },
-    "every cell is run and shown": {
+    "every cell is run": {
         "eval: false": source(LOW, 4, "#| eval: false\nassert low_area(0) == 0"),
-        "skip_exec": source(INDEX, 0, "# A front page\n\n> What it is for.\n\n- skip_exec: true"),
-        "skip_showdoc": source(LOW, 4, "#| skip_showdoc\nassert low_area(0) == 0"),
-        "nbdev_export()": source(LOW, 4, "assert low_area(0) == 0\nimport nbdev; nbdev.nbdev_export()"),
-        "another language": edit(LOW, '"language": "python"', '"language": "julia"'),
         "a hidden name": lambda root: (root / LOW).rename(root / "nbs/_00_low.ipynb"),
+        "a hidden name in a folder": lambda root: (root / HIGH).rename(root / "nbs/part/.11.ipynb"),
         "a hidden folder": lambda root: (root / "nbs/tutorials").rename(root / "nbs/_tutorials"),
-        ".notest": put("nbs/tutorials/.notest", ""),
     },
     "notebooks open as they should and are small": {
         "no promise": source(LOW, 0, "# low\n\nWhat it is for."),
@@ -362,19 +359,69 @@ def test_checks(folder: Path) -> dict[str, str]:
 
 def test_runner(folder: Path) -> dict[str, str]:
     """Return one entry for each way in which a notebook can fail its test."""
-    ways = {"passes": "assert True", "asserts": "assert False", "raises": "1 / 0", "is not Python": "1 +", "leaves": "import sys; sys.exit(0)",
-            "is slow": "#| slow\nassert False", "dies": "import os; os._exit(0)"}
+    julia = '"language": "python"', '"language": "julia"'
+    ways = {
+        "passes": "assert True", "asserts": "assert False", "raises": "1 / 0",
+        "is not Python": "1 +", "leaves": "import sys; sys.exit(0)",
+        "is slow": "#| slow\nassert False", "is not run": "#| eval: false\nassert False",
+        "says not to": "#| skip_exec: true\nassert False", "has another language": "assert False",
+        "exports": "assert False\nimport nbdev; nbdev.nbdev_export()",
+        "pickles": "import pickle\nclass A: pass\npickle.loads(pickle.dumps(A()))",
+        "takes time": f"import time\ntime.sleep({test.MOST_SECONDS / 4})",
+        "dies": "import os; os._exit(0)",
+    }
+    passes = {"passes", "is slow", "is not run", "pickles", "takes time"}
     paths = {way: folder / f"{way.replace(' ', '_')}.ipynb" for way in ways}
     for way, path in paths.items():
         write_notebook(path, [cell(ways[way], 0)])
-    os.environ["OMP_NUM_THREADS"] = "1"
+    edit(paths["has another language"].name, *julia)(folder)
     with contextlib.redirect_stdout(io.StringIO()):
-        failed = test.run([p for way, p in paths.items() if way != "dies"], slow=False, showerr=False)
-        failed |= test.run([paths["dies"]], slow=False)
-        forced = test.run([paths["is slow"]], slow=True, showerr=False)
-    results = {f"a notebook that {way}": (path in failed) == (way not in {"passes", "is slow"}) for way, path in paths.items()}
-    results |= {"slow cells that are asked for": bool(forced), "which notebooks are slow": [test.has_slow_cells(p) for p in paths.values()].count(True) == 1}
+        failed, seconds = test.run([p for way, p in paths.items() if way != "dies"], False, ())
+        failed |= test.run([paths["dies"]], False, ())[0]
+        forced, _ = test.run([paths["is slow"]], True, ())
+    results = {f"a notebook that {way}": (path in failed) == (way not in passes)
+               for way, path in paths.items()}
+    slow = [way for way, path in paths.items() if test.has_slow_cells(path)]
+    times = seconds[paths["takes time"]], seconds[paths["is slow"]]
+    results |= {"slow cells that are asked for": bool(forced), "what is slow": slow == ["is slow"],
+                "seconds": times[0][1] >= test.MOST_SECONDS / 4 and not times[1]}
     return {what: "" if right else "was not told" for what, right in results.items()}
+
+
+def test_selection(folder: Path) -> dict[str, str]:
+    """Return one entry for each thing that the command line of tools/test.py may get wrong."""
+    cells = {"a": "assert True", "b": "import time\ntime.sleep(0.2)", "c": "#| slow\nassert True"}
+    for name, text in cells.items():
+        write_notebook(folder / f"nbs/part/{name}.ipynb", [cell(text, 0)])
+    shutil.copy(check.ROOT / "settings.ini", folder)
+    (folder / "tools").mkdir()
+    for name in ("test.py", "verdict.py"):
+        shutil.copy(check.ROOT / "tools" / name, folder / "tools")
+    edit("tools/test.py", "MOST_SECONDS = 3", "MOST_SECONDS = 0.1")(folder)
+    edit("tools/test.py", '("torch",)', "()")(folder)
+
+    def ran(*options: str) -> tuple[list[str], str]:
+        command = [sys.executable, "tools/test.py", *options]
+        said = subprocess.run(command, cwd=folder, capture_output=True, text=True).stdout
+        return sorted(re.findall(r"^\[.*part/(\w)\.ipynb", said, re.MULTILINE)), said
+
+    (fast, said), (once, _), (whole, _) = ran("--record"), ran("--once"), ran("--slow")
+    recorded = json.loads((folder / "tools/seconds.json").read_text())["fast"]
+    spent = json.loads((folder / "build/seconds.json").read_text())["fast"]["nbs/part/b.ipynb"]
+    files = {"CELLS": folder / "cells.json", "NOTEBOOKS": folder / "notebooks.json"}
+    with mock.patch.multiple(test, **files):
+        test.write_seconds(test.NOTEBOOKS, "fast", {"nbs/gone.ipynb": 9, "nbs/index.ipynb": 2})
+        test.write_seconds(test.CELLS, "fast", {"nbs/report.ipynb": {"1": 1, "2": 4}})
+        order = test.longest_first(["nbs/index.ipynb", "nbs/report.ipynb", "nbs/gone.ipynb"], "fast")
+    results = {
+        "all are tested": fast == ["a", "b", "c"], "once": once == ["a", "b"], "whole": whole == ["c"],
+        "long cells are named": re.findall(r"part/(\w)\.ipynb, cell 1", said) == ["b"],
+        "seconds are written": spent["1"] >= 0.2,
+        "seconds are recorded": set(recorded) == {f"nbs/part/{c}.ipynb" for c in "abc"},
+        "the longest comes first, after those that are new, or are gone and forgotten": order == [
+            "nbs/gone.ipynb", "nbs/report.ipynb", "nbs/index.ipynb"],
+    }
+    return {f"tools/test.py: {what}": "" if right else "not so" for what, right in results.items()}
 
 
 def test_headline() -> dict[str, str]:
@@ -391,7 +438,11 @@ def test_headline() -> dict[str, str]:
 def main() -> int:
     """Run all tests, print what failed and return the exit status."""
     with tempfile.TemporaryDirectory() as folder:
-        results = test_checks(Path(folder)) | test_runner(Path(folder)) | test_headline()
+        root = Path(folder)
+        for name in ("checks", "runner", "selection"):
+            (root / name).mkdir()
+        results = test_checks(root / "checks") | test_runner(root / "runner")
+        results |= test_selection(root / "selection") | test_headline()
     return verdict(results)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from ..core import InputError, as_numbers, as_curves, as_noise, as_radius, stream
-from .tables import _resolve, read_table, write_table
+from .files import read_table, resolve_format, write_table
 
 # %% ../../nbs/curves/14_curve_set.ipynb #e9c02e26
 def _checked_values(values, mask) -> tuple[np.ndarray, np.ndarray | None]:
@@ -264,7 +264,7 @@ def read_curves(path: str | os.PathLike, format: str | None = None) -> CurveSet:
             curves = CurveSet(**table)
     except InputError as error:
         raise InputError(f"{_called(path, 'input')}: {error}") from None
-    if "radius" not in table and _resolve(path, format, "input")[1] != "npy":
+    if "radius" not in table and resolve_format(path, format, "input")[1] != "npy":
         warnings.warn(
             f"{_called(path, 'input')} holds no radii; its columns are numbered 0 to"
             f" {curves.n_radii - 1}",

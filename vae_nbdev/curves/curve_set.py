@@ -24,7 +24,7 @@ from vae_nbdev.core import (
     iterate_blocks,
     stream,
 )
-from .tables import _resolve, read_table, write_table
+from .files import read_table, resolve_format, write_table
 
 # %% ../../nbs/curves/14_curve_set.ipynb #e9c02e26
 def _check_values(values, mask, name: str) -> np.ndarray:
@@ -339,7 +339,7 @@ def read_curves(path: str | os.PathLike, format: str | None = None) -> CurveSet:
             curves = CurveSet(**table)
     except InputError as error:
         raise InputError(f"{_called(path, 'input')}: {error}") from None
-    if "radius" not in table and _resolve(path, format, "input")[1] != "npy":
+    if "radius" not in table and resolve_format(path, format, "input")[1] != "npy":
         warnings.warn(
             f"{_called(path, 'input')} holds no radii; its columns are numbered 0 to"
             f" {curves.n_radii - 1}",

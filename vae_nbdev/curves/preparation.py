@@ -281,7 +281,7 @@ class Learnable:
         if seen.all():
             return train.mean(0)
         whole = self.known.values[self.held_out]
-        mean = np.nansum(train, 0) / np.maximum(seen.sum(0), 1)
+        mean = train.sum(0, where=seen) / np.maximum(seen.sum(0), 1)
         if seen.any(0).all():
             return mean
         rest = np.nansum(whole, 0, dtype=np.float64)

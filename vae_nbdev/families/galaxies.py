@@ -38,7 +38,7 @@ from vae_nbdev.families.simulation import (
     Family,
     _rotation_curve,
 )
-from ..curves.tables import complain_of_cell, _shown, _text
+from ..curves.text import complain_of_cell, decode_text, quote
 
 # %% ../../nbs/families/24_galaxies.ipynb #ff9b79f2
 def _curve_columns(
@@ -229,7 +229,7 @@ _FILE_UNITS = ("kpc", *["km/s"] * 5, *["L/pc^2"] * 2)
 def _read_lines(path: Path) -> list[str]:
     """Return the lines of a text file."""
     try:
-        return _text(path.read_bytes()).rstrip("\n").split("\n")
+        return decode_text(path.read_bytes()).rstrip("\n").split("\n")
     except OSError as error:
         raise InputError(
             f"{path} cannot be read ({error.strerror}); a text file is wanted"
@@ -251,7 +251,7 @@ def _read_header(path: Path, lines: list[str]) -> float:
         or complain_of_cell(distance[2])
         or float(distance[2]) <= 0
     ):
-        found = "there is none" if distance is None else f"it is {_shown(' '.join(distance))}"
+        found = "there is none" if distance is None else f"it is {quote(' '.join(distance))}"
         raise InputError(
             f"{path}: the comments must hold a line such as '# Distance = 3.36 Mpc'; {found}"
         )
@@ -266,7 +266,7 @@ def _read_header(path: Path, lines: list[str]) -> float:
             if word != found:
                 raise InputError(
                     f"{path}, line {line + 1}, column {j}, holds"
-                    f" {_shown(found) if found else 'nothing'}; the {what} must be"
+                    f" {quote(found) if found else 'nothing'}; the {what} must be"
                     f" {' '.join(wanted)}"
                 )
     return float(distance[2])
@@ -283,7 +283,7 @@ def _row_of_numbers(path: Path, line: int, text: str) -> list[float]:
     for column, (cell, label) in enumerate(zip(cells, _FILE_COLUMNS), 1):
         if why := complain_of_cell(cell):
             raise InputError(
-                f"{path}, line {line}, column {column} ({label}), holds {_shown(cell)}; {why}"
+                f"{path}, line {line}, column {column} ({label}), holds {quote(cell)}; {why}"
             )
     return [float(cell) for cell in cells]
 
@@ -425,7 +425,7 @@ def _catalogue_entry(path: Path, number: int, line: str) -> CatalogueEntry:
     if rest := "".join(between).strip():
         byte = next(i for i, mark in enumerate(between, 1) if mark != " ")
         raise InputError(
-            f"{path}, line {number}, holds {_shown(rest[0])} in byte {byte}, where a blank"
+            f"{path}, line {number}, holds {quote(rest[0])} in byte {byte}, where a blank"
             " separates two columns of CDS table J/AJ/152/157/table1"
         )
     values = {}
@@ -438,7 +438,7 @@ def _catalogue_entry(path: Path, number: int, line: str) -> CatalogueEntry:
         except ValueError as why:
             raise InputError(
                 f"{path}, line {number}, bytes {first} to {last} ({column.name}), holds"
-                f" {_shown(cell)}; {why}"
+                f" {quote(cell)}; {why}"
             ) from None
     if not values["name"]:
         raise InputError(
@@ -512,12 +512,12 @@ def read_halo_fits(path: str | os.PathLike) -> dict[str, HaloFit]:
         for column, (cell, label) in enumerate(zip(cells[1:], columns[1:]), 2):
             if (why := complain_of_cell(cell)) and not (label.name == "chi_squared" and cell == "inf"):
                 raise InputError(
-                    f"{path}, line {number}, column {column} ({label.name}), holds {_shown(cell)};"
+                    f"{path}, line {number}, column {column} ({label.name}), holds {quote(cell)};"
                     f" {why}"
                 )
         if cells and cells[0] in fits:
             raise InputError(
-                f"{path}, line {number}, has the model {_shown(cells[0])} for the second time;"
+                f"{path}, line {number}, has the model {quote(cells[0])} for the second time;"
                 " each must have one line"
             )
         if cells:

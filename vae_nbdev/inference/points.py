@@ -35,7 +35,7 @@ from vae_nbdev.inference.evidence import (
     laplace_start,
 )
 from ..model.losses import gaussian_log_likelihood
-from ..curves.tables import complain_of_cell, _shown, _text
+from ..curves.text import complain_of_cell, decode_text, quote
 from ..model.vae import Prior
 
 # %% ../../nbs/inference/54_points.ipynb #9badd855
@@ -268,7 +268,7 @@ def read_points(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, np.nda
     """
     path, rows, named = Path(path), [], False
     try:
-        lines = _text(path.read_bytes()).split("\n")
+        lines = decode_text(path.read_bytes()).split("\n")
     except OSError as error:
         raise InputError(
             f"{path} cannot be read ({error.strerror}); a text file is wanted"
@@ -295,7 +295,7 @@ def read_points(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, np.nda
         for column, cell in enumerate(cells, 1):
             if why := complain_of_cell(cell):
                 raise InputError(
-                    f"{path}, line {number}, column {column}, holds {_shown(cell)}; {why}"
+                    f"{path}, line {number}, column {column}, holds {quote(cell)}; {why}"
                 )
         rows.append([float(cell) for cell in cells])
     if not rows:

@@ -33,7 +33,8 @@ from vae_nbdev.core import (
     atomic_path,
     stream,
 )
-from .simulation import _BLOCK, ROTATION_CURVES, Family, as_noise_sd
+from .family import VALUES_PER_CALL, Family
+from .simulation import ROTATION_CURVES, as_noise_sd
 
 # %% ../../nbs/families/28_store.ipynb #7b6b202b
 @dataclass(frozen=True)
@@ -549,7 +550,7 @@ def _simulated(
             f" ({len(family.radius)},)"
         )
     step = max(
-        1, _BLOCK // len(family.radius)
+        1, VALUES_PER_CALL // len(family.radius)
     )  # as many as one call of the function makes, so that not even rounding differs
     for parameters in _drawn(family, n, seed, step * max(1, 16_384 // step)):
         values = family.evaluate(parameters)

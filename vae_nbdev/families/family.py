@@ -142,7 +142,7 @@ def as_last_axis(values, length: int, name: str) -> np.ndarray:
     return values
 
 # %% ../../nbs/families/22_family.ipynb #13c9030f
-VALUES_PER_CALL = 100_000  # that are computed in one call of a family's function
+VALUES_PER_CALL = 20_000  # that are computed in one call of a family's function
 
 
 @dataclass(frozen=True, eq=False, repr=False)

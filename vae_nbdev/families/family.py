@@ -228,11 +228,13 @@ class Family:
             self.name, self.from_normal, u.reshape(-1, self.n_normal), self.parameter_names
         ).reshape(*u.shape[:-1], -1)
 
-    def draw(self, n: int, seed: int = 0) -> np.ndarray:
+    def draw(self, n: int, seed: int | np.random.Generator = 0) -> np.ndarray:
         """Return n draws (n, k) from the prior; a smaller n with the same seed gives the first
-        rows of a larger one.
+        rows of a larger one. A generator goes on from where it is.
         """
-        n, generator = as_count(n), stream(seed, "parameters")
+        n, generator = as_count(n), seed
+        if not isinstance(seed, np.random.Generator):
+            generator = stream(seed, "parameters")
         if self.draws is not None:
             return self.draws[generator.integers(len(self.draws), size=n)]
         return self.parameters(generator.standard_normal((n, self.n_normal)))
@@ -241,7 +243,8 @@ class Family:
         """Return the curves (..., R) of parameters (..., k), on `self.radius` or on other radii
         (R,).
         """
-        parameters = as_last_axis(parameters, len(self.parameter_names), f"{self.name}: parameters")
+        k = len(self.parameter_names)
+        parameters = as_last_axis(parameters, k, f"{self.name}: parameters")
         radius = self.radius if radius is None else as_radius(radius)
         rows = parameters.reshape(-1, parameters.shape[-1])
         curves, step = np.empty((len(rows), len(radius))), max(1, VALUES_PER_CALL // len(radius))

@@ -4,18 +4,31 @@
 
 # %% auto #0
 __all__ = ['PIVOT_MASS', 'CONCENTRATION', 'ROTATION_CURVES', 'interpolate', 'Relation', 'mean_concentration', 'as_noise_sd',
-           'simulate']
+           'simulate', 'simulate_to']
 
 # %% ../../nbs/families/23_simulation.ipynb #2456de76
-from collections.abc import Callable
-from typing import NamedTuple
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.lib.format import dtype_to_descr, write_array_header_1_0
+from numpy.typing import ArrayLike, DTypeLike
 from scipy.special import ndtr
+from tqdm.auto import tqdm
 
 from ..config import GridConfig
-from ..core import InputError, as_count, as_noise, as_numbers, as_radius, stream
+from vae_nbdev.core import (
+    InputError,
+    as_count,
+    as_noise,
+    as_numbers,
+    as_radius,
+    atomic_path,
+    stream,
+)
 from ..curves.curve_set import CurveSet
 from .family import Family
 from vae_nbdev.families.rotation_curve import (
@@ -29,7 +42,7 @@ from vae_nbdev.families.rotation_curve import (
 _LAST_LN_X, _N_PIECES, _DEGREE = 16.0, 800, 5  # the table reaches from -16 to 16 in ln x
 
 
-def interpolate(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+def interpolate(function: Callable[[np.ndarray], np.ndarray]) -> Callable:
     """Return function(exp(ln_x)) as a function of ln_x, from a table of polynomials."""
     width = 2 * _LAST_LN_X / _N_PIECES
     node = np.cos(np.pi * (np.arange(_DEGREE + 1) + 0.5) / (_DEGREE + 1))
@@ -231,3 +244,87 @@ def simulate(
         xlabel=family.xlabel,
         ylabel=family.ylabel,
     )
+
+# %% ../../nbs/families/23_simulation.ipynb #f7797fbf
+def _simulate_blocks(
+    n: int, sd: np.ndarray | None, seed: int, family: Family
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the curves and parameters of `simulate` with this seed, a million values at a time."""
+    draws, noise = stream(seed, "parameters"), stream(seed, "noise")
+    rows = max(1, 2**20 // len(family.radius))
+    for start in range(0, n, rows):
+        parameters = family.draw(min(rows, n - start), draws)
+        values = family.evaluate(parameters)
+        if sd is not None:
+            values += sd * noise.standard_normal(values.shape)
+        yield values, parameters
+
+# %% ../../nbs/families/23_simulation.ipynb #6e1b2112
+@contextmanager
+def _new_npy(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> Iterator[BinaryIO]:
+    """Give a file to write the rows of an array to; it takes its name when the block ends."""
+    with atomic_path(path) as part, open(part, "wb") as file:
+        header = {"descr": dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        write_array_header_1_0(file, header)
+        yield file
+
+# %% ../../nbs/families/23_simulation.ipynb #e9374a2d
+def simulate_to(
+    path: str | os.PathLike,
+    n: int,
+    noise: ArrayLike = 0.0,
+    seed: int = 0,
+    *,
+    family: Family = ROTATION_CURVES,
+    dtype: DTypeLike = np.float32,
+    progress: bool = False,
+) -> None:
+    """Draw curves from a family and write them to a file, in memory that does not grow with n.
+
+    The curves are those of `simulate(n, noise, seed, family=family)`, rounded to `dtype`.
+
+    Parameters
+    ----------
+    path : path-like
+        NAME.npy. The radii go to NAME.radius.npy and the parameters to NAME.parameters.npy.
+    n : int
+        Number of curves N.
+    noise : float or array-like, shape (R,)
+        Standard deviation of the Gaussian noise, in the unit of the curves; 0 for none.
+    seed : int
+        Everything random follows from it.
+    family : Family
+        What to draw from; galaxy rotation curves [km/s] by default.
+    dtype : float32 or float64
+        Type of the curves in the file; radii and parameters are float64.
+    progress : bool
+        Show a progress bar.
+
+    Raises
+    ------
+    InputError
+        If an argument cannot be right, or a file cannot be written: the disk is full, for example.
+    """
+    path, n, dtype, n_radii = Path(path), as_count(n), np.dtype(dtype), len(family.radius)
+    sd = as_noise_sd(noise, (n, n_radii))
+    if sd is not None and sd.ndim == 2:
+        raise InputError(f"noise has shape {sd.shape}; it must be one number or one per radius")
+    if path.suffix != ".npy" or dtype not in (np.float32, np.float64):
+        raise InputError(f"{path} as {dtype}: a .npy file of float32 or float64 is written")
+    beside, k = path.with_suffix(".parameters.npy"), len(family.parameter_names)
+    bar = tqdm(total=n, disable=not progress, desc="simulating", unit="curve", mininterval=0.5)
+    try:
+        with ExitStack() as files, bar:
+            curves_file = files.enter_context(_new_npy(path, dtype, (n, n_radii)))
+            file = files.enter_context(_new_npy(beside, np.dtype(np.float64), (n, k)))
+            with atomic_path(path.with_suffix(".radius.npy")) as part:
+                np.save(part, family.radius)
+            for values, parameters in _simulate_blocks(n, sd, seed, family):
+                curves_file.write(np.ascontiguousarray(values, dtype))
+                file.write(np.ascontiguousarray(parameters))
+                bar.update(len(values))
+    except OSError as error:
+        size = n * (n_radii * dtype.itemsize + 8 * k) / 1e9
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}); {n} curves take {size:.2g} GB"
+        ) from None

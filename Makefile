@@ -11,6 +11,8 @@ READY := .venv/installed
 PEERS := .venv/peers
 SITE := docs/_build/html
 NB ?=
+ONCE ?=
+RECORD ?=
 ROWS ?=
 QUICK ?=
 
@@ -35,17 +37,16 @@ $(READY): constraints.txt settings.ini setup.py pyproject.toml
 demo: $(READY) ## learn 2 000 rotation curves, generate 500 new ones, say how good they are: runs/demo
 	$(BIN)/vae_nbdev demo
 
-test: check ## the checks, then the fast cells of every notebook (NB=nbs/x.ipynb: of these)
-	$(BIN)/python tools/test.py $(NB)
+test: check ## the checks, then the fast cells of every notebook (NB=nbs/x.ipynb: of these; ONCE=1: of those that test-slow leaves)
+	$(BIN)/python tools/test.py $(if $(ONCE),--once) $(if $(RECORD),--record) $(NB)
 
 test-slow: $(READY) ## the notebooks that have slow cells, slow cells included; the headline figures; what the README says
-	$(BIN)/python tools/test.py --slow $(NB)
+	$(BIN)/python tools/test.py --slow $(if $(RECORD),--record) $(NB)
 	printf '%s\n' headline test_readme | OMP_NUM_THREADS=1 xargs -P 2 -I{} $(BIN)/python tools/{}.py
 
-check: $(READY) ## export, README, layers, outputs: is everything in step? And can each check fail?
+check: $(READY) ## export, README, layers, sizes, outputs, ruff: is everything in step? And can each check fail?
 	$(BIN)/python tools/check.py
-	$(BIN)/python tools/test_tools.py
-	$(BIN)/python tools/test_explorer.py
+	printf '%s\n' test_tools test_explorer | OMP_NUM_THREADS=1 xargs -P 2 -I{} $(BIN)/python tools/{}.py
 
 notebooks: $(READY) ## run all notebooks, keep their outputs, export them, write the README (NB=nbs/x.ipynb: only these)
 	$(BIN)/python tools/run_notebooks.py $(NB)

@@ -1,7 +1,8 @@
-"""Turn names into links: `CurveVAE` in prose to our reference, `torch.Tensor` to PyTorch's, without a network.
+"""Turn names into links: `CurveVAE` to our reference, `torch.Tensor` to PyTorch's.
 
-Types in signatures are resolved by intersphinx, from inventories that are written here; code in prose is looked up when
-all pages are read. A name that could mean two things stays plain code.
+Types in signatures are resolved by intersphinx, from inventories that are written here, without a
+network; code in prose is looked up when all pages are read. A name that could mean two things stays
+plain code, except that a public name of the package, and a name on its own page, come first.
 """
 import configparser
 import re
@@ -12,9 +13,12 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.util.nodes import make_refnode
 
+import assemble
+
 HERE = Path(__file__).resolve().parent
 SHORT = {"np": "numpy", "nn": "torch.nn"}
-COMMANDS = "vae_nbdev.interface.cli"  # its functions are called like the commands, and like half the variables: only on its own page
+COMMANDS = "vae_nbdev.interface.cli"  # its functions are called like the commands, and like half
+# the variables: they are links on its own page only
 
 
 def read_elsewhere() -> dict[str, tuple[str, dict[str, tuple[str, str]]]]:
@@ -24,8 +28,10 @@ def read_elsewhere() -> dict[str, tuple[str, dict[str, tuple[str, str]]]]:
     listed.read(HERE / "elsewhere.ini", encoding="utf-8")
     projects = {}
     for project in listed.sections():
-        names = {name: value.replace("{}", name).split() for name, value in listed[project].items() if name != "url"}
-        projects[project] = listed[project]["url"], {name: (kind, page) for name, (kind, page) in names.items()}
+        entries = dict(listed[project])
+        url = entries.pop("url")
+        names = {name: value.replace("{}", name).split() for name, value in entries.items()}
+        projects[project] = url, {name: (kind, page) for name, (kind, page) in names.items()}
     return projects
 
 
@@ -34,7 +40,8 @@ def write_inventories(folder: Path) -> dict[str, tuple[str, str]]:
     folder.mkdir(parents=True, exist_ok=True)
     mapping = {}
     for project, (url, names) in read_elsewhere().items():
-        head = f"# Sphinx inventory version 2\n# Project: {project}\n# Version: \n# The rest is compressed using zlib.\n"
+        head = (f"# Sphinx inventory version 2\n# Project: {project}\n# Version: \n"
+                "# The rest is compressed using zlib.\n")
         lines = "".join(f"{name} py:{kind} 1 {page} -\n" for name, (kind, page) in names.items())
         (folder / f"{project}.inv").write_bytes(head.encode() + zlib.compress(lines.encode()))
         mapping[project] = url, str(folder / f"{project}.inv")
@@ -42,7 +49,7 @@ def write_inventories(folder: Path) -> dict[str, tuple[str, str]]:
 
 
 def own_names(env) -> tuple[dict, dict]:
-    """Return what a name can mean on any page, and what more it means on the pages of one module."""
+    """Return what a name can mean on any page, and what more on the pages of one module."""
     anywhere, at_home, methods, owners = (defaultdict(set) for _ in range(4))
     modules = sorted(env.domains.python_domain.modules, key=len)
     for full, entry in env.domains.python_domain.objects.items():
@@ -52,8 +59,8 @@ def own_names(env) -> tuple[dict, dict]:
             continue
         short = full.removeprefix(f"{module}.")
         home = module.removeprefix("vae_nbdev.")
-        anywhere[full].add(full)
-        anywhere[f"{home}.{short}"].add(full)
+        for name in (full, f"{home}.{short}", f"{home.rpartition('.')[2]}.{short}"):
+            anywhere[name].add(full)
         at_home[home, short].add(full)
         if entry.objtype in {"method", "classmethod"}:
             owner, method = short.split(".")[-2:]
@@ -65,7 +72,15 @@ def own_names(env) -> tuple[dict, dict]:
     for (home, method), full in methods.items():
         if len(owners[home]) == 1:  # except at home, where there is one class only
             at_home[home, method] |= full
+    for name, full in assemble.public_names().items():
+        if full in anywhere:
+            anywhere[name] = anywhere[f"vae_nbdev.{name}"] = {full}
     return anywhere, at_home
+
+
+def home_of(docname: str) -> str:
+    """Return the module that a page is about: `curves.files` for `curves/12_files`."""
+    return re.sub(r"\b\d+_", "", docname.removeprefix("api/")).replace("/", ".")
 
 
 def link_names(app, doctree, docname: str) -> None:
@@ -73,28 +88,33 @@ def link_names(app, doctree, docname: str) -> None:
     if not hasattr(app, "own_names"):
         app.own_names = own_names(app.env)
     anywhere, at_home = app.own_names
-    elsewhere = {name: url + page for url, names in read_elsewhere().values() for name, (_, page) in names.items()}
-    home = re.sub(r"^(api/|\d+_)", "", docname)
+    elsewhere = {name: url + page for url, names in read_elsewhere().values()
+                 for name, (_, page) in names.items()}
+    home = home_of(docname)
     for code in list(doctree.findall(nodes.literal)):
         if isinstance(code.parent, nodes.reference) or "kbd" in code["classes"]:
             continue
         match = re.fullmatch(r"([A-Za-z_][\w.]*)(\(.*\))?", code.astext())
-        if not match or any(isinstance(node, nodes.title) for node in [code.parent, code.parent.parent]):
+        around = [code.parent, code.parent.parent]
+        if not match or any(isinstance(node, nodes.title) for node in around):
             continue
         name = match[1]
         found = at_home.get((home, name)) or anywhere.get(name, set())
         if len(found) == 1:
             full, = found
             entry = app.env.domains.python_domain.objects[full]
-            link = make_refnode(app.builder, docname, entry.docname, entry.node_id, [code.deepcopy()], full)
+            link = make_refnode(app.builder, docname, entry.docname, entry.node_id,
+                                [code.deepcopy()], full)
         else:
             first, _, rest = name.partition(".")
             full = f"{SHORT.get(first, first)}.{rest}" if rest else name
-            hits = [n for n in elsewhere if n == full or (name[0].isupper() and n.endswith(f".{name}"))
+            hits = [n for n in elsewhere
+                    if n == full or (name[0].isupper() and n.endswith(f".{name}"))
                     or (rest and re.sub(r"\b(_\w+|modules\.\w+)\.", "", n) == full)]
             if len(hits) != 1:
                 continue
-            link = nodes.reference("", "", code.deepcopy(), internal=False, refuri=elsewhere[hits[0]], reftitle=full)
+            link = nodes.reference("", "", code.deepcopy(), internal=False,
+                                   refuri=elsewhere[hits[0]], reftitle=full)
         code.replace_self(link)
 
 

@@ -12,7 +12,7 @@ from nbdev.process import first_code_ln
 from sphinx.util import logging
 
 DIRECTIVE = re.compile(r"\s*#\s*\|\s*([\w-]+)\s*:?\s*(.*)")
-NO_EFFECT = {"default_exp", "export", "exporti", "exports", "slow", "exec_doc", "skip_showdoc", "skip_exec"}
+NO_EFFECT = {"default_exp", "export", "exporti", "exports", "slow"}
 FLAGS = {"hide": "remove-cell", "hide_input": "remove-input", "hide_output": "remove-output"}
 SWITCHES = {  # what true and false ask for
     "include": {False: "remove-cell"}, "echo": {False: "remove-input"}, "output": {False: "remove-output"},

@@ -1,11 +1,13 @@
-"""Execute notebooks in place and keep their outputs: `python tools/run_notebooks.py [NOTEBOOK ...]`.
+"""Execute notebooks in place and keep their outputs.
 
-Without arguments every notebook under nbs/ runs, in reading order. nbdev's `eval: false` is honoured, slow cells do
-run, each notebook has a process and a kernel of its own, and after a module notebook its module is exported, so that
-the next notebook imports what this one says. A notebook is written only when all of its cells ran, already cleaned.
+`python tools/run_notebooks.py [NOTEBOOK ...]`: without arguments every notebook under nbs/ runs, in
+reading order. nbdev's `eval: false` is honoured, slow cells do run, and each notebook has a process
+and a kernel of its own. A notebook of the package is exported before it runs, so that it and those
+after it import what it says. A notebook is written only when all of its cells ran, already cleaned.
 """
 import multiprocessing as mp
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -14,15 +16,21 @@ ROOT = Path(__file__).resolve().parent.parent
 NBS = ROOT / "nbs"
 
 
-def reading_order() -> list[Path]:
-    """Module notebooks by number, then the tutorials by number, then the report and the front page."""
-    modules = sorted(NBS.glob("[0-9]*.ipynb"))
-    tutorials = sorted((NBS / "tutorials").glob("[0-9]*.ipynb"))
-    return modules + tutorials + [NBS / "report.ipynb", NBS / "index.ipynb"]
+def is_module(path: Path, nbs: Path = NBS) -> bool:
+    """Return whether a notebook is exported: it has a number, and is not of the story."""
+    return path.name[0].isdigit() and nbs / "tutorials" not in path.parents
+
+
+def reading_order(nbs: Path = NBS) -> list[Path]:
+    """Return modules by number over all folders, then the story, the report, the front page."""
+    modules = [path for path in nbs.rglob("[0-9]*.ipynb") if is_module(path, nbs)]
+    modules.sort(key=lambda path: int(re.match(r"\d+", path.name)[0]))
+    story = sorted((nbs / "tutorials").glob("[0-9]*.ipynb"))
+    return [*modules, *story, nbs / "report.ipynb", nbs / "index.ipynb"]
 
 
 def execute(path: Path) -> None:
-    """Run one notebook from a fresh kernel, then clean, write and export it; raise at the first error."""
+    """Export one notebook, run it from a fresh kernel, clean and write it; raise at an error."""
     sys.path.insert(0, str(ROOT))
     os.environ["OMP_NUM_THREADS"] = "1"  # the last bits of a sum depend on the number of threads
     from execnb.nbio import read_nb, write_nb
@@ -31,7 +39,7 @@ def execute(path: Path) -> None:
     from nbdev.export import nb_export
     from nbdev.process import extract_directives
 
-    if path.parent == NBS and path.name[0].isdigit():
+    if is_module(path):
         os.chdir(ROOT)
         nb_export(path, lib_path=ROOT / "vae_nbdev")
     os.chdir(path.parent)

@@ -1,7 +1,7 @@
 """Show that `make docs` fails when it should: `python tools/test_docs.py`; `make docs-test`.
 
-A site of two pages is built with the configuration of the real one; each test breaks one thing in it, and the build has
-to fail with a message that says what.
+A site of a few pages is built with the configuration of the real one; each test breaks one thing in
+it, and the build has to fail with a message that says what.
 """
 import contextlib
 import io
@@ -19,24 +19,36 @@ from verdict import verdict
 
 sys.path.insert(0, str(ROOT / "docs"))
 import assemble  # noqa: E402  (needs the path above)
+from names import home_of  # noqa: E402
 
-FIGURE = {"output_type": "display_data", "metadata": {}, "data": {"image/png": PIXEL, "text/plain": "<Figure>"}}
+PICTURE = {"image/png": PIXEL, "text/plain": "<Figure>"}
+FIGURE = {"output_type": "display_data", "metadata": {}, "data": PICTURE}
 LINE = {"output_type": "stream", "name": "stdout", "text": "3.14\n"}
-FRONT = ["# A front page\n\n> What it is for.", "[A page](00_page.ipynb), [a place](00_page.ipynb#second-thoughts), [a file](../settings.ini)."]
-PAGE = ["# A page\n\n> What it is for.", "#| echo: false\n#| fig-alt: One pixel: red.\nshow()", "## Second thoughts\n\n$x^2$ and `code`.", "print(3.14)"]
+PROMISE = "\n\n> What it is for."
+FRONT = [f"# A front page{PROMISE}", "[A page](00_page.ipynb), [its end](00_page.ipynb#second-thoughts), "
+         "[a room](part/11_room.ipynb), [a file](../settings.ini)."]
+PAGE = [f"# A page{PROMISE}", "#| echo: false\n#| fig-alt: One pixel: red.\nshow()",
+        "## Second thoughts\n\n$x^2$ and `code`.", "print(3.14)"]
+ROOM = [f"# A room{PROMISE}", "[A page](../00_page.ipynb), [a story](../tutorials/01_story.ipynb)."]
 OUTPUTS = {1: [FIGURE], 3: [LINE]}
 
 
-def build(root: Path, front: list[str], page: list[str], outputs: dict[int, list], name: str = "00_page") -> tuple[int, str]:
-    """Build a site of two notebooks; return the exit status and what was said."""
+def build(root: Path, front: list[str], page: list[str], outputs: dict[int, list],
+          name: str = "00_page", face: str = "part/10_face") -> tuple[int, str]:
+    """Build a site of few notebooks; return the exit status and what was said."""
     shutil.copy(ROOT / "settings.ini", root / "settings.ini")
-    write_notebook(root / "nbs/index.ipynb", [cell(source, i) for i, source in enumerate(front)])
-    write_notebook(root / f"nbs/{name}.ipynb", [cell(source, i, outputs.get(i)) for i, source in enumerate(page)])
+    pages = {"index": front, name: page, face: [f"# A part{PROMISE}"], "part/11_room": ROOM,
+             "part/9_hall": [f"# A hall{PROMISE}"], "tutorials/01_story": [f"# A story{PROMISE}"]}
+    for path, sources in pages.items():
+        found = outputs if path == name else {}
+        cells = [cell(source, i, found.get(i)) for i, source in enumerate(sources)]
+        write_notebook(root / f"nbs/{path}.ipynb", cells)
     assemble.assemble(root, root / "source")
     said = io.StringIO()
+    options = ["-q", "-W", "--keep-going", "-E", "-n", "-b", "html", "-D", "html_static_path="]
+    folders = [str(ROOT / "docs"), "-d", *(str(root / f) for f in ("doctrees", "source", "html"))]
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-        status = sphinx_build(["-q", "-W", "--keep-going", "-E", "-n", "-b", "html", "-D", "html_static_path=", "-c", str(ROOT / "docs"),
-                               "-d", str(root / "doctrees"), str(root / "source"), str(root / "html")])
+        status = sphinx_build([*options, "-c", *folders])
     return status, re.sub(r"\x1b\[[\d;]*m", "", said.getvalue())
 
 
@@ -51,34 +63,92 @@ def with_front(source: str) -> dict:
 
 
 BREAKAGES = {  # what is broken → how, and what has to be said
-    "a wrong cross-reference": (with_front("# B\n\n{py:func}`vae_nbdev.nothing`"), "reference target not found: vae_nbdev.nothing"),
+    "a wrong cross-reference": (with_front("# B\n\n{py:func}`vae_nbdev.nothing`"),
+                                "reference target not found: vae_nbdev.nothing"),
     "a page that is not there": (with_front("# B\n\n{doc}`/nowhere`"), "unknown document"),
-    "an unknown directive": (with_page(3, "#| foldd\nprint(3.14)"), "nbs/00_page.ipynb, cell 4: unknown directive `#| foldd`"),
-    "a directive that needs true or false": (with_page(3, "#| echo: perhaps\nprint(3.14)"), "cell 4: `#| echo: perhaps` needs true or false"),
-    "a directive below the code": (with_page(3, "print(3.14)\n#| hide"), "cell 4: `#| hide` stands below the code"),
-    "an unknown directive in prose": (with_front("# B\n\n```{nonsense}\n```"), "Unknown directive type"),
+    "an unknown directive": (with_page(3, "#| foldd\nprint(3.14)"),
+                             "nbs/00_page.ipynb, cell 4: unknown directive `#| foldd`"),
+    "a directive that needs true or false": (with_page(3, "#| echo: perhaps\nprint(3.14)"),
+                                             "cell 4: `#| echo: perhaps` needs true or false"),
+    "a directive below the code": (with_page(3, "print(3.14)\n#| hide"),
+                                   "cell 4: `#| hide` stands below the code"),
+    "an unknown directive in prose": (with_front("# B\n\n```{nonsense}\n```"),
+                                      "Unknown directive type"),
     "a missing alt text": (with_page(1, "show()"), "nbs/00_page.ipynb, cell 2: a figure needs"),
+    "a missing alt text in a folder": (with_page(1, "show()") | {"name": "part/00_page", "front": FRONT[:1]},
+                                       "nbs/part/00_page.ipynb, cell 2: a figure needs"),
     "an empty alt text": (with_page(1, "#| fig-alt:\nshow()"), "cell 2: a figure needs"),
-    "two figures with one alt text": ({"outputs": OUTPUTS | {1: [FIGURE, FIGURE]}}, "cell 2: a figure needs"),
+    "two figures with one alt text": ({"outputs": OUTPUTS | {1: [FIGURE, FIGURE]}},
+                                      "cell 2: a figure needs"),
     "a link to a notebook that is not there": (with_front("[gone](01_gone.ipynb)"), "01_gone.ipynb"),
+    "a link to a notebook that moved": (with_front("[moved](11_room.ipynb)"), "11_room.ipynb"),
     "a link to a file that is not there": (with_front("[gone](../tools/gone.py)"), "gone.py"),
-    "a link to a place that is not there": (with_front("[gone](00_page.ipynb#third-thoughts)"), "third-thoughts"),
-    "a page that nothing leads to": ({"name": "page"}, "toctree"),
+    "a link to a place that is not there": (with_front("[gone](00_page.ipynb#third-thoughts)"),
+                                            "third-thoughts"),
+    "a page that nothing leads to": ({"name": "page", "front": FRONT[:1]}, "toctree"),
+    "a folder without a face": ({"face": "part/10_part"}, "toctree"),
 }
+
+
+def look(html: Path) -> dict[str, str]:
+    """Return what is wrong with a site that was built, in words; nothing if all is right."""
+    shown = re.findall(r'<img[^>]* alt="([^"]*)"', (html / "00_page.html").read_text())
+    sidebar = re.search(r'<div class="sidebar-tree">.*?\n</div>', (html / "index.html").read_text(), re.DOTALL)[0]
+    entries = re.findall(r'caption-text">([^<]+)|toctree-l(\d)[^>]*><a[^>]*href="([^"]+)"', sidebar)
+    order = [caption or (int(level), page) for caption, level, page in entries]
+    wanted = ["The story", (1, "tutorials/01_story.html"), "How the package works", (1, "00_page.html"),
+              (1, "part/10_face.html"), (2, "part/9_hall.html"), (2, "part/11_room.html"), "Reference",
+              (1, "api/index.html")]
+    listed = re.findall(r'<td><p><a [^>]*href="([^"]+)"', (html / "part/10_face.html").read_text())
+    checks = {
+        "the alt text is in the page": (shown, ["One pixel: red."]),
+        "the sidebar has the story first, then the folders": (order, wanted),
+        "the folders are closed": ("checked" in sidebar, False),
+        "a face leads to its notebooks": (listed, ["9_hall.html", "11_room.html"]),
+    }
+    return {what: "" if have == want else f"{have}" for what, (have, want) in checks.items()}
+
+
+def test_reference(root: Path) -> dict[str, str]:
+    """Return what is wrong with the pages of the reference; nothing if all is right."""
+    for module, notebook in {"low": "../nbs/00_low", "part/high": "../../nbs/part/11_high",
+                             "part/__init__": "../../nbs/part/10_face", "_modidx": "x"}.items():
+        path = root / f"vae_nbdev/{module}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# AUTOGENERATED! DO NOT EDIT! File to edit: {notebook}.ipynb.\n")
+    for notebook in ("00_low", "part/11_high"):
+        write_notebook(root / f"nbs/{notebook}.ipynb", [cell(f"# A{PROMISE}", 0)])
+    (root / "vae_nbdev/__init__.pyi").write_text("from . import low\nfrom .part.high import area\n")
+    (root / "source/api").mkdir(parents=True)
+    pages = assemble.write_reference(root, root / "source")
+    index = (root / "source/api/index.md").read_text()
+    checks = {
+        "a module in a folder has a page": (pages, {"00_low": "api/low", "part/11_high": "api/part.high"}),
+        "its page documents it": (".. automodule:: vae_nbdev.part.high" in (
+            root / "source/api/part.high.rst").read_text(), True),
+        "public names are listed": ("`low`, `area`" in index, True),
+        "public names are known": (assemble.public_names(root), {
+            "low": "vae_nbdev.low", "area": "vae_nbdev.part.high.area"}),
+        "a page knows its module": ([home_of(name) for name in ("00_low", "part/11_high", "api/part.high")],
+                                    ["low", "part.high", "part.high"]),
+    }
+    return {what: "" if have == want else f"{have}" for what, (have, want) in checks.items()}
 
 
 def main() -> int:
     """Run all tests, print what failed and return the exit status."""
-    results, good = {}, {"front": FRONT, "page": PAGE, "outputs": OUTPUTS}
-    for what, (change, message) in {"nothing": ({}, ""), "two figures with two alt texts": (
-            with_page(1, '#| fig-alt: ["One: pixel", "Another"]\nshow()') | {"outputs": OUTPUTS | {1: [FIGURE, FIGURE]}}, ""), **BREAKAGES}.items():
+    good = {"front": FRONT, "page": PAGE, "outputs": OUTPUTS}
+    two = with_page(1, '#| fig-alt: ["One: pixel", "Another"]\nshow()')
+    two |= {"outputs": OUTPUTS | {1: [FIGURE, FIGURE]}}
+    with tempfile.TemporaryDirectory() as folder:
+        results = test_reference(Path(folder).resolve())
+    for what, (change, message) in {"nothing": ({}, ""), "two alt texts": (two, ""), **BREAKAGES}.items():
         with tempfile.TemporaryDirectory() as folder:
             status, said = build(Path(folder).resolve(), **{**good, **change})
             right = status != 0 and message in said if message else status == 0
             results[what] = "" if right else f"exit status {status}; {said.strip() or 'silence'}"
             if what == "nothing":
-                shown = re.findall(r'<img[^>]* alt="([^"]*)"', (Path(folder) / "html/00_page.html").read_text())
-                results["the alt text is in the page"] = "" if shown == ["One pixel: red."] else f"alt texts {shown}"
+                results |= look(Path(folder) / "html")
     return verdict(results)
 
 

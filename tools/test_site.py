@@ -25,7 +25,8 @@ MAX_SITE, MAX_PAGE = 15e6, 2e6  # bytes; the page without the file of MathJax, w
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]
 VAE = "tutorials/02_variational_autoencoder.html"
-SHOWN = ["index.html", "get_started.html", VAE, "42_evaluation.html", "api/estimator.html", "explorer.html"]
+# Pages to photograph, as the ends of their names: one of each kind
+SHOWN = ("index.html", "get_started.html", VAE, "1_losses.html", "_face.html", "estimator.html", "explorer.html")
 TEXT = """() => {
   const body = document.querySelector("article, main, body").cloneNode(true);
   const code = [...body.querySelectorAll("pre")].map(e => e.textContent).join("\\n");

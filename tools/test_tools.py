@@ -1,7 +1,8 @@
 """Show that every check can fail: `python tools/test_tools.py`.
 
-A tiny project that is in order is built in a temporary folder; each test breaks one thing in a copy of it, and the
-check that is meant to notice has to complain. A check for which no test stands here fails as well.
+A tiny project that is in order is built in a temporary folder; each test breaks one thing in a copy
+of it, and the check that is meant to notice has to complain. A check for which no test stands here
+fails as well.
 """
 import contextlib
 import io
@@ -13,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from textwrap import indent
+from unittest import mock
 
 from execnb.nbio import dict2nb, write_nb
 
@@ -23,10 +26,29 @@ import readme
 import test
 from verdict import verdict
 
-PIXEL = ("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
-MODULE = ["# {title}\n\n> What it is for.", "#| default_exp {name}", "#| export\nimport math",
-          "#| export\ndef {name}_area(r: float) -> float:\n    \"\"\"Return the area.\"\"\"\n    return math.pi * r**2",
-          "assert {name}_area(0) == 0"]
+PIXEL = ("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E"
+         "rkJggg==")
+MODULE = [
+    "# {title}\n\n> What it is for.", "#| default_exp {module}", "#| export\n{imports}",
+    '#| export\ndef {name}_area(r: float) -> float:\n    """Return the area."""\n'
+    "    return math.pi * r**2",
+    "assert {name}_area(0) == 0",
+    "#| export\nTABLE = (\n" + 100 * "    0,\n" + ")\n_SECRET = len(TABLE)",
+]
+IMPORTS = {  # module → what it imports
+    "low": "import math", "part.high": "import math\n\nfrom vae_nbdev.low import low_area",
+    "part.higher": "import math\n\nfrom vae_nbdev import low\n"
+                   "from vae_nbdev.part.high import high_area",
+}
+INIT = '''"""The top of the package."""
+import lazy_loader
+
+__version__ = "0.1.0"
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+'''
+STUB = "from . import low as low\nfrom .part.high import high_area as high_area\n"
+LOW, HIGH, HIGHER = "nbs/00_low.ipynb", "nbs/part/11_high.ipynb", "nbs/part/12_higher.ipynb"
+FACE, INDEX, STORY = "nbs/part/10_face.ipynb", "nbs/index.ipynb", "nbs/tutorials/01_story.ipynb"
 
 
 def cell(source: str, number: int, outputs: list | None = None) -> dict:
@@ -45,23 +67,36 @@ def write_notebook(path: Path, cells: list[dict]) -> None:
 
 
 def build(root: Path) -> None:
-    """Write a project of two modules, a tutorial and a front page, with nothing wrong in it."""
+    """Write a project with a module, a folder of two, a tutorial and a front page, in order."""
     for name in ("settings.ini", "pyproject.toml"):
         shutil.copy(check.ROOT / name, root / name)
-    for file, name in {"00_low": "low", "10_high": "high"}.items():
-        sources = [source.replace("{name}", name).replace("{title}", name) for source in MODULE]
-        if name == "high":
-            sources[2] = "#| export\nimport math\n\nfrom vae_nbdev.low import low_area"
-        write_notebook(root / "nbs" / f"{file}.ipynb", [cell(s, i) for i, s in enumerate(sources)])
-    figure = {"output_type": "display_data", "metadata": {}, "data": {"image/png": PIXEL, "text/plain": "<Figure>"}}
+    for file, (module, imports) in zip((LOW, HIGH, HIGHER), IMPORTS.items()):
+        name = module.rpartition(".")[2]
+        values = {"{name}": name, "{title}": name, "{module}": module, "{imports}": imports}
+        sources = [re.sub(r"\{\w+\}", lambda m: values[m[0]], source) for source in MODULE]
+        if module == "part.higher":
+            sources[3] = sources[3].replace("math.pi * r**2", "high_area(r) - low.low_area(0)")
+            sources[2] = sources[2].replace("import math\n\n", "")
+        if module == "part.high":
+            sources[3] = sources[3].replace("r**2", "r**2 + low_area(0)")
+        write_notebook(root / file, [cell(source, i) for i, source in enumerate(sources)])
+    face = ["# A part\n\n> What it is for.", "#| default_exp part.__init__", "#| export"]
+    write_notebook(root / FACE, [cell(source, i) for i, source in enumerate(face)])
+    pixel = {"image/png": PIXEL, "text/plain": "<Figure>"}
+    figure = {"output_type": "display_data", "metadata": {}, "data": pixel}
     text = {"output_type": "stream", "name": "stdout", "text": "3.14\n"}
-    front = ["# A front page\n\n> What it is for.", "[low](00_low.ipynb), [settings](../settings.ini), [web](https://example.org/a)",
-             "print(3.14)", "#| echo: false\n#| fig-alt: One pixel\nshow()"]
-    write_notebook(root / "nbs/index.ipynb", [cell(s, i, [[], [], [text], [figure]][i]) for i, s in enumerate(front)])
-    write_notebook(root / "nbs/tutorials/01_story.ipynb", [cell("# A story\n\n> What it is for.", 0)])
-    write_notebook(root / "nbs/report.ipynb", [cell("# A report\n\n> What it is for.", 0), cell("print(3.14)", 1, [text])])
+    links = "[low](00_low.ipynb), [high](part/11_high.ipynb), [settings](../settings.ini)"
+    front = ["# A front page\n\n> What it is for.", f"{links}, [web](https://example.org/a)",
+             "print(3.14)", "#| echo: false\n#| fig-alt: One pixel\nprint()"]
+    outputs = [[], [], [text], [figure]]
+    write_notebook(root / INDEX, [cell(s, i, outputs[i]) for i, s in enumerate(front)])
+    write_notebook(root / STORY, [cell("# A story\n\n> What it is for.", 0)])
+    report = [cell("# A report\n\n> What it is for.", 0), cell("print(3.14)", 1, [text])]
+    write_notebook(root / "nbs/report.ipynb", report)
     packaged.write(root)
-    (root / ".gitignore").write_text("__pycache__/\n")
+    for name, content in {".gitignore": "__pycache__/\n", "vae_nbdev/__init__.py": INIT,
+                          "vae_nbdev/__init__.pyi": STUB, "vae_nbdev/py.typed": ""}.items():
+        (root / name).write_text(content)
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
     check.export(root).check_returncode()
     with contextlib.redirect_stdout(io.StringIO()):
@@ -113,15 +148,35 @@ def said(text: str, name: str = "stdout"):
     return output("nbs/00_low.ipynb", 4, output_type="stream", name=name, text=text)
 
 
-LOW, HIGH, INDEX = "nbs/00_low.ipynb", "nbs/10_high.ipynb", "nbs/index.ipynb"
+def moved(name: str, to: str):
+    """Return a breakage: give a file another name."""
+    def breakage(root: Path) -> None:
+        (root / to).parent.mkdir(exist_ok=True)
+        (root / name).rename(root / to)
+    return breakage
+
+
+def long(head: str, number: int) -> str:
+    """Return a function or a class with so many lines in it, in a module of 110 at least."""
+    return f"{head}\n" + "    print()\n" * number + "print()\n" * (109 - number)
+
+
 BREAKAGES = {
     "the modules are what the notebooks export": {
         "a module edited by hand": edit("vae_nbdev/low.py", "r**2", "r**3"),
         "a notebook not exported": source(LOW, 3, "#| export\ndef area(r):\n    return r"),
         "a module without a notebook": put("vae_nbdev/extra.py", "x = 1\n"),
-        "a module that is missing": drop("vae_nbdev/high.py"),
+        "a module in a folder without a notebook": put("vae_nbdev/part/extra.py", "x = 1\n"),
+        "a module whose notebook is gone": drop(HIGHER),
+        "an old module beside a folder of its name": put("vae_nbdev/part.py", "x = 1\n"),
+        "a module left behind by a move": moved(HIGHER, "nbs/other/12_higher.ipynb"),
+        "a folder of the package left behind": put("vae_nbdev/old/__init__.py", ""),
+        "a module that is missing": drop("vae_nbdev/part/high.py"),
+        "a face that is missing": drop("vae_nbdev/part/__init__.py"),
+        "a face edited by hand": edit("vae_nbdev/part/__init__.py", "What", "That"),
         "an index edited by hand": edit("vae_nbdev/_modidx.py", "low_area", "low_aera"),
         "another version": edit("settings.ini", "version = 0.1", "version = 0.2"),
+        "another Python": edit("settings.ini", "min_python = 3", "min_python = 4"),
         "a notebook that cannot be exported": put(LOW, "{"),
     },
     "README.md is what the front page says": {
@@ -133,6 +188,7 @@ BREAKAGES = {
         "a figure of an earlier README": put("docs/images/readme-2.png", "png"),
         "a figure without a description": source(INDEX, 3, "show()"),
         "a link to nothing": edit(INDEX, "00_low.ipynb", "00_gone.ipynb"),
+        "a link to a notebook that moved": moved(HIGH, "nbs/other/11_high.ipynb"),
         "another address of the site": edit("settings.ini", "doc_baseurl = /", "doc_baseurl = /new/"),
     },
     "the package holds the report as its notebook says it": {
@@ -147,20 +203,92 @@ BREAKAGES = {
         "other metadata": edit(LOW, '"metadata": {}', '"metadata": {"scrolled": true}'),
         "the same id twice": edit(LOW, '"id": "cell-1"', '"id": "cell-0"'),
     },
-    "each layer imports only from lower ones": {
-        "an import upwards": edit("vae_nbdev/low.py", "import math", "from vae_nbdev.high import high_area"),
-        "a relative one": edit("vae_nbdev/low.py", "import math", "from .high import high_area"),
-        "one of the whole module": edit("vae_nbdev/low.py", "import math", "from . import high"),
-        "a plain one": edit("vae_nbdev/low.py", "import math", "import vae_nbdev.high as other"),
-        "one within a function": edit("vae_nbdev/low.py", "    return", "    from vae_nbdev import high\n    return"),
-        "one by name": edit("vae_nbdev/low.py", "    return", "    importlib.import_module('vae_nbdev.high')\n    return"),
-        "one by a name made up": edit("vae_nbdev/low.py", "    return", "    importlib.import_module(name)\n    return"),
-        "one of everything": edit("vae_nbdev/high.py", "import low_area", "import *"),
-        "one of a module that is not there": edit("vae_nbdev/high.py", "from .low", "from .lower"),
-        "one that only the notebook makes": source(LOW, 4, "from vae_nbdev.high import high_area\nassert high_area(0) == 0"),
+    "each notebook has its own number, and its place in the package": {
         "a number given twice": put("nbs/00_again.ipynb", '{"cells": [], "metadata": {}}'),
+        "a number given in two folders": lambda root: shutil.copytree(
+            root / "nbs/part", root / "nbs/other"),
+        "a module exported twice": source(HIGHER, 1, "#| default_exp part.high"),
+        "a module for another folder": source(HIGHER, 1, "#| default_exp higher"),
+        "a notebook in another folder": moved(HIGHER, "nbs/other/12_higher.ipynb"),
+        "a notebook of another name": moved(HIGHER, "nbs/part/12_highest.ipynb"),
+        "a face of another name": moved(FACE, "nbs/part/10_part.ipynb"),
+        "a folder without a face": drop(FACE),
+        "a folder whose face is exported elsewhere": source(FACE, 1, "#| default_exp part.face"),
+    },
+    "each layer imports only from lower ones": {
+        "an import upwards": edit("vae_nbdev/low.py", "import math",
+                                  "from vae_nbdev.part.high import high_area"),
+        "a relative one": edit("vae_nbdev/low.py", "import math", "from .part.high import high_area"),
+        "one within a folder": edit("vae_nbdev/part/high.py", "import math", "from .higher import A"),
+        "one within a folder, of a module": edit("vae_nbdev/part/high.py", "import math",
+                                                 "from . import higher"),
+        "one by way of the top": edit("vae_nbdev/part/high.py", "from ..low", "from ..part.higher"),
+        "one of the whole module": edit("vae_nbdev/low.py", "import math", "from .part import high"),
+        "a plain one": edit("vae_nbdev/low.py", "import math", "import vae_nbdev.part.high as other"),
+        "one within a function": edit("vae_nbdev/low.py", "    return",
+                                      "    from vae_nbdev.part import high\n    return"),
+        "one by name": edit("vae_nbdev/low.py", "    return",
+                            "    importlib.import_module('vae_nbdev.part.high')\n    return"),
+        "one by a relative name": edit("vae_nbdev/part/high.py", "    return",
+                                       "    importlib.import_module('.higher')\n    return"),
+        "one by a name made up": edit("vae_nbdev/low.py", "    return",
+                                      "    importlib.import_module(name)\n    return"),
+        "one of everything": edit("vae_nbdev/part/high.py", "import low_area", "import *"),
+        "one of a module that is not there": edit("vae_nbdev/part/high.py", "..low", "..lower"),
+        "one of a module that is in a folder now": edit("vae_nbdev/part/higher.py", ".high", "..high"),
+        "one of a folder": edit("vae_nbdev/part/higher.py", ".high import high_area", ".. import part"),
+        "one of the public face": edit("vae_nbdev/part/higher.py", "from .high", "from .."),
+        "one that only the notebook makes": source(
+            LOW, 4, "from vae_nbdev.part.high import high_area\nassert high_area(0) == 0"),
+        "one that only the notebook makes, of the public face": source(
+            LOW, 4, "from vae_nbdev import high_area\nassert high_area(0) == 0"),
+    },
+    "faces import nothing by themselves": {
+        "a face that imports a module": edit("vae_nbdev/part/__init__.py", "__all__ = []",
+                                             "from . import high"),
+        "a face that imports torch": edit("vae_nbdev/part/__init__.py", "__all__ = []",
+                                          "import torch"),
+        "a top that imports a module": edit("vae_nbdev/__init__.py", "import lazy_loader",
+                                            "import lazy_loader\nfrom .low import low_area"),
+    },
+    "the public face holds names that are there": {
+        "a name that is not there": edit("vae_nbdev/__init__.pyi", "high_area as", "high_volume as"),
+        "a module that is not there": edit("vae_nbdev/__init__.pyi", ".part.high", ".part.gone"),
+        "a name that is also a module": put("vae_nbdev/high_area.py", ""),
+        "a name that is also a folder": put("vae_nbdev/high_area/__init__.py", ""),
+        "no stub": drop("vae_nbdev/__init__.pyi"),
+        "no mark that types are there": drop("vae_nbdev/py.typed"),
+    },
+    "private names stay in their module": {
+        "an import": source(HIGH, 2, "#| export\nfrom vae_nbdev.low import _SECRET"),
+        "one within a folder": source(HIGHER, 2, "#| export\nfrom vae_nbdev.part.high import _SECRET"),
+        "one within a function": source(HIGH, 3, "#| export\ndef f():\n"
+                                        "    from vae_nbdev.low import _SECRET as s\n    return s"),
+        "an attribute of a module": source(HIGHER, 3, "#| export\nprint(low._SECRET)"),
+        "one under another name": source(HIGH, 3, "import vae_nbdev.low as other\nother._SECRET"),
+        "one by its full name": source(HIGH, 3, "import vae_nbdev.low\nvae_nbdev.low._SECRET"),
+        "one on a page": lambda root: write_notebook(
+            root / STORY, [cell("from vae_nbdev.low import _SECRET", 0)]),
+    },
+    "functions, classes and modules have a readable size": {
+        "a long function": put("vae_nbdev/low.py", long("def f():", check.FUNCTION_LINES)),
+        "a long method": put("vae_nbdev/low.py", "class A:\n"
+                             + indent(long("def f(self):", check.FUNCTION_LINES), "    ")),
+        "a long class": put("vae_nbdev/low.py", long("class A:", check.CLASS_LINES)),
+        "a long module": put("vae_nbdev/low.py", "print()\n" * check.MODULE_LINES.stop),
+        "a short module": put("vae_nbdev/part/high.py", "import math\n"),
+    },
+    "the linter has nothing to say": {
+        "a long line": source(LOW, 4, f"assert low_area(0) == 0  # {'long ' * 20}"),
+        "a lambda with a name": source(LOW, 4, "f = lambda x: low_area(x)\nassert f(0) == 0"),
+        "an import that is not used": source(LOW, 4, "import os\n\nassert low_area(0) == 0"),
+        "a name that no cell defines": source(LOW, 4, "assert high_area(0) == 0"),
+        "imports out of order": source(LOW, 2, "#| export\nimport os\nimport math\n\nprint(os)"),
+        "a tool": put("tools/tool.py", "import os\n"),
+        "the top of the package": edit("vae_nbdev/__init__.py", "import lazy", "import os\nimport lazy"),
     },
     "exported code needs only what settings.ini requires": {
+        "a package in a folder": edit("vae_nbdev/part/high.py", "import math", "import galpy"),
         "a test's package": edit("vae_nbdev/low.py", "import math", "import galpy"),
         "one within a function": edit("vae_nbdev/low.py", "    return", "    import fastcore.test\n    return"),
     },
@@ -178,20 +306,16 @@ BREAKAGES = {
         "a notebook that was not run": lambda root: write_notebook(
             root / "nbs/tutorials/02_new.ipynb", [cell("# A\n\n> B.", 0)] + [cell(f"print({i})", i) for i in range(1, 8)]),
     },
-    "every cell is run and shown": {
+    "every cell is run": {
         "eval: false": source(LOW, 4, "#| eval: false\nassert low_area(0) == 0"),
-        "skip_exec": source(INDEX, 0, "# A front page\n\n> What it is for.\n\n- skip_exec: true"),
-        "skip_showdoc": source(LOW, 4, "#| skip_showdoc\nassert low_area(0) == 0"),
-        "nbdev_export()": source(LOW, 4, "assert low_area(0) == 0\nimport nbdev; nbdev.nbdev_export()"),
-        "another language": edit(LOW, '"language": "python"', '"language": "julia"'),
         "a hidden name": lambda root: (root / LOW).rename(root / "nbs/_00_low.ipynb"),
+        "a hidden name in a folder": lambda root: (root / HIGH).rename(root / "nbs/part/.11.ipynb"),
         "a hidden folder": lambda root: (root / "nbs/tutorials").rename(root / "nbs/_tutorials"),
-        ".notest": put("nbs/tutorials/.notest", ""),
     },
     "notebooks open as they should and are small": {
         "no promise": source(LOW, 0, "# low\n\nWhat it is for."),
         "a promise of two lines": source(LOW, 0, "# low\n\n> What it is\n> for."),
-        "no title": source("nbs/tutorials/01_story.ipynb", 0, "> What it is for."),
+        "no title": source(STORY, 0, "> What it is for."),
         "no module": source(LOW, 1, "x = 1"),
         "no number": lambda root: (root / LOW).rename(root / "nbs/low.ipynb"),
         "default_exp too low": lambda root: (source(LOW, 1, "x = 1")(root), source(LOW, 4, "#| default_exp low\nassert True")(root)),
@@ -203,6 +327,8 @@ BREAKAGES = {
         "a class": edit("vae_nbdev/low.py", "    return", "    return\n\nclass Circle:\n    pass\n#"),
         "a method": edit("vae_nbdev/low.py", "    return", "    return\n\nclass A:\n    \"\"\"A.\"\"\"\n    def b(self): pass\n#"),
         "a module": put("vae_nbdev/low.py", "import math\n"),
+        "a face": put("vae_nbdev/part/__init__.py", ""),
+        "the top": put("vae_nbdev/__init__.py", "__version__ = '0.1.0'\n"),
     },
     "no file names a machine's paths or a package registry": {
         "a path": put("Makefile", "data := /wo" "rk/data\n"),
@@ -233,19 +359,69 @@ def test_checks(folder: Path) -> dict[str, str]:
 
 def test_runner(folder: Path) -> dict[str, str]:
     """Return one entry for each way in which a notebook can fail its test."""
-    ways = {"passes": "assert True", "asserts": "assert False", "raises": "1 / 0", "is not Python": "1 +", "leaves": "import sys; sys.exit(0)",
-            "is slow": "#| slow\nassert False", "dies": "import os; os._exit(0)"}
+    julia = '"language": "python"', '"language": "julia"'
+    ways = {
+        "passes": "assert True", "asserts": "assert False", "raises": "1 / 0",
+        "is not Python": "1 +", "leaves": "import sys; sys.exit(0)",
+        "is slow": "#| slow\nassert False", "is not run": "#| eval: false\nassert False",
+        "says not to": "#| skip_exec: true\nassert False", "has another language": "assert False",
+        "exports": "assert False\nimport nbdev; nbdev.nbdev_export()",
+        "pickles": "import pickle\nclass A: pass\npickle.loads(pickle.dumps(A()))",
+        "takes time": f"import time\ntime.sleep({test.MOST_SECONDS / 4})",
+        "dies": "import os; os._exit(0)",
+    }
+    passes = {"passes", "is slow", "is not run", "pickles", "takes time"}
     paths = {way: folder / f"{way.replace(' ', '_')}.ipynb" for way in ways}
     for way, path in paths.items():
         write_notebook(path, [cell(ways[way], 0)])
-    os.environ["OMP_NUM_THREADS"] = "1"
+    edit(paths["has another language"].name, *julia)(folder)
     with contextlib.redirect_stdout(io.StringIO()):
-        failed = test.run([p for way, p in paths.items() if way != "dies"], slow=False, showerr=False)
-        failed |= test.run([paths["dies"]], slow=False)
-        forced = test.run([paths["is slow"]], slow=True, showerr=False)
-    results = {f"a notebook that {way}": (path in failed) == (way not in {"passes", "is slow"}) for way, path in paths.items()}
-    results |= {"slow cells that are asked for": bool(forced), "which notebooks are slow": [test.has_slow_cells(p) for p in paths.values()].count(True) == 1}
+        failed, seconds = test.run([p for way, p in paths.items() if way != "dies"], False, ())
+        failed |= test.run([paths["dies"]], False, ())[0]
+        forced, _ = test.run([paths["is slow"]], True, ())
+    results = {f"a notebook that {way}": (path in failed) == (way not in passes)
+               for way, path in paths.items()}
+    slow = [way for way, path in paths.items() if test.has_slow_cells(path)]
+    times = seconds[paths["takes time"]], seconds[paths["is slow"]]
+    results |= {"slow cells that are asked for": bool(forced), "what is slow": slow == ["is slow"],
+                "seconds": times[0][1] >= test.MOST_SECONDS / 4 and not times[1]}
     return {what: "" if right else "was not told" for what, right in results.items()}
+
+
+def test_selection(folder: Path) -> dict[str, str]:
+    """Return one entry for each thing that the command line of tools/test.py may get wrong."""
+    cells = {"a": "assert True", "b": "import time\ntime.sleep(0.2)", "c": "#| slow\nassert True"}
+    for name, text in cells.items():
+        write_notebook(folder / f"nbs/part/{name}.ipynb", [cell(text, 0)])
+    shutil.copy(check.ROOT / "settings.ini", folder)
+    (folder / "tools").mkdir()
+    for name in ("test.py", "verdict.py"):
+        shutil.copy(check.ROOT / "tools" / name, folder / "tools")
+    edit("tools/test.py", "MOST_SECONDS = 3", "MOST_SECONDS = 0.1")(folder)
+    edit("tools/test.py", '("torch",)', "()")(folder)
+
+    def ran(*options: str) -> tuple[list[str], str]:
+        command = [sys.executable, "tools/test.py", *options]
+        said = subprocess.run(command, cwd=folder, capture_output=True, text=True).stdout
+        return sorted(re.findall(r"^\[.*part/(\w)\.ipynb", said, re.MULTILINE)), said
+
+    (fast, said), (once, _), (whole, _) = ran("--record"), ran("--once"), ran("--slow")
+    recorded = json.loads((folder / "tools/seconds.json").read_text())["fast"]
+    spent = json.loads((folder / "build/seconds.json").read_text())["fast"]["nbs/part/b.ipynb"]
+    files = {"CELLS": folder / "cells.json", "NOTEBOOKS": folder / "notebooks.json"}
+    with mock.patch.multiple(test, **files):
+        test.write_seconds(test.NOTEBOOKS, "fast", {"nbs/gone.ipynb": 9, "nbs/index.ipynb": 2})
+        test.write_seconds(test.CELLS, "fast", {"nbs/report.ipynb": {"1": 1, "2": 4}})
+        order = test.longest_first(["nbs/index.ipynb", "nbs/report.ipynb", "nbs/gone.ipynb"], "fast")
+    results = {
+        "all are tested": fast == ["a", "b", "c"], "once": once == ["a", "b"], "whole": whole == ["c"],
+        "long cells are named": re.findall(r"part/(\w)\.ipynb, cell 1", said) == ["b"],
+        "seconds are written": spent["1"] >= 0.2,
+        "seconds are recorded": set(recorded) == {f"nbs/part/{c}.ipynb" for c in "abc"},
+        "the longest comes first, after those that are new, or are gone and forgotten": order == [
+            "nbs/gone.ipynb", "nbs/report.ipynb", "nbs/index.ipynb"],
+    }
+    return {f"tools/test.py: {what}": "" if right else "not so" for what, right in results.items()}
 
 
 def test_headline() -> dict[str, str]:
@@ -262,7 +438,11 @@ def test_headline() -> dict[str, str]:
 def main() -> int:
     """Run all tests, print what failed and return the exit status."""
     with tempfile.TemporaryDirectory() as folder:
-        results = test_checks(Path(folder)) | test_runner(Path(folder)) | test_headline()
+        root = Path(folder)
+        for name in ("checks", "runner", "selection"):
+            (root / name).mkdir()
+        results = test_checks(root / "checks") | test_runner(root / "runner")
+        results |= test_selection(root / "selection") | test_headline()
     return verdict(results)
 
 

@@ -60,7 +60,8 @@ from vae_nbdev.fitted.preparation import (
     prepared,
     settle_noise,
 )
-from .runs import Run, to_json_types, read_run, write_run
+from .run_contents import Run
+from .run_files import read_run, to_json_types, write_run
 from ..families.store import CurveStore
 from ..training.loop import History, fit
 from vae_nbdev.model.vae import (

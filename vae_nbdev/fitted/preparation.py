@@ -30,7 +30,7 @@ from vae_nbdev.core import (
 )
 from ..curves.curve_set import CurveSet
 from ..curves.gaps import factor_analysis, value_weights
-from .runs import describe_data
+from .run_files import describe_data
 from ..families.store import CurveStore, Rows, held_out_rows, training_rows
 from ..training.loop import Batches
 from ..model.vae import VAE, reparametrize
@@ -285,7 +285,7 @@ class Prepared:
         np.ndarray
     )  # row numbers of those that are held out; none if there are too few curves
     n_curves: int  # of which there are, in memory or on disk
-    description: dict  # see `runs.describe_data`
+    description: dict  # see `run_files.describe_data`
     store: CurveStore | _Large | None = None
     held_out: np.ndarray | None = None  # rows of the store that are not trained on
 
@@ -502,7 +502,7 @@ def _spreads(X: np.ndarray) -> tuple[float, float]:
 
 # %% ../../nbs/fitted/62_preparation.ipynb #059dfc61
 def describe_store(store: CurveStore, errors: ArrayLike | None = None) -> dict:
-    """What `runs.describe_data` says of curves in memory, of a store and errors () or (R,); it is
+    """What `run_files.describe_data` says of curves in memory, of a store and errors () or (R,); it is
     read through once, if it was not yet.
     """
     kinds, found = {0: "one number", 1: "one per radius"}, store.summary

@@ -138,7 +138,7 @@ def store(quick: bool) -> dict:
     """simulate_to, n curves to disk."""
     from pathlib import Path
 
-    from vae_nbdev.families.store import simulate_to
+    from vae_nbdev.families.simulation import simulate_to
 
     with tempfile.TemporaryDirectory() as folder:
         return law("simulate_to(n), to disk", "curves", [1000, 10_000, 100_000, 1_000_000], lambda n: seconds(simulate_to, Path(folder) / "x.npy", n), 1 if quick else 2)

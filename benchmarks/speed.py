@@ -154,8 +154,7 @@ def simulate_few(quick: bool) -> dict:
 def simulate_many(quick: bool) -> dict:
     """A million curves on disk against the loop's time per curve."""
     import textbook
-    from vae_nbdev.families.simulation import ROTATION_CURVES, simulate
-    from vae_nbdev.families.store import simulate_to
+    from vae_nbdev.families.simulation import ROTATION_CURVES, simulate, simulate_to
 
     found, n, few = accuracy(), 1_000_000, 2000
     block = 20_000

@@ -34,7 +34,7 @@ from vae_nbdev.inference.points import (
     spline_operator,
     turned_points,
 )
-from ..families.simulation import Family
+from ..families.family import Family
 
 # %% ../../nbs/evaluation/78_comparison.ipynb #e312f1a1
 MIN_POINTS = 8  # galaxies with fewer points are left out

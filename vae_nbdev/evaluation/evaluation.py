@@ -39,7 +39,8 @@ from ..inference.evidence import Evidence, laplace_start, map_evidence, vae_evid
 from ..inference.latent import active_units, kl_per_latent, posterior_moments
 from ..model.losses import gaussian_log_likelihood
 from ..plotting import PALETTE, plot_bands
-from ..families.simulation import ROTATION_CURVES, Family, simulate
+from ..families.family import Family
+from ..families.simulation import ROTATION_CURVES, simulate
 from ..model.vae import VAE, reparametrize
 
 # %% ../../nbs/evaluation/72_evaluation.ipynb #a8de7518

@@ -26,7 +26,7 @@ from ..model.autoencoder import Units, init_weights, mlp
 from ..config import TrainConfig
 from ..core import as_count, InputError, atomic_path, stream, torch_generator
 from .evidence import search_prior, laplace_start
-from ..families.simulation import Family, as_last_axis
+from ..families.family import Family, as_last_axis
 from ..model.splines import RationalQuadraticSpline
 from ..training.loop import _digest, fit
 from ..model.vae import VAE, _Affine, reparametrize

@@ -233,13 +233,9 @@ def cross_corner(
     a_labels = as_entries("cross_corner: a_labels", a_labels, a.shape[1], "a[{}]")
     b_labels = as_entries("cross_corner: b_labels", b_labels, b.shape[1], "b[{}]")
     shape = (a.shape[1], b.shape[1])
+    size = 1.8 * shape[1] + 1.6, 1.6 * shape[0] + 0.7
     fig, panels = plt.subplots(
-        *shape,
-        figsize=(1.8 * shape[1] + 1.6, 1.6 * shape[0] + 0.7),
-        sharex="col",
-        sharey="row",
-        squeeze=False,
-        layout="constrained",
+        *shape, figsize=size, sharex="col", sharey="row", squeeze=False, layout="constrained"
     )
     rows = random_rows(len(a), max_points, seed=0)
     r, rho = _pearson(a, b), _pearson(_ranks(a), _ranks(b))

@@ -77,7 +77,7 @@ class _Material:
         """Where the curves are measured (R,)."""
         return self.held_out.radius
 
-# %% ../../nbs/evaluation/77_report_card.ipynb #b5e645c1
+# %% ../../nbs/evaluation/77_report_card.ipynb #d6cb1494
 def _is_special(curves: CurveSet, noise: np.ndarray) -> bool:
     """Whether curves have gaps, or errors that are not the noise (R,)."""
     errors = noise if curves.errors is None else curves.errors
@@ -130,7 +130,7 @@ def _prepare(model, held_out, clean, train, family, n_generated: int, seed: int)
     else:
         truth = _truth_of_family(curves, family, noise, n_generated, seed)
     return _Material(
-        held_out=curves,
+        held_out=curves if special else replace(curves, errors=None),  # they are the noise
         special=special,
         train=None if train is None else complete_curves(train, "train", curves.n_radii),
         clean_input=bool(getattr(model, "clean_input", False)),

@@ -298,7 +298,7 @@ def _figures(rows: dict[str, dict], kept: dict[str, dict], about: _Material, fir
         draw_outside(_panels(figures, "outside", size=(7, 3.4))[0], own["outside"])
     return figures
 
-# %% ../../nbs/evaluation/77_report_card.ipynb #8e8c32a4
+# %% ../../nbs/evaluation/77_report_card.ipynb #dc3b65ad
 def _models(model, about: _Material, baselines: bool | Mapping, name: str) -> dict:
     """All rows of a report in their order: name → model."""
     models = {} if about.truth is None else {"truth": about.truth}
@@ -314,6 +314,18 @@ def _models(model, about: _Material, baselines: bool | Mapping, name: str) -> di
         models["one normal"] = PCAMixture(**options, sizes=(1,)).fit(train)
         models["PCA + mixture"] = PCAMixture(**options).fit(train)
     return models
+
+
+def _settings(about: _Material) -> dict:
+    """Sizes and seed of a report, for JSON."""
+    return {
+        "n_held_out": len(about.held_out),
+        "n_train": None if about.train is None else len(about.train),
+        "clean_input": about.clean_input,
+        "noise": about.noise.tolist(),
+        "n_generated": about.n_generated,
+        "seed": about.seed,
+    }
 
 
 def report(
@@ -368,12 +380,5 @@ def report(
             warnings.simplefilter("ignore", UserWarning)
             row = _row_evidence(m, about, keep) | _row_bound(m, about)
             rows[label] = row | _row_samples(m, about, keep) | _row_posterior(m, about, keep)
-    settings = {
-        "n_held_out": len(about.held_out),
-        "n_train": None if train is None else len(about.train),
-        "clean_input": about.clean_input,
-        "noise": about.noise.tolist(),
-        "n_generated": about.n_generated,
-        "seed": seed,
-    }
-    return Report(rows, settings, _figures(rows, kept, about, name) if figures else {})
+    drawn = _figures(rows, kept, about, name) if figures else {}
+    return Report(rows, _settings(about), drawn)

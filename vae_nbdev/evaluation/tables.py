@@ -35,9 +35,9 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], gap: st
     rule = " | ".join(["-" * width[0], *("-" * (w - 1) + ":" for w in width[1:])])
     return "\n".join([line(header), f"| {rule} |", *map(line, rows)])
 
-# %% ../../nbs/evaluation/76_tables.ipynb #6723723a
+# %% ../../nbs/evaluation/76_tables.ipynb #a3b96efb
 def number_with_error(value: float, error: float) -> dict:
-    """A number with its standard error, for JSON; None where there is none."""
+    """A number with its standard error, for JSON; None for a value that is not finite."""
     pair = {"value": value, "standard_error": error}
     return {name: float(number) if np.isfinite(number) else None for name, number in pair.items()}
 
@@ -109,7 +109,7 @@ def _show(row: dict, place: str, digits: int) -> str:
         return "–"
     return f"{entry:.{digits}f}" if isinstance(entry, float) else str(entry)
 
-# %% ../../nbs/evaluation/76_tables.ipynb #22c7e593
+# %% ../../nbs/evaluation/76_tables.ipynb #f59f7b27
 @dataclass(frozen=True)
 class Report:
     """The report card of a model and of everything beside it."""
@@ -131,6 +131,6 @@ class Report:
         return "\n\n".join(t for t in tables if t)
 
     def to_json(self) -> str:
-        """All numbers as JSON; null where there is none."""
+        """All numbers as JSON; null where a number has no value."""
         numbers = {"settings": self.settings, "rows": self.rows}
         return json.dumps(numbers, indent=1, ensure_ascii=False, allow_nan=False)

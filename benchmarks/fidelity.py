@@ -48,7 +48,7 @@ def held_out(sigma: float, seed: int = HELD_OUT_SEED, n: int = HELD_OUT):
     import numpy as np
 
     from vae_nbdev.core import stream
-    from vae_nbdev.evaluation.evaluation import exact_evidence
+    from vae_nbdev.evaluation.gap import exact_evidence
     from vae_nbdev.families.simulation import ROTATION_CURVES, simulate
 
     path = RESULTS.with_name(f"held_out_{seed}_{sigma:g}.npz")
@@ -65,7 +65,7 @@ def make(kind: str, n: int, clean: bool, sigma: float, options: dict, seed: int)
     """Train the model of one row with one seed."""
     from vae_nbdev.core import stream
     from vae_nbdev.fitted.estimator import CurveVAE
-    from vae_nbdev.evaluation.evaluation import PPCA, PCAMixture
+    from vae_nbdev.evaluation.baselines import PCAMixture
     from vae_nbdev.families.simulation import simulate
 
     X = simulate(n, seed=100 + seed).values
@@ -77,7 +77,8 @@ def make(kind: str, n: int, clean: bool, sigma: float, options: dict, seed: int)
         from published import Published
 
         return Published(sigma, seed=seed, **options).fit(X)
-    return (PPCA(noise=sigma, clean_input=clean) if kind == "ppca" else PCAMixture(noise=sigma, clean_input=clean, seed=seed)).fit(X)
+    sizes = {"sizes": (1,)} if kind == "ppca" else {}
+    return PCAMixture(noise=sigma, clean_input=clean, seed=seed, **sizes).fit(X)
 
 
 def judge(model, sigma: float, data: dict, two_samples: bool, reference: bool = True) -> dict:
@@ -87,7 +88,8 @@ def judge(model, sigma: float, data: dict, two_samples: bool, reference: bool = 
 
     import numpy as np
 
-    from vae_nbdev.evaluation.evaluation import gap_summary, model_evidence, two_sample_tests
+    from vae_nbdev.evaluation.gap import gap_summary, model_evidence
+    from vae_nbdev.evaluation.two_samples import two_sample_tests
     from vae_nbdev.inference.evidence import Evidence
     from vae_nbdev.families.simulation import simulate
 

@@ -38,7 +38,7 @@ from fidelity import HELD_OUT_SEED, RESULTS, SEEDS, held_out, judge
 from published import Published
 from vae_nbdev.model.autoencoder import Units
 from vae_nbdev.core import atomic_path, stream
-from vae_nbdev.evaluation.evaluation import two_sample_tests
+from vae_nbdev.evaluation.two_samples import two_sample_tests
 from vae_nbdev.families.simulation import simulate
 from vae_nbdev.model.vae import VAE, Prior
 

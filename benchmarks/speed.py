@@ -14,6 +14,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -369,7 +370,8 @@ PYTHAE = "make bench installs it"
 def one_nat(quick: bool) -> dict:
     """Seconds to within one nat of the exact evidence, from 20 000 clean curves at 5 km/s."""
     from vae_nbdev.fitted.estimator import CurveVAE
-    from vae_nbdev.evaluation.evaluation import PCAMixture, gap_summary, model_evidence
+    from vae_nbdev.evaluation.baselines import PCAMixture
+    from vae_nbdev.evaluation.gap import gap_summary, model_evidence
     from vae_nbdev.families.simulation import simulate
 
     X, (x, exact, _) = simulate(20_000, seed=100).values, reference_curves()
@@ -405,7 +407,7 @@ def pythae_gap(X: np.ndarray, x: np.ndarray, exact: np.ndarray, epochs: int) -> 
 
     from vae_nbdev.model.autoencoder import Units
     from vae_nbdev.core import stream
-    from vae_nbdev.evaluation.evaluation import gap_summary, model_evidence
+    from vae_nbdev.evaluation.gap import gap_summary, model_evidence
     from vae_nbdev.model.vae import VAE
 
     logging.disable(logging.INFO)
@@ -502,8 +504,7 @@ def score_samples(quick: bool) -> dict:
     import torch
 
     from vae_nbdev.core import stream
-    from vae_nbdev.evaluation.evaluation import model_evidence
-    from vae_nbdev.inference.evidence import pooled
+    from vae_nbdev.inference.evidence import pooled, vae_evidence
     from vae_nbdev.families.simulation import simulate
 
     model, n = trained(2000), 300 if quick else 1000
@@ -511,11 +512,13 @@ def score_samples(quick: bool) -> dict:
     clean = simulate(n, seed=7_310_113).values
     x = clean + SIGMA * stream(7_310_113, "noise").standard_normal(clean.shape)
     vae = model.vae_
+    y, shift = model.units_.to_model(x, torch.float64), model.units_.log_jacobian(x.shape[1])
 
     def score(**options) -> tuple[np.ndarray, float, float]:
         with counted(vae.decoder) as found:
             start = time.perf_counter()
-            answer = model_evidence(model, x, **options)
+            answer = vae_evidence(vae, y, **options)
+            answer = replace(answer, log_evidence=answer.log_evidence + shift)
             return answer, found.n / n, time.perf_counter() - start
 
     warnings.simplefilter("ignore")  # low effective sample sizes show in the error
@@ -535,8 +538,8 @@ def score_samples(quick: bool) -> dict:
     calls, _, setting, answer = min(enough, key=lambda f: f[0])
     error = rms(answer, judging)
 
-    y, sizes = model.units_.to_model(x, torch.float64), [256, 1024, 4096]
-    log_w = np.concatenate([_plain_weights(vae, part, sizes[-1]) for part in y.split(50)], 1) + model.units_.log_jacobian(x.shape[1])
+    sizes = [256, 1024, 4096]
+    log_w = np.concatenate([_plain_weights(vae, part, sizes[-1]) for part in y.split(50)], 1) + shift
     plain = {m: log_w[:m] for m in sizes}
     plain = {m: np.logaddexp.reduce(w, 0) - np.log(m) for m, w in plain.items()}
     errors = {m: rms(a) for m, a in plain.items()}
@@ -573,7 +576,7 @@ def _plain_weights(vae, y, n: int) -> np.ndarray:
 def exact(quick: bool) -> dict:
     """Exact evidence of the 80 reference curves against SciPy, one curve at a time."""
     import textbook
-    from vae_nbdev.evaluation.evaluation import exact_evidence
+    from vae_nbdev.evaluation.gap import exact_evidence
     from vae_nbdev.families.simulation import ROTATION_CURVES
 
     x, known, known_error = reference_curves()

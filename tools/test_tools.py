@@ -44,8 +44,14 @@ import lazy_loader
 __version__ = "0.1.0"
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 '''
+LAZY = '''#| export
+import lazy_loader
+
+__getattr__, __dir__, _ = lazy_loader.attach(__name__, submod_attrs={"high": ["high_area"]})
+'''
 STUB = "from . import low as low\nfrom .part.high import high_area as high_area\n"
 LOW, HIGH, HIGHER = "nbs/00_low.ipynb", "nbs/part/11_high.ipynb", "nbs/part/12_higher.ipynb"
+FACE_FILE = "vae_nbdev/part/__init__.py"
 FACE, INDEX, STORY = "nbs/part/10_face.ipynb", "nbs/index.ipynb", "nbs/tutorials/01_story.ipynb"
 
 
@@ -79,7 +85,7 @@ def build(root: Path) -> None:
         if module == "part.high":
             sources[3] = sources[3].replace("r**2", "r**2 + low_area(0)")
         write_notebook(root / file, [cell(source, i) for i, source in enumerate(sources)])
-    face = ["# A part\n\n> What it is for.", "#| default_exp part.__init__", "#| export"]
+    face = ["# A part\n\n> What it is for.", "#| default_exp part.__init__", LAZY]
     write_notebook(root / FACE, [cell(source, i) for i, source in enumerate(face)])
     pixel = {"image/png": PIXEL, "text/plain": "<Figure>"}
     figure = {"output_type": "display_data", "metadata": {}, "data": pixel}
@@ -260,8 +266,12 @@ BREAKAGES = {
         "one of a module that is in a folder now": edit(
             "vae_nbdev/part/higher.py", ".high", "..high"
         ),
-        "one of a folder": edit(
-            "vae_nbdev/part/higher.py", ".high import high_area", ".. import part"
+        "one by way of a face": edit(
+            "vae_nbdev/low.py", "import math", "from .part import high_area"
+        ),
+        "one of a whole face": edit("vae_nbdev/part/high.py", "import math", "from .. import part"),
+        "one that a face does not give": edit(
+            "vae_nbdev/part/higher.py", ".high import high", ". import low"
         ),
         "one of the public face": edit("vae_nbdev/part/higher.py", "from .high", "from .."),
         "one that only the notebook makes": source(
@@ -272,27 +282,24 @@ BREAKAGES = {
         ),
     },
     "faces import nothing by themselves": {
-        "a face that imports a module": edit(
-            "vae_nbdev/part/__init__.py", "__all__ = []", "from . import high"
-        ),
-        "a face that imports torch": edit(
-            "vae_nbdev/part/__init__.py", "__all__ = []", "import torch"
-        ),
+        "a face that imports a module": edit(FACE_FILE, "import lazy_loader", "from . import high"),
+        "a face that imports torch": edit(FACE_FILE, "import lazy_loader", "import torch"),
         "a top that imports a module": edit(
             "vae_nbdev/__init__.py",
             "import lazy_loader",
             "import lazy_loader\nfrom .low import low_area",
         ),
     },
-    "the public face holds names that are there": {
-        "a name that is not there": edit(
-            "vae_nbdev/__init__.pyi", "high_area as", "high_volume as"
-        ),
+    "faces give names that are there": {
+        "a name that is not there": edit("vae_nbdev/__init__.pyi", "high_area as", "high as"),
         "a module that is not there": edit("vae_nbdev/__init__.pyi", ".part.high", ".part.gone"),
         "a name that is also a module": put("vae_nbdev/high_area.py", ""),
         "a name that is also a folder": put("vae_nbdev/high_area/__init__.py", ""),
         "no stub": drop("vae_nbdev/__init__.pyi"),
         "no mark that types are there": drop("vae_nbdev/py.typed"),
+        "a name that is not there, of a folder": edit(FACE_FILE, "[\"high_area", "[\"high_volume"),
+        "a module that is not there, in a folder": edit(FACE_FILE, "{\"high", "{\"gone"),
+        "a name that is also a module, in a folder": put("vae_nbdev/part/high_area.py", ""),
     },
     "private names stay in their module": {
         "an import": source(HIGH, 2, "#| export\nfrom vae_nbdev.low import _SECRET"),

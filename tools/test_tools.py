@@ -23,6 +23,7 @@ import headline
 import packaged
 import readme
 import test
+from run_notebooks import reading_order
 from verdict import verdict
 
 PIXEL = ("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E"
@@ -494,6 +495,17 @@ def test_selection(folder: Path) -> dict[str, str]:
     return {f"tools/test.py: {what}": "" if right else "not so" for what, right in results.items()}
 
 
+def test_order(folder: Path) -> dict[str, str]:
+    """Return whether notebooks run in reading order: by number over all folders, then the rest."""
+    order = ["00_low", "part/2_face", "10_high", "part/11_room", "tutorials/01_story"]
+    order += ["report", "index"]
+    for name in reversed(order):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / f"{name}.ipynb").touch()
+    found = [p.relative_to(folder).with_suffix("").as_posix() for p in reading_order(folder)]
+    return {"reading order": "" if found == order else f"it is {found}"}
+
+
 def test_headline() -> dict[str, str]:
     """Return one entry for each way in which a headline figure can be wrong."""
     expected = {"a.1": {"value": 2.0, "tolerance": 0.1, "meaning": ""}}
@@ -520,10 +532,11 @@ def main() -> int:
     """Run all tests, print what failed and return the exit status."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        for name in ("checks", "runner", "selection"):
+        for name in ("checks", "runner", "selection", "order"):
             (root / name).mkdir()
         results = test_checks(root / "checks") | test_runner(root / "runner")
-        results |= test_selection(root / "selection") | test_headline()
+        results |= test_selection(root / "selection") | test_order(root / "order")
+        results |= test_headline()
     return verdict(results)
 
 

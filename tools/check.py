@@ -247,6 +247,11 @@ def public(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.AST]]:
                 yield from public(node, f"{prefix}{node.name}.")
 
 
+def one_name(distribution: str) -> str:
+    """Return the one spelling of a distribution's name: lazy_loader is Lazy-Loader."""
+    return distribution.lower().replace("_", "-")
+
+
 def is_private(name: str) -> bool:
     """Return whether a name begins with an underscore, those of Python aside."""
     return name.startswith("_") and not name.startswith("__")
@@ -424,12 +429,12 @@ def requirements(project: Project) -> Iterator[str]:
     settings.read(project.root / "settings.ini", encoding="utf-8")
     options = ["requirements", *(f"{extra}_requirements" for extra in USER_EXTRAS)]
     wanted = " ".join(settings["DEFAULT"].get(name, "") for name in options).split()
-    required = {re.split(r"[<>=!~\[]", item)[0].lower() for item in wanted}
+    required = {one_name(re.split(r"[<>=!~\[]", item)[0]) for item in wanted}
     providers = importlib.metadata.packages_distributions()
     for module in project.modules:
         for line, name in imports(module.tree, module.package):
             top = name.split(".")[0]
-            needed = {distribution.lower() for distribution in providers.get(top, [])}
+            needed = {one_name(distribution) for distribution in providers.get(top, [])}
             if top not in sys.stdlib_module_names | {PACKAGE} and not required & needed:
                 yield f"{module.file}, line {line}: {top}"
 

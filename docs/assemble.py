@@ -1,10 +1,10 @@
 """Lay out the sources of the site in docs/_build/source: `python docs/assemble.py`.
 
 It runs before Sphinx. Notebooks keep their place below nbs/, so nbs/index.ipynb becomes the front
-page; beside them stand the pages of docs/, CONTRIBUTING and CHANGELOG, and one page of reference for
-every module. The face of a folder, NN_face.ipynb, becomes the page that leads to its notebooks. A
-notebook that exists is a page: nothing is listed by hand. Links are written as they are true in the
-repository, and turned here into links between pages.
+page; beside them stand the pages of docs/, CONTRIBUTING and CHANGELOG, and one page of reference
+for every module. The face of a folder, NN_face.ipynb, becomes the page that leads to its
+notebooks. A notebook that exists is a page: nothing is listed by hand. Links are written as they
+are true in the repository, and turned here into links between pages.
 """
 import ast
 import configparser
@@ -131,8 +131,9 @@ def write_reference(root: Path, source: Path) -> dict[str, str]:
         reference[notebook] = f"api/{short}"
     reference = dict(sorted(reference.items(), key=lambda item: number(item[0])))
     rows = [(f"{{doc}}`{PACKAGE}.{page[4:]} </{page}>`", nb) for nb, page in reference.items()]
-    page = ["# API reference", "", "One page a module, in the order of their layers: code imports "
-            "only from what stands above it.", "", table(root, "module", rows),
+    order = ("One page a module, in the order of their layers: code imports only from what stands "
+             "above it.")
+    page = ["# API reference", "", order, "", table(root, "module", rows),
             toctree(list(reference.values()))]
     if public := public_names(root):
         names = ", ".join(f"`{name}`" for name in public)

@@ -1,4 +1,7 @@
-"""How Sphinx builds the site from docs/_build/source, which assemble.py lays out; `make docs` runs both."""
+"""How Sphinx builds the site from docs/_build/source, which assemble.py lays out.
+
+`make docs` runs both.
+"""
 import html
 import re
 import shutil
@@ -12,16 +15,24 @@ from docutils import nodes
 from PIL import Image, ImageChops
 from sphinx.search.en import SearchEnglish
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))  # the three modules beside this one
-import assemble  # noqa: E402
-import names  # noqa: E402
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # the three modules beside this one
+import assemble
+import names
 
+HERE = Path(__file__).resolve().parent
 project = "vae_nbdev"
 author = "The vae_nbdev authors"
 project_copyright = f"2026, {author}"
 settings = assemble.settings()
-extensions = ["nbdev_reader", "names", "myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.intersphinx", "sphinx.ext.mathjax"]
+extensions = [
+    "nbdev_reader",
+    "names",
+    "myst_nb",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+]
 
 # Pages: notebooks with the outputs that were committed
 nb_custom_formats = {".ipynb": "nbdev_reader.read"}
@@ -32,7 +43,7 @@ myst_enable_extensions = ["alert", "amsmath", "colon_fence", "deflist", "dollarm
 myst_dmath_double_inline = True
 myst_heading_anchors = 3
 
-# Reference: signatures and numpydoc docstrings, in the order of the notebook; `name` in a docstring is code
+# Reference: signatures and numpydoc docstrings, in the order of the notebook; `name` is code
 default_role = "literal"
 add_module_names = False
 autodoc_member_order = "bysource"
@@ -40,12 +51,14 @@ autodoc_inherit_docstrings = False
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 numpydoc_show_class_members = False
-numpy.typing.ArrayLike = type("ArrayLike", (), {"__module__": "numpy.typing"})  # its name, not the long union behind it
+# its name, not the long union behind it
+numpy.typing.ArrayLike = type("ArrayLike", (), {"__module__": "numpy.typing"})
 intersphinx_mapping = names.write_inventories(HERE / "_build" / "inventories")
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:class", r"(Positional|OmitArgPrefixes|pathlib\.Annotated|types\.Annotated|vae_nbdev\.config\.Annotated)"),  # tyro's, as Sphinx reads them
-    ("py:class", r"tyro\.MISSING_NONPROP|tyro\.conf\._confstruct\._ArgConfig|RUN|FILE"),  # what stands in the help for a path
+    # tyro's, as Sphinx reads them, and what stands in the help for a path
+    ("py:class", r"Positional|OmitArgPrefixes|(pathlib|types|vae_nbdev\.config)\.Annotated"),
+    ("py:class", r"tyro\.MISSING_NONPROP|tyro\.conf\._confstruct\._ArgConfig|RUN|FILE"),
     ("py:.*", r"vae_nbdev\.(\w+\.)*(_\w+|[A-Z])"),  # private names and type variables have no page
 ]
 
@@ -54,7 +67,10 @@ html_theme = "furo"
 html_title = project
 html_baseurl = settings["site_url"]
 html_copy_source = False
-html_static_path = ["static", str(files("sphinx-mathjax-offline") / "static/mathjax/tex-svg-full.js")]
+html_static_path = [
+    "static",
+    str(files("sphinx-mathjax-offline") / "static/mathjax/tex-svg-full.js"),
+]
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
 html_favicon = "static/favicon.svg"
@@ -68,22 +84,37 @@ CARD = "_static/social-card.png"
 
 
 def describe(app, page, template, context, doctree) -> None:
-    """Say in the page's head what it is, for those who show a link to it: the line with which it opens."""
+    """Say in the page's head what it is, for those who show a link to it: its first line."""
     quote = next(doctree.findall(nodes.block_quote), None) if doctree else None
     text = quote.astext() if quote else settings["description"]
     title = re.sub("<.*?>", "", context.get("title") or project)
-    about = {"og:type": "article", "og:site_name": project, "og:title": title, "og:description": text,
-             "og:url": context.get("pageurl") or html_baseurl, "og:image": html_baseurl + CARD, "og:image:width": "1200",
-             "og:image:height": "630", "og:image:alt": "Rotation curves of galaxies, true ones and generated ones"}
-    tags = [f'<meta property="{name}" content="{html.escape(html.unescape(value))}">' for name, value in about.items()]
-    tags += [f'<meta name="description" content="{html.escape(text)}">', '<meta name="twitter:card" content="summary_large_image">']
+    about = {
+        "og:type": "article",
+        "og:site_name": project,
+        "og:title": title,
+        "og:description": text,
+        "og:url": context.get("pageurl") or html_baseurl,
+        "og:image": html_baseurl + CARD,
+        "og:image:width": "1200",
+        "og:image:height": "630",
+        "og:image:alt": "Rotation curves of galaxies, true ones and generated ones",
+    }
+    tags = [
+        f'<meta property="{name}" content="{html.escape(html.unescape(value))}">'
+        for name, value in about.items()
+    ]
+    tags += [
+        f'<meta name="description" content="{html.escape(text)}">',
+        '<meta name="twitter:card" content="summary_large_image">',
+    ]
     context["metatags"] = context.get("metatags", "") + "\n".join(tags)
 
 
 def shrink(app, exception) -> None:
-    """Store figures with a palette of 256 colours, a third of the bytes, where no eye can tell; drop what no page needs.
+    """Store figures in 256 colours where no eye can tell; drop what no page needs.
 
-    Names, punctuation and blanks in code have the colour of the text, and operators are given it, so they need no element of their own.
+    That is a third of the bytes. Names, punctuation and blanks in code have the colour of the text,
+    and operators are given it, so they need no element of their own.
     """
     if exception or app.builder.name != "html":
         return
@@ -93,29 +124,34 @@ def shrink(app, exception) -> None:
         ground.alpha_composite(picture)
         full = ground.convert("RGB")
         small = full.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-        alike = max(high for _, high in ImageChops.difference(full, small.convert("RGB")).getextrema()) <= 12  # of 255
+        extrema = ImageChops.difference(full, small.convert("RGB")).getextrema()
+        alike = max(high for _, high in extrema) <= 12  # of 255
         (small if alike else full).save(path, optimize=True)
     for path in app.outdir.rglob("*.html"):
         page = path.read_text(encoding="utf-8")
-        path.write_text(re.sub(r'<span class="[nopw]">([^<]*)</span>', r"\1", page), encoding="utf-8")
+        plain = re.sub(r'<span class="[nopw]">([^<]*)</span>', r"\1", page)
+        path.write_text(plain, encoding="utf-8")
     for path in app.outdir.rglob("*.css.map"):
         path.unlink()
     shutil.rmtree(app.outdir / "_sources", ignore_errors=True)
 
 
 def show_defaults(app, what, name, obj, options, signature, annotation):
-    """Write the values of the default configuration into a signature, in place of where they come from, and types without tyro's notes."""
+    """Write the default configuration's values into a signature, and types without tyro's notes."""
     if not signature:
         return None
     default = getattr(sys.modules.get(name.rpartition(".")[0]), "_DEFAULT", None)
     if default is not None:
-        signature = re.sub(r"\b_DEFAULT\.(\w+)", lambda match: repr(getattr(default, match[1])), signature)
-    plain = re.sub(r"[~\w.]*Annotated\[([~\w. |]+), ~?tyro\.conf\._confstruct\._ArgConfig\([^()]*\)(?:, [~\w.]+)?\]", r"\1", signature)
+        signature = re.sub(
+            r"\b_DEFAULT\.(\w+)", lambda match: repr(getattr(default, match[1])), signature
+        )
+    note = r", ~?tyro\.conf\._confstruct\._ArgConfig\([^()]*\)(?:, [~\w.]+)?"
+    plain = re.sub(rf"[~\w.]*Annotated\[([~\w. |]+){note}\]", r"\1", signature)
     return plain, annotation
 
 
 class Search(SearchEnglish):
-    """The search index of English pages in which -ise and -ize are one; static/site.js does the same to what is asked."""
+    """An English index in which -ise and -ize are one; static/site.js does so to what is asked."""
 
     def stem(self, word: str) -> str:
         """Return what a word is indexed under."""
@@ -123,10 +159,12 @@ class Search(SearchEnglish):
 
 
 def setup(app):
-    """Connect what stands above, and leave out the methods that scikit-learn writes into every estimator."""
+    """Connect what stands above; leave out the methods that scikit-learn adds to estimators."""
     app.add_search_language(Search)
-    app.connect("autodoc-skip-member",
-                lambda app, what, name, *_: True if re.fullmatch(r"set_\w+_request", name) else None)
+    app.connect(
+        "autodoc-skip-member",
+        lambda app, what, name, *_: True if re.fullmatch(r"set_\w+_request", name) else None,
+    )
     app.connect("autodoc-process-signature", show_defaults)
     app.connect("html-page-context", describe)
     app.connect("build-finished", shrink)

@@ -59,8 +59,9 @@ def own_names(env) -> tuple[dict, dict]:
             continue
         short = full.removeprefix(f"{module}.")
         home = module.removeprefix("vae_nbdev.")
-        for name in (full, f"{home}.{short}", f"{home.rpartition('.')[2]}.{short}"):
-            anywhere[name].add(full)
+        folder, _, last = home.rpartition(".")
+        for start in {module, home, last, folder or last}:
+            anywhere[f"{start}.{short}"].add(full)
         at_home[home, short].add(full)
         if entry.objtype in {"method", "classmethod"}:
             owner, method = short.split(".")[-2:]

@@ -1,7 +1,8 @@
-"""Read nbdev's notebooks for MyST-NB: apply the `#|` directives to the page and keep them out of it.
+"""Read nbdev's notebooks for MyST-NB: apply the `#|` directives, and keep them out of the page.
 
-A directive that is unknown, or that stands below the code where nbdev would not see it, and a figure without a text for
-those who cannot see it, are errors that name the notebook and the cell; `make docs` fails on any.
+A directive that is unknown, or that stands below the code where nbdev would not see it, and a
+figure without a text for those who cannot see it, are errors that name the notebook and the cell;
+`make docs` fails on any.
 """
 import re
 from copy import deepcopy
@@ -15,14 +16,21 @@ DIRECTIVE = re.compile(r"\s*#\s*\|\s*([\w-]+)\s*:?\s*(.*)")
 NO_EFFECT = {"default_exp", "export", "exporti", "exports", "slow"}
 FLAGS = {"hide": "remove-cell", "hide_input": "remove-input", "hide_output": "remove-output"}
 SWITCHES = {  # what true and false ask for
-    "include": {False: "remove-cell"}, "echo": {False: "remove-input"}, "output": {False: "remove-output"},
-    "code-fold": {True: "hide-input"}, "eval": {},
+    "include": {False: "remove-cell"},
+    "echo": {False: "remove-input"},
+    "output": {False: "remove-output"},
+    "code-fold": {True: "hide-input"},
+    "eval": {},
 }
-OPTIONS = {"label": ("figure", "name"), "fig-cap": ("figure", "caption"), "fig-alt": ("image", "alt")}
+OPTIONS = {
+    "label": ("figure", "name"),
+    "fig-cap": ("figure", "caption"),
+    "fig-alt": ("image", "alt"),
+}
 
 
 def apply_directives(cell) -> None:
-    """Take the directives off a code cell and turn them into MyST-NB's tags and options; ValueError if that fails."""
+    """Turn the directives of a code cell into MyST-NB's tags and options; ValueError if wrong."""
     lines = cell.source.splitlines()
     code = first_code_ln(lines)  # None if there is none: then everything is head
     head, body = (lines, []) if code is None else (lines[:code], lines[code:])
@@ -40,7 +48,8 @@ def apply_directives(cell) -> None:
             tags |= {SWITCHES[name][switch]} if switch in SWITCHES[name] else set()
         elif name in OPTIONS:
             group, key = OPTIONS[name]
-            value = yaml.safe_load(value) if value.startswith("[") else value.strip().strip("\"'")  # a list: one a figure
+            is_list = value.startswith("[")  # one for each figure
+            value = yaml.safe_load(value) if is_list else value.strip().strip("\"'")
             options.setdefault(group, {})[key] = value
         elif name not in NO_EFFECT:
             raise ValueError(f"unknown directive `{line.strip()}`")
@@ -49,21 +58,32 @@ def apply_directives(cell) -> None:
 
 
 def split_figures(cell) -> list:
-    """Return a cell as one cell for each figure, so that each gets a text of its own; ValueError if the numbers differ."""
+    """Return a cell as one for each figure, each with its text; ValueError if one lacks it."""
     shown = [] if {"remove-cell", "remove-output"} & set(cell.metadata.tags) else cell.outputs
-    figures = [i for i, output in enumerate(shown) if any(kind.startswith("image/") for kind in output.get("data", {}))]
+    figures = [
+        i
+        for i, output in enumerate(shown)
+        if any(kind.startswith("image/") for kind in output.get("data", {}))
+    ]
     alts = cell.metadata.mystnb.get("image", {}).get("alt", [])
     alts = [alts] if isinstance(alts, str) else alts
     if len(alts) < len(figures) or not all(alts):
-        raise ValueError("a figure needs `#| fig-alt: what it shows`; several need a list, [\"…\", \"…\"]")
+        raise ValueError(
+            'a figure needs `#| fig-alt: what it shows`; several need a list, ["…", "…"]'
+        )
     if len(figures) < 2:
         return [cell]
     parts = []
-    for number, (alt, start, end) in enumerate(zip(alts, [0, *figures[1:]], [*figures[1:], len(cell.outputs)])):
+    for number, (alt, start, end) in enumerate(
+        zip(alts, [0, *figures[1:]], [*figures[1:], len(cell.outputs)])
+    ):
         part = deepcopy(cell)
         part.outputs, part.metadata.mystnb["image"] = cell.outputs[start:end], {"alt": alt}
         if number:
-            part.id, part.metadata.tags = f"{cell.get('id', '')}-{number}", [*cell.metadata.tags, "remove-input"]
+            part.id, part.metadata.tags = (
+                f"{cell.get('id', '')}-{number}",
+                [*cell.metadata.tags, "remove-input"],
+            )
         parts.append(part)
     return parts
 
@@ -81,13 +101,15 @@ def read(text: str) -> nbformat.NotebookNode:
             else:
                 cells.append(cell)
         except ValueError as error:
-            logging.getLogger(__name__).error("nbs/%s.ipynb, cell %d: %s", app.env.docname, number, error)
+            logging.getLogger(__name__).error(
+                "nbs/%s.ipynb, cell %d: %s", app.env.docname, number, error
+            )
     nb.cells = cells
     return nb
 
 
 def setup(sphinx) -> dict:
-    """Keep the application: MyST-NB gives a reader the text alone, and an error has to name the notebook."""
+    """Keep the application: MyST-NB gives a reader the text alone; an error names the notebook."""
     global app
     app = sphinx
     return {"parallel_read_safe": True}

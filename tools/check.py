@@ -118,6 +118,8 @@ class Module:
         parts = path.relative_to(root / PACKAGE).with_suffix("").parts
         self.name = ".".join(parts[:-1] if self.is_face else parts)  # "" at the top
         self.package = ".".join((PACKAGE, *parts[:-1]))  # from which relative imports start
+        stub = path.with_suffix(".pyi")
+        self.stub = ast.parse(stub.read_text(encoding="utf-8")) if stub.exists() else None
 
     @property
     def names(self) -> set[str]:
@@ -125,6 +127,17 @@ class Module:
         assigned = {node.id for node in ast.walk(self.tree)
                     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
         return assigned | {node.name for node in self.tree.body if isinstance(node, Defined)}
+
+
+    def given(self) -> Iterator[tuple[str, str]]:
+        """Yield the names that a face loads when they are used, each with its module."""
+        for node in self.stub.body if self.stub else []:
+            if isinstance(node, ast.ImportFrom):
+                yield from ((alias.name, node.module or alias.name) for alias in node.names)
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.keyword) and node.arg == "submod_attrs":
+                for module, names in ast.literal_eval(node.value).items():
+                    yield from ((name, module) for name in names)
 
 
 class Project:
@@ -157,19 +170,31 @@ class Project:
         return [Module(p, self.root) for p in paths if p.stem != "_modidx"]
 
     @cached_property
-    def public(self) -> dict[str, str]:
-        """What one may import from the top of the package → the module where it is."""
-        stub, names = self.root / PACKAGE / "__init__.pyi", {}
-        for node in ast.parse(stub.read_text(encoding="utf-8")).body if stub.exists() else []:
-            if isinstance(node, ast.ImportFrom):
-                names |= {alias.name: node.module or alias.name for alias in node.names}
-        return names
+    def given(self) -> dict[str, str]:
+        """What faces give, `name` or `folder.name` → the module where it is."""
+        faces = {f"{m.name}." if m.name else "": m for m in self.modules if m.is_face}
+        return {start + name: start + module
+                for start, face in faces.items() for name, module in face.given()}
 
     def module_of(self, name: str) -> str | None:
         """The module that an absolute name leads to; "" if there is none; None if not ours."""
         parts = name.split(".")
         names = [".".join(parts[1:end]) for end in range(len(parts), 1, -1)]
         return next((n for n in names if n in self.layers), "") if parts[0] == PACKAGE else None
+
+    def layer_of(self, name: str, on_page: bool) -> tuple[str | None, int | None]:
+        """The module that an absolute name leads to, as above, and its layer, None if it has none.
+
+        A face is as high as the highest of what it gives. Only a page may import from the top.
+        """
+        module, short = self.module_of(name), name.removeprefix(f"{PACKAGE}.")
+        if short in self.given and (on_page or "." in short):
+            module = self.given[short]
+        if module not in self.faces:
+            return module, self.layers.get(module)
+        homes = [home for full, home in self.given.items() if full.startswith(f"{module}.")]
+        inside = [self.layers[home] for home in homes if home in self.layers]
+        return module, max(inside, default=None) if short == module else None
 
     @cached_property
     def files(self) -> list[Path]:
@@ -220,6 +245,11 @@ def public(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.AST]]:
             yield prefix + node.name, node
             if isinstance(node, ast.ClassDef):
                 yield from public(node, f"{prefix}{node.name}.")
+
+
+def one_name(distribution: str) -> str:
+    """Return the one spelling of a distribution's name: lazy_loader is Lazy-Loader."""
+    return distribution.lower().replace("_", "-")
 
 
 def is_private(name: str) -> bool:
@@ -314,45 +344,42 @@ def layers(project: Project) -> Iterator[str]:
                         for where, exported, tree in nb.parsed() if not exported]
     for where, package, own, tree in sources:
         for line, name in imports(tree, package or PACKAGE):
-            module = project.module_of(name)
-            short = name.removeprefix(f"{PACKAGE}.")
-            if package is None and short in project.public:  # a page may use the public face
-                module = project.public[short]
-            wrong = ""
+            short, wrong = name.removeprefix(f"{PACKAGE}."), ""
+            module, layer = project.layer_of(name, package is None)
             if name.endswith(".*") or name == "?":
                 wrong = "name what is imported"
             elif module is None or short.split(".")[0] in {PACKAGE, "__version__", "data"}:
                 continue
-            elif module not in project.layers or module in project.faces:
+            elif layer is None:
                 wrong = f"{short} is in no module"
-            elif project.layers[module] >= own:
-                wrong = f"{module} is layer {project.layers[module]:02d}, which is not lower"
+            elif layer >= own:
+                wrong = f"{module} is layer {layer:02d}, which is not lower"
             if wrong:
                 yield f"{where}, line {line}: {wrong}"
 
 
-@check("faces import nothing by themselves", "what a face shows belongs into `__init__.pyi`")
+@check("faces import nothing by themselves", "let lazy_loader load what a face gives")
 def faces(project: Project) -> Iterator[str]:
     for module in project.modules:
         for line, name in imports(module.tree, module.package) if module.is_face else ():
-            if module.name or project.module_of(name) is not None:  # the top has a lazy loader
+            if name != "lazy_loader":
                 yield f"{module.file}, line {line}: {name}"
 
 
-@check("the public face holds names that are there", f"mend {PACKAGE}/__init__.pyi")
-def public_face(project: Project) -> Iterator[str]:
-    package, modules = project.root / PACKAGE, {m.name: m for m in project.modules}
-    if project.public and not (package / "py.typed").exists():
-        yield f"{PACKAGE}/py.typed is missing"
-    top = (package / "__init__.py").read_text(encoding="utf-8")
-    if "attach_stub" in top and not project.public:
-        yield f"{PACKAGE}/__init__.pyi is missing or empty"
-    beside = {name.split(".")[0] for name in modules}
-    for name, home in project.public.items():
-        if name != home and name in beside:
-            yield f"{name} is also the name of a module, which would hide it"
-        if home not in modules or (name != home and name not in modules[home].names):
-            yield f"{name} is not in {home}"
+@check("faces give names that are there", "mend the face, or __init__.pyi")
+def faces_in_step(project: Project) -> Iterator[str]:
+    modules = {module.name: module for module in project.modules}
+    for full, home in project.given.items():
+        if full != home and full in modules:
+            yield f"{full} is also the name of a module, which would hide it"
+        if home not in modules or not {full, full.split(".")[-1]} & {home, *modules[home].names}:
+            yield f"{full} is not in {home}"
+    for module in project.modules:
+        stub = module.file + "i"
+        if "attach_stub" in ast.dump(module.tree) and module.stub is None:
+            yield f"{stub} is missing"
+        if module.stub and not (project.root / PACKAGE / "py.typed").exists():
+            yield f"{PACKAGE}/py.typed is missing, without which {stub} says nothing"
 
 
 @check("private names stay in their module", "make it public in the lower module")
@@ -402,12 +429,12 @@ def requirements(project: Project) -> Iterator[str]:
     settings.read(project.root / "settings.ini", encoding="utf-8")
     options = ["requirements", *(f"{extra}_requirements" for extra in USER_EXTRAS)]
     wanted = " ".join(settings["DEFAULT"].get(name, "") for name in options).split()
-    required = {re.split(r"[<>=!~\[]", item)[0].lower() for item in wanted}
+    required = {one_name(re.split(r"[<>=!~\[]", item)[0]) for item in wanted}
     providers = importlib.metadata.packages_distributions()
     for module in project.modules:
         for line, name in imports(module.tree, module.package):
             top = name.split(".")[0]
-            needed = {distribution.lower() for distribution in providers.get(top, [])}
+            needed = {one_name(distribution) for distribution in providers.get(top, [])}
             if top not in sys.stdlib_module_names | {PACKAGE} and not required & needed:
                 yield f"{module.file}, line {line}: {top}"
 
@@ -432,9 +459,9 @@ def outputs(project: Project) -> Iterator[str]:
 def everything_runs(project: Project) -> Iterator[str]:
     for nb in project.notebooks:
         values = [extract_directives(cell, remove=False).get("eval:", []) for cell in nb.code]
-        if ["false"] in [[v.lower() for v in value] for value in values]:
-            if nb.name not in ALLOWED_NOT_RUN:
-                yield f"{nb.name}: eval: false"
+        is_left_out = ["false"] in [[v.lower() for v in value] for value in values]
+        if is_left_out and nb.name not in ALLOWED_NOT_RUN:
+            yield f"{nb.name}: eval: false"
     tested = {Path(p).resolve() for p in nbglob(project.root / "nbs")}
     left_out = [nb for nb in project.notebooks if nb.path.resolve() not in tested]
     yield from (f"{nb.name}: nbdev leaves it out, for its name" for nb in left_out)

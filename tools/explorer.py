@@ -1,9 +1,10 @@
-"""Write the data of the latent explorer from a run of the demo: `python tools/explorer.py [RUN] [--out FILE]`.
+"""Write the data of the latent explorer from a run of the demo.
 
-The page (docs/explorer.md) has to work from a disk, where a browser fetches nothing, so the data are a script: one
-constant, EXPLORER, a JSON object. Long arrays are base64 of little-endian numbers: weights as float32, in which they were
-trained, so that nothing is lost; the curves of the training galaxies in steps of 0.1 km/s. tools/test_explorer.py compares
-what the page makes of it with the model.
+`python tools/explorer.py [RUN] [--out FILE]`. The page (docs/explorer.md) has to work from a disk,
+where a browser fetches nothing, so the data are a script: one constant, EXPLORER, a JSON object.
+Long arrays are base64 of little-endian numbers: weights as float32, in which they were trained, so
+that nothing is lost; the curves of the training galaxies in steps of 0.1 km/s.
+tools/test_explorer.py compares what is written with the model in Python.
 """
 import argparse
 import base64
@@ -13,13 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from vae_nbdev.core import InputError, stream, torch_generator
-from vae_nbdev.fitted.estimator import CurveVAE
 from vae_nbdev.families.simulation import ROTATION_CURVES, simulate
+from vae_nbdev.fitted.estimator import CurveVAE
 from vae_nbdev.model.vae import _GAIN, StretchedCoordinates
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs" / "static" / "explorer" / "data.js"
-HEADER = "// Made from a run of the demo by `make explorer`; see tools/explorer.py.\nconst EXPLORER = "
+HEADER = (
+    "// Made from a run of the demo by `make explorer`; see tools/explorer.py.\nconst EXPLORER = "
+)
 N_CURVES, HELD_OUT = 2000, 0.2  # of the demo
 N_GALAXIES, N_DRAWS = 500, 1000  # training galaxies on the page, and codes drawn from the prior
 CURVE_STEP = 0.1  # km/s
@@ -39,32 +42,47 @@ def packed(values, kind: str = "<f4") -> str:
 
 
 def matrix(weight, bias=None) -> dict:
-    """Return one linear layer: its shape, its rows one after the other, and its bias if it has one."""
+    """Return one linear layer: its shape, its rows one after the other, and its bias if any."""
     rows, columns = weight.shape
-    return {"rows": rows, "columns": columns, "weight": packed(weight)} | ({} if bias is None else {"bias": packed(bias)})
+    layer = {"rows": rows, "columns": columns, "weight": packed(weight)}
+    if bias is not None:
+        layer["bias"] = packed(bias)
+    return layer
 
 
 def decoder_data(vae: CurveVAE) -> dict:
-    """Return everything between a code and a curve in the unit of the data; decoder.js is the other half."""
+    """Return everything between a code and a curve in the unit of the data, for decoder.js."""
     decoder, activation = vae.vae_.decoder, vae.activation
     if activation not in ACTIVATIONS:
-        raise InputError(f"the activation is {activation}; docs/static/explorer/decoder.js knows {', '.join(sorted(ACTIVATIONS))}")
+        known = ", ".join(sorted(ACTIVATIONS))
+        raise InputError(f"the activation is {activation}; explorer/decoder.js knows {known}")
     c = decoder.coordinates
     data = {
-        "activation": activation, "layers": [matrix(layer.weight, layer.bias) for layer in decoder.body if hasattr(layer, "weight")],
-        "short_cut": matrix(decoder.short_cut.weight), "basis": matrix(c.basis), "spread": packed(c.spread), "stretch": None,
+        "activation": activation,
+        "layers": [matrix(m.weight, m.bias) for m in decoder.body if hasattr(m, "weight")],
+        "short_cut": matrix(decoder.short_cut.weight), "basis": matrix(c.basis),
+        "spread": packed(c.spread), "stretch": None,
         "center": vae.units_.center.tolist(), "scale": vae.units_.scale.tolist(),
     }  # fmt: skip
     if isinstance(c, StretchedCoordinates):
-        stretch = {"zero": packed(c.zero), "center": packed(c.center), "softening": float(c.softening), "gain": _GAIN, "largest": float(c.limit)}
+        stretch = {
+            "zero": packed(c.zero),
+            "center": packed(c.center),
+            "softening": float(c.softening),
+            "gain": _GAIN,
+            "largest": float(c.limit),
+        }
         data["stretch"] = stretch
     return data
 
 
 def latent_data(codes: np.ndarray, kl: list[float]) -> list[dict]:
-    """Return, for each latent, its KL [nats], its standard deviation over training codes, and the ends of its slider."""
+    """Return each latent's KL [nats], its spread over training codes, the ends of its slider."""
     low, high = np.quantile(codes, [0.005, 0.995], axis=0)
-    return [{"kl": k, "spread": s, "low": a, "high": b} for k, s, a, b in zip(kl, codes.std(0).tolist(), low.tolist(), high.tolist())]
+    return [
+        {"kl": k, "spread": s, "low": a, "high": b}
+        for k, s, a, b in zip(kl, codes.std(0).tolist(), low.tolist(), high.tolist())
+    ]
 
 
 def nearest(codes: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -84,39 +102,71 @@ def explorer_data(vae: CurveVAE, kl: list[float]) -> dict:
     """
     seed = vae.random_state
     curves, _ = simulate(N_CURVES, seed=seed).split(HELD_OUT, seed=seed)
-    measured = curves.values + vae.noise_ * stream(seed, "explorer noise").standard_normal(curves.values.shape)
+    measured = curves.values + vae.noise_ * stream(seed, "explorer noise").standard_normal(
+        curves.values.shape
+    )
     codes = vae.transform(measured)
     scaled, shown = codes / codes.std(0), slice(0, N_GALAXIES)
     typical = np.abs(scaled[shown] - np.median(scaled, 0)).max(1).argmin()
-    parameters = [{"name": name, "unit": unit, "log": log} for name, unit, log in (PARAMETERS[p] for p in ROTATION_CURVES.parameter_names)]
+    parameters = [
+        {"name": name, "unit": unit, "log": log}
+        for name, unit, log in (PARAMETERS[p] for p in ROTATION_CURVES.parameter_names)
+    ]
     draws = vae.vae_.prior.sample(N_DRAWS, torch_generator(seed, "explorer draws")).numpy()
-    probes = np.float32(np.vstack([codes[[typical, codes[:, 0].argmin(), codes[:, 0].argmax()]], draws[:1], 6 * codes.std(0) * [[1, -1] * 2]]))
+    probes = np.float32(
+        np.vstack(
+            [
+                codes[[typical, codes[:, 0].argmin(), codes[:, 0].argmax()]],
+                draws[:1],
+                6 * codes.std(0) * [[1, -1] * 2],
+            ]
+        )
+    )
     return {
-        "radius": curves.radius.tolist(), "noise": float(vae.noise_.mean()), "decoder": decoder_data(vae), "latents": latent_data(codes, kl),
-        "parameters": parameters, "typical": int(typical), "far": float(np.quantile(nearest(scaled[N_GALAXIES:], scaled[shown]), 0.99)),
+        "radius": curves.radius.tolist(), "noise": float(vae.noise_.mean()),
+        "decoder": decoder_data(vae), "latents": latent_data(codes, kl),
+        "parameters": parameters, "typical": int(typical),
+        "far": float(np.quantile(nearest(scaled[N_GALAXIES:], scaled[shown]), 0.99)),
         "galaxies": {
-            "n": N_GALAXIES, "codes": packed(codes[shown]), "parameters": packed(curves.parameters[shown]),
-            "curves": packed(np.rint(curves.values[shown] / CURVE_STEP), "<u2"), "curve_step": CURVE_STEP,
+            "n": N_GALAXIES, "codes": packed(codes[shown]),
+            "parameters": packed(curves.parameters[shown]), "curve_step": CURVE_STEP,
+            "curves": packed(np.rint(curves.values[shown] / CURVE_STEP), "<u2"),
         },
         "draws": packed(draws),
-        "expected": {"codes": probes.astype(float).tolist(), "curves": vae.inverse_transform(probes.astype(float)).tolist()},
+        "expected": {"codes": probes.astype(float).tolist(),
+                     "curves": vae.inverse_transform(probes.astype(float)).tolist()},
     }  # fmt: skip
 
 
 def write(data: dict, path: Path) -> None:
     """Write the data as a script."""
-    path.write_text(HEADER + json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + ";\n", encoding="utf-8")
+    path.write_text(
+        HEADER
+        + json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        + ";\n",
+        encoding="utf-8",
+    )
 
 
 def read(path: Path = OUT) -> dict:
     """Return the data in a script that `write` has written."""
-    return json.loads(path.read_text(encoding="utf-8").removeprefix(HEADER).rstrip().removesuffix(";"))
+    return json.loads(
+        path.read_text(encoding="utf-8").removeprefix(HEADER).rstrip().removesuffix(";")
+    )
 
 
 def main() -> None:
     """Write the file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, nargs="?", default=ROOT / "runs" / "demo", help="folder that `vae_nbdev demo` has written")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "run",
+        type=Path,
+        nargs="?",
+        default=ROOT / "runs" / "demo",
+        help="folder that `vae_nbdev demo` has written",
+    )
     parser.add_argument("--out", type=Path, default=OUT, help="the script")
     args = parser.parse_args()
     summary = json.loads((args.run / "metrics.json").read_text(encoding="utf-8"))

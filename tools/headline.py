@@ -1,8 +1,9 @@
 """Check the headline figures: `python tools/headline.py [--out DIR | --run DIR]`.
 
-Runs `vae_nbdev demo` into a temporary folder (or DIR), looks for the files that it promises, and compares its
-metrics.json with tools/headline.json: {name: {"value": v, "tolerance": t, "meaning": "..."}}, where a figure may be
-off by t at most, and a name with dots leads into nested entries ("kl_per_latent.0"). `--run` takes a finished run.
+Runs `vae_nbdev demo` into a temporary folder (or DIR), looks for the files that it promises, and
+compares its metrics.json with tools/headline.json: {name: {"value": v, "tolerance": t, "meaning":
+"..."}}, where a figure may be off by t at most, and a name with dots leads into nested entries
+("kl_per_latent.0"). `--run` takes a finished run.
 """
 import argparse
 import json
@@ -14,7 +15,8 @@ import time
 from pathlib import Path
 
 EXPECTED = Path(__file__).with_name("headline.json")
-FILES = {"model.safetensors": 1, "metrics.json": 1, "new_curves.csv": 1, "*.png": 3}  # pattern: at least so many
+# pattern: at least so many
+FILES = {"model.safetensors": 1, "metrics.json": 1, "new_curves.csv": 1, "*.png": 3}
 NEW_CURVES = 500
 
 
@@ -28,7 +30,9 @@ def look_up(summary: dict, name: str) -> float:
             node = node[key]
         else:
             return math.nan
-    return float(node) if isinstance(node, (int, float)) and not isinstance(node, bool) else math.nan
+    return (
+        float(node) if isinstance(node, (int, float)) and not isinstance(node, bool) else math.nan
+    )
 
 
 def compare(summary: dict, expected: dict) -> list[tuple[str, bool, str]]:
@@ -37,7 +41,8 @@ def compare(summary: dict, expected: dict) -> list[tuple[str, bool, str]]:
     for name, entry in expected.items():
         found, value, tolerance = look_up(summary, name), entry["value"], entry["tolerance"]
         holds = abs(found - value) <= tolerance < math.inf  # false for NaN
-        line = f"{'ok' if holds else 'FAILED':<7}{name:<24}{found:>12.4g}{value:>12.4g} ± {tolerance:<8.3g}  {entry['meaning']}"
+        line = (f"{'ok' if holds else 'FAILED':<7}{name:<24}{found:>12.4g}{value:>12.4g}"
+                f" ± {tolerance:<8.3g}  {entry['meaning']}")
         rows.append((name, holds, line))
     return rows
 
@@ -47,16 +52,22 @@ def files(run: Path) -> list[tuple[str, bool, str]]:
     rows = []
     for pattern, least in FILES.items():
         found = sum(p.stat().st_size > 0 for p in run.rglob(pattern))
-        rows.append((pattern, found >= least, f"{'ok' if found >= least else 'FAILED':<7}{pattern:<24}{found:>12}{least:>12} at least"))
+        verdict = "ok" if found >= least else "FAILED"
+        line = f"{verdict:<7}{pattern:<24}{found:>12}{least:>12} at least"
+        rows.append((pattern, found >= least, line))
     curves = run / "new_curves.csv"
     lines = len(curves.read_text().splitlines()) - 1 if curves.exists() else 0
-    rows.append(("new curves", lines == NEW_CURVES, f"{'ok' if lines == NEW_CURVES else 'FAILED':<7}{'curves in the file':<24}{lines:>12}{NEW_CURVES:>12}"))
+    verdict = "ok" if lines == NEW_CURVES else "FAILED"
+    line = f"{verdict:<7}{'curves in the file':<24}{lines:>12}{NEW_CURVES:>12}"
+    rows.append(("new curves", lines == NEW_CURVES, line))
     return rows
 
 
 def main() -> int:
     """Run the demo, compare, print the table; return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--out", type=Path, help="keep what the demo writes here")
     where.add_argument("--run", type=Path, help="compare this run instead of making one")
@@ -67,13 +78,16 @@ def main() -> int:
         if not args.run:
             start = time.perf_counter()
             done = subprocess.run([sys.executable, "-m", "vae_nbdev", "demo", "--out", str(run)])
-            print(f"\nvae_nbdev demo: exit status {done.returncode} after {time.perf_counter() - start:.0f} s\n")
+            spent = time.perf_counter() - start
+            print(f"\nvae_nbdev demo: exit status {done.returncode} after {spent:.0f} s\n")
             if done.returncode:
                 print("0 passed, 1 failed")
                 return 1
         summary = run / "metrics.json"
         expected = json.loads(EXPECTED.read_text(encoding="utf-8"))
-        figures = compare(json.loads(summary.read_text(encoding="utf-8")) if summary.exists() else {}, expected)
+        figures = compare(
+            json.loads(summary.read_text(encoding="utf-8")) if summary.exists() else {}, expected
+        )
         rows = files(run) + figures
     print(f"{'':<7}{'headline':<24}{'found':>12}{'expected':>12}")
     print(*(line for _, _, line in rows), sep="\n")

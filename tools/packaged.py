@@ -1,6 +1,7 @@
-"""Copy what the package needs of the notebooks into it: `python tools/packaged.py`, a part of `make export`.
+"""Copy what the package needs of the notebooks into it: `python tools/packaged.py`.
 
-The report of a run is a notebook, nbs/report.ipynb, which `vae_nbdev report` executes; the package holds a copy without outputs.
+The report of a run is a notebook, nbs/report.ipynb, which `vae_nbdev report` executes; the package
+holds a copy without outputs. `make export` writes it.
 """
 import json
 import sys

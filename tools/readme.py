@@ -1,8 +1,8 @@
-"""Write README.md from nbs/index.ipynb: `python tools/readme.py [--check]`; `--check` only compares.
+"""Write README.md from nbs/index.ipynb: `python tools/readme.py`; `--check` only compares.
 
-Markdown cells are kept, code cells become fences that obey nbdev's directives as the site does, text outputs follow
-them, and figures are written to docs/images/readme-N.png. Links, true from nbs/ in the notebook, are rebased, and those to
-notebooks lead to their pages on the site.
+Markdown cells are kept, code cells become fences that obey nbdev's directives as the site does,
+text outputs follow them, and figures are written to docs/images/readme-N.png. Links, true from
+nbs/ in the notebook, are rebased, and those to notebooks lead to their pages on the site.
 """
 import argparse
 import base64
@@ -13,11 +13,11 @@ from pathlib import Path
 
 import nbformat
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "docs"))
-from assemble import settings  # noqa: E402  (needs the path above)
-from nbdev_reader import apply_directives  # noqa: E402
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "docs"))
+from assemble import settings
+from nbdev_reader import apply_directives
 
+ROOT = Path(__file__).resolve().parent.parent
 HEADER = "<!-- Made from nbs/index.ipynb by `make readme`; edit the notebook instead. -->"
 IMAGES = "docs/images/readme-{}.png"
 
@@ -35,7 +35,8 @@ def rebase(root: Path, match: re.Match) -> str:
     if rebased.startswith("..") or not (root / rebased).exists():
         raise NotPossible(f"nbs/index.ipynb links to {target}, which does not exist")
     if rebased.endswith(".ipynb"):
-        return settings(root)["site_url"] + rebased.removeprefix("nbs/").removesuffix(".ipynb") + ".html"
+        page = rebased.removeprefix("nbs/").removesuffix(".ipynb")
+        return f"{settings(root)['site_url']}{page}.html"
     return rebased
 
 
@@ -43,7 +44,9 @@ def markdown(root: Path, source: str) -> str:
     """Return a Markdown cell with its links rebased, except inside code."""
     parts = re.split(r"(```.*?```|`[^`\n]*`)", source, flags=re.DOTALL)
     link = re.compile(r"(?<=\]\()[^()#\s\"\\]+|(?<=src=\")[^#\s\"\\]+")
-    return "".join(part if i % 2 else link.sub(lambda m: rebase(root, m), part) for i, part in enumerate(parts))
+    return "".join(
+        part if i % 2 else link.sub(lambda m: rebase(root, m), part) for i, part in enumerate(parts)
+    )
 
 
 def fence(text: str, language: str = "") -> str:
@@ -67,14 +70,19 @@ def build(root: Path) -> dict[str, bytes]:
             continue
         if "remove-input" not in tags and cell.source.strip():
             block = fence(cell.source, "python")
-            parts.append(f"<details><summary>Show the code</summary>\n\n{block}\n\n</details>" if "hide-input" in tags else block)
+            if "hide-input" in tags:
+                block = f"<details><summary>Show the code</summary>\n\n{block}\n\n</details>"
+            parts.append(block)
         for output in [] if "remove-output" in tags else cell.outputs:
             data = output.get("data", {})
             if output.output_type == "error" or output.get("name") == "stderr":
-                raise NotPossible(f"nbs/index.ipynb, cell {number}: its output is an error or a warning")
+                raise NotPossible(
+                    f"nbs/index.ipynb, cell {number}: its output is an error or a warning"
+                )
             if "image/png" in data:
                 if not alt:
-                    raise NotPossible(f"nbs/index.ipynb, cell {number}: its figure needs `#| fig-alt: what it shows`")
+                    raise NotPossible(f"nbs/index.ipynb, cell {number}: its figure needs "
+                                      "`#| fig-alt: what it shows`")
                 name = IMAGES.format(len(pictures) + 1)
                 pictures[name] = base64.b64decode(data["image/png"])
                 parts.append(f"![{alt}]({name})")
@@ -88,14 +96,23 @@ def build(root: Path) -> dict[str, bytes]:
 
 def stale(root: Path, files: dict[str, bytes]) -> list[Path]:
     """Return the pictures of an earlier README that this one does not show."""
-    return [p for p in sorted(root.glob(IMAGES.format("*"))) if p.relative_to(root).as_posix() not in files]
+    return [
+        p
+        for p in sorted(root.glob(IMAGES.format("*")))
+        if p.relative_to(root).as_posix() not in files
+    ]
 
 
 def differences(root: Path) -> list[str]:
     """Return what of the README in the tree is not what the front page gives."""
     files = build(root)
-    wrong = [name for name, content in files.items() if not (root / name).exists() or (root / name).read_bytes() != content]
-    return [f"{name} is missing or out of date" for name in wrong] + [f"{p.relative_to(root)} is shown nowhere" for p in stale(root, files)]
+    wrong = [
+        name
+        for name, content in files.items()
+        if not (root / name).exists() or (root / name).read_bytes() != content
+    ]
+    unused = [f"{p.relative_to(root)} is shown nowhere" for p in stale(root, files)]
+    return [f"{name} is missing or out of date" for name in wrong] + unused
 
 
 def write(root: Path) -> None:
@@ -111,13 +128,16 @@ def write(root: Path) -> None:
 
 def main() -> int:
     """Write or compare; return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--check", action="store_true", help="only say what is out of date")
     args = parser.parse_args()
     try:
         if args.check:
             wrong = differences(ROOT)
-            print("\n".join(wrong + ["`make readme` mends it"] if wrong else ["README.md is up to date"]))
+            last = "`make readme` mends it" if wrong else "README.md is up to date"
+            print("\n".join([*wrong, last]))
             return min(len(wrong), 1)
         write(ROOT)
     except (NotPossible, ValueError) as error:

@@ -70,7 +70,9 @@ def main(names: list[str]) -> int:
         process.join()
         failed += process.exitcode != 0
         verdict = "ok" if process.exitcode == 0 else "FAILED, left as it was"
-        print(f"{path.relative_to(ROOT)}: {verdict} ({time.perf_counter() - start:.0f} s)", flush=True)
+        print(
+            f"{path.relative_to(ROOT)}: {verdict} ({time.perf_counter() - start:.0f} s)", flush=True
+        )
     return failed
 
 

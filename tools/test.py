@@ -5,9 +5,9 @@ settings.ini. `--slow` takes the notebooks that have such flags and runs them wh
 the others: together they run each notebook once.
 
 Two workers are used again and again, so torch is imported once in each, and a notebook has to
-restore what it changes; each has one thread. A worker that dies is a failure of the notebook that it
-was running. The longest notebooks start first. How long that was, cell by cell, is written to
-build/seconds.json; tools/seconds.json, which `--record` writes, is for those without a build folder.
+restore what it changes; each has one thread. A worker that dies is a failure of the notebook that
+it was running. The longest notebooks start first. How long that was, cell by cell, is written to
+build/seconds.json; `--record` writes tools/seconds.json, for a clone that has no build folder.
 """
 import argparse
 import importlib

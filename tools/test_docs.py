@@ -18,15 +18,16 @@ from test_tools import PIXEL, cell, write_notebook
 from verdict import verdict
 
 sys.path.insert(0, str(ROOT / "docs"))
-import assemble  # noqa: E402  (needs the path above)
-from names import home_of  # noqa: E402
+import assemble
+from names import home_of
 
 PICTURE = {"image/png": PIXEL, "text/plain": "<Figure>"}
 FIGURE = {"output_type": "display_data", "metadata": {}, "data": PICTURE}
 LINE = {"output_type": "stream", "name": "stdout", "text": "3.14\n"}
 PROMISE = "\n\n> What it is for."
-FRONT = [f"# A front page{PROMISE}", "[A page](00_page.ipynb), [its end](00_page.ipynb#second-thoughts), "
-         "[a room](part/11_room.ipynb), [a file](../settings.ini)."]
+LINKS = ("[A page](00_page.ipynb), [its end](00_page.ipynb#second-thoughts), "
+         "[a room](part/11_room.ipynb), [a file](../settings.ini).")
+FRONT = [f"# A front page{PROMISE}", LINKS]
 PAGE = [f"# A page{PROMISE}", "#| echo: false\n#| fig-alt: One pixel: red.\nshow()",
         "## Second thoughts\n\n$x^2$ and `code`.", "print(3.14)"]
 ROOM = [f"# A room{PROMISE}", "[A page](../00_page.ipynb), [a story](../tutorials/01_story.ipynb)."]
@@ -63,28 +64,47 @@ def with_front(source: str) -> dict:
 
 
 BREAKAGES = {  # what is broken → how, and what has to be said
-    "a wrong cross-reference": (with_front("# B\n\n{py:func}`vae_nbdev.nothing`"),
-                                "reference target not found: vae_nbdev.nothing"),
+    "a wrong cross-reference": (
+        with_front("# B\n\n{py:func}`vae_nbdev.nothing`"),
+        "reference target not found: vae_nbdev.nothing",
+    ),
     "a page that is not there": (with_front("# B\n\n{doc}`/nowhere`"), "unknown document"),
-    "an unknown directive": (with_page(3, "#| foldd\nprint(3.14)"),
-                             "nbs/00_page.ipynb, cell 4: unknown directive `#| foldd`"),
-    "a directive that needs true or false": (with_page(3, "#| echo: perhaps\nprint(3.14)"),
-                                             "cell 4: `#| echo: perhaps` needs true or false"),
-    "a directive below the code": (with_page(3, "print(3.14)\n#| hide"),
-                                   "cell 4: `#| hide` stands below the code"),
-    "an unknown directive in prose": (with_front("# B\n\n```{nonsense}\n```"),
-                                      "Unknown directive type"),
+    "an unknown directive": (
+        with_page(3, "#| foldd\nprint(3.14)"),
+        "nbs/00_page.ipynb, cell 4: unknown directive `#| foldd`",
+    ),
+    "a directive that needs true or false": (
+        with_page(3, "#| echo: perhaps\nprint(3.14)"),
+        "cell 4: `#| echo: perhaps` needs true or false",
+    ),
+    "a directive below the code": (
+        with_page(3, "print(3.14)\n#| hide"),
+        "cell 4: `#| hide` stands below the code",
+    ),
+    "an unknown directive in prose": (
+        with_front("# B\n\n```{nonsense}\n```"),
+        "Unknown directive type",
+    ),
     "a missing alt text": (with_page(1, "show()"), "nbs/00_page.ipynb, cell 2: a figure needs"),
-    "a missing alt text in a folder": (with_page(1, "show()") | {"name": "part/00_page", "front": FRONT[:1]},
-                                       "nbs/part/00_page.ipynb, cell 2: a figure needs"),
+    "a missing alt text in a folder": (
+        with_page(1, "show()") | {"name": "part/00_page", "front": FRONT[:1]},
+        "nbs/part/00_page.ipynb, cell 2: a figure needs",
+    ),
     "an empty alt text": (with_page(1, "#| fig-alt:\nshow()"), "cell 2: a figure needs"),
-    "two figures with one alt text": ({"outputs": OUTPUTS | {1: [FIGURE, FIGURE]}},
-                                      "cell 2: a figure needs"),
-    "a link to a notebook that is not there": (with_front("[gone](01_gone.ipynb)"), "01_gone.ipynb"),
+    "two figures with one alt text": (
+        {"outputs": OUTPUTS | {1: [FIGURE, FIGURE]}},
+        "cell 2: a figure needs",
+    ),
+    "a link to a notebook that is not there": (
+        with_front("[gone](01_gone.ipynb)"),
+        "01_gone.ipynb",
+    ),
     "a link to a notebook that moved": (with_front("[moved](11_room.ipynb)"), "11_room.ipynb"),
     "a link to a file that is not there": (with_front("[gone](../tools/gone.py)"), "gone.py"),
-    "a link to a place that is not there": (with_front("[gone](00_page.ipynb#third-thoughts)"),
-                                            "third-thoughts"),
+    "a link to a place that is not there": (
+        with_front("[gone](00_page.ipynb#third-thoughts)"),
+        "third-thoughts",
+    ),
     "a page that nothing leads to": ({"name": "page", "front": FRONT[:1]}, "toctree"),
     "a folder without a face": ({"face": "part/10_part"}, "toctree"),
 }
@@ -93,12 +113,22 @@ BREAKAGES = {  # what is broken → how, and what has to be said
 def look(html: Path) -> dict[str, str]:
     """Return what is wrong with a site that was built, in words; nothing if all is right."""
     shown = re.findall(r'<img[^>]* alt="([^"]*)"', (html / "00_page.html").read_text())
-    sidebar = re.search(r'<div class="sidebar-tree">.*?\n</div>', (html / "index.html").read_text(), re.DOTALL)[0]
+    sidebar = re.search(
+        r'<div class="sidebar-tree">.*?\n</div>', (html / "index.html").read_text(), re.DOTALL
+    )[0]
     entries = re.findall(r'caption-text">([^<]+)|toctree-l(\d)[^>]*><a[^>]*href="([^"]+)"', sidebar)
     order = [caption or (int(level), page) for caption, level, page in entries]
-    wanted = ["The story", (1, "tutorials/01_story.html"), "How the package works", (1, "00_page.html"),
-              (1, "part/10_face.html"), (2, "part/9_hall.html"), (2, "part/11_room.html"), "Reference",
-              (1, "api/index.html")]
+    wanted = [
+        "The story",
+        (1, "tutorials/01_story.html"),
+        "How the package works",
+        (1, "00_page.html"),
+        (1, "part/10_face.html"),
+        (2, "part/9_hall.html"),
+        (2, "part/11_room.html"),
+        "Reference",
+        (1, "api/index.html"),
+    ]
     listed = re.findall(r'<td><p><a [^>]*href="([^"]+)"', (html / "part/10_face.html").read_text())
     checks = {
         "the alt text is in the page": (shown, ["One pixel: red."]),
@@ -123,14 +153,24 @@ def test_reference(root: Path) -> dict[str, str]:
     pages = assemble.write_reference(root, root / "source")
     index = (root / "source/api/index.md").read_text()
     checks = {
-        "a module in a folder has a page": (pages, {"00_low": "api/low", "part/11_high": "api/part.high"}),
-        "its page documents it": (".. automodule:: vae_nbdev.part.high" in (
-            root / "source/api/part.high.rst").read_text(), True),
+        "a module in a folder has a page": (
+            pages,
+            {"00_low": "api/low", "part/11_high": "api/part.high"},
+        ),
+        "its page documents it": (
+            ".. automodule:: vae_nbdev.part.high"
+            in (root / "source/api/part.high.rst").read_text(),
+            True,
+        ),
         "public names are listed": ("`low`, `area`" in index, True),
-        "public names are known": (assemble.public_names(root), {
-            "low": "vae_nbdev.low", "area": "vae_nbdev.part.high.area"}),
-        "a page knows its module": ([home_of(name) for name in ("00_low", "part/11_high", "api/part.high")],
-                                    ["low", "part.high", "part.high"]),
+        "public names are known": (
+            assemble.public_names(root),
+            {"low": "vae_nbdev.low", "area": "vae_nbdev.part.high.area"},
+        ),
+        "a page knows its module": (
+            [home_of(name) for name in ("00_low", "part/11_high", "api/part.high")],
+            ["low", "part.high", "part.high"],
+        ),
     }
     return {what: "" if have == want else f"{have}" for what, (have, want) in checks.items()}
 
@@ -142,7 +182,11 @@ def main() -> int:
     two |= {"outputs": OUTPUTS | {1: [FIGURE, FIGURE]}}
     with tempfile.TemporaryDirectory() as folder:
         results = test_reference(Path(folder).resolve())
-    for what, (change, message) in {"nothing": ({}, ""), "two alt texts": (two, ""), **BREAKAGES}.items():
+    for what, (change, message) in {
+        "nothing": ({}, ""),
+        "two alt texts": (two, ""),
+        **BREAKAGES,
+    }.items():
         with tempfile.TemporaryDirectory() as folder:
             status, said = build(Path(folder).resolve(), **{**good, **change})
             right = status != 0 and message in said if message else status == 0

@@ -1,9 +1,11 @@
-"""Open every page of the built site in a browser and look: `python tools/test_site.py [FOLDER]`; `make docs-test`.
+"""Open every page of the built site in a browser and look: `python tools/test_site.py [FOLDER]`.
 
-Needs Chromium, from the system or named by the variable CHROMIUM. Pictures of some pages, light, dark and as wide as a
-phone, go to docs/_build/screenshots: look at them.
+A part of `make docs-test`. Needs Chromium, from the system or named by the variable CHROMIUM.
+Pictures of some pages, light, dark and as wide as a phone, go to docs/_build/screenshots: look at
+them.
 """
 import contextlib
+import fnmatch
 import functools
 import http.server
 import os
@@ -22,11 +24,18 @@ from playwright.sync_api import Error, Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 SITE, PICTURES = ROOT / "docs/_build/html", ROOT / "docs/_build/screenshots"
 MAX_SITE, MAX_PAGE = 15e6, 2e6  # bytes; the page without the file of MathJax, which is loaded once
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 VAE = "tutorials/02_variational_autoencoder.html"
-# Pages to photograph, as the ends of their names: one of each kind
-SHOWN = ("index.html", "get_started.html", VAE, "1_losses.html", "_face.html", "estimator.html", "explorer.html")
+SHOWN = ["index.html", "get_started.html", VAE, "*/*_face.html", "*/*_losses.html",
+         "api/*.estimator.html", "explorer.html"]  # the first that fits is photographed
 TEXT = """() => {
   const body = document.querySelector("article, main, body").cloneNode(true);
   const code = [...body.querySelectorAll("pre")].map(e => e.textContent).join("\\n");
@@ -34,19 +43,22 @@ TEXT = """() => {
   return [body.textContent, code];
 }"""
 FORMULAS = """() => [document.querySelectorAll("mjx-merror").length,
-  [...document.querySelectorAll("article .math")].filter(e => !e.querySelector("mjx-container")).length]"""
+  [...document.querySelectorAll("article .math")]
+    .filter(e => !e.querySelector("mjx-container")).length]"""
 WIDE = """() => [...document.querySelectorAll("article *")].filter(e => {
   if (e.getBoundingClientRect().right <= innerWidth + 1 || !e.checkVisibility()) return false;
   for (let up = e; up.tagName != "ARTICLE"; up = up.parentElement)
     if (up != e && getComputedStyle(up).overflowX != "visible" || up.tagName == "svg") return false;
   return true;
-}).filter((e, i, all) => !all.includes(e.parentElement)).map(e => `${e.tagName} ${e.className}: ${e.textContent.trim().slice(0, 40)}`)"""
+}).filter((e, i, all) => !all.includes(e.parentElement))
+  .map(e => `${e.tagName} ${e.className}: ${e.textContent.trim().slice(0, 40)}`)"""
 PICTURE = """() => [...document.querySelectorAll("article canvas")].map(c => c.toDataURL()).join() +
-  [...document.querySelectorAll("article svg path, article svg polyline")].map(p => p.getAttribute("d") || p.getAttribute("points")).join()"""
+  [...document.querySelectorAll("article svg path, article svg polyline")]
+    .map(p => p.getAttribute("d") || p.getAttribute("points")).join()"""
 
 
 class Links(HTMLParser):
-    """The addresses that a page names, those that it loads, its anchors, and its pictures without a description."""
+    """What a page links to, what it loads, its anchors, its pictures without a description."""
 
     def __init__(self, text: str):
         super().__init__()
@@ -61,16 +73,23 @@ class Links(HTMLParser):
             self.silent.append(given.get("src"))
         if given.get("src") and tag in {"img", "script", "iframe", "source"}:
             self.loads.append(given["src"])
-        elif given.get("href") and tag == "link" and {"stylesheet", "icon"} & set((given.get("rel") or "").split()):
+        elif (
+            given.get("href")
+            and tag == "link"
+            and {"stylesheet", "icon"} & set((given.get("rel") or "").split())
+        ):
             self.loads.append(given["href"])
         elif given.get("href") and tag == "a":
             self.links.append(given["href"])
 
 
 def test_files(site: Path) -> Iterator[str]:
-    """Yield what is wrong with the files: sizes, links to nothing, pictures without a description."""
+    """Yield what is wrong with the files: sizes, dead links, pictures without a description."""
     total = sum(p.stat().st_size for p in site.rglob("*") if p.is_file())
-    pages = {p.relative_to(site).as_posix(): Links(p.read_text(encoding="utf-8")) for p in sorted(site.rglob("*.html"))}
+    pages = {
+        p.relative_to(site).as_posix(): Links(p.read_text(encoding="utf-8"))
+        for p in sorted(site.rglob("*.html"))
+    }
     heaviest = 0, ""
     if total > MAX_SITE:
         yield f"the site has {total / 1e6:.1f} MB"
@@ -93,7 +112,8 @@ def test_files(site: Path) -> Iterator[str]:
         heaviest = max(heaviest, (weight, name))
         if weight > MAX_PAGE:
             yield f"{name} weighs {weight / 1e6:.1f} MB"
-    print(f"{len(pages)} pages, {total / 1e6:.1f} MB; the heaviest is {heaviest[1]}, {heaviest[0] / 1e6:.2f} MB")
+    weight, name = heaviest
+    print(f"{len(pages)} pages, {total / 1e6:.1f} MB; heaviest: {name}, {weight / 1e6:.2f} MB")
 
 
 class Visitor:
@@ -101,11 +121,21 @@ class Visitor:
 
     def __init__(self, browser, base: str, **options):
         self.base, self.wrong = base, []
-        self.page: Page = browser.new_context(viewport={"width": 1280, "height": 900}, **options).new_page()
-        self.page.on("console", lambda message: message.type == "error" and self.wrong.append(f"console: {message.text}"))
+        self.page: Page = browser.new_context(
+            viewport={"width": 1280, "height": 900}, **options
+        ).new_page()
+        self.page.on(
+            "console",
+            lambda message: (
+                message.type == "error" and self.wrong.append(f"console: {message.text}")
+            ),
+        )
         self.page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
         self.page.on("requestfailed", self.note_failure)
-        self.page.on("response", lambda reply: reply.status >= 400 and self.wrong.append(f"{reply.url}: {reply.status}"))
+        self.page.on(
+            "response",
+            lambda reply: reply.status >= 400 and self.wrong.append(f"{reply.url}: {reply.status}"),
+        )
         self.page.route(lambda url: not url.startswith((base, "data:", "blob:")), self.refuse)
 
     def note_failure(self, request) -> None:
@@ -122,7 +152,9 @@ class Visitor:
         """Open a page, wait until its formulas are drawn, and return what went wrong until then."""
         self.wrong.clear()
         self.page.goto(self.base + name, wait_until="load")
-        self.page.evaluate("async () => { if (window.MathJax?.startup) await MathJax.startup.promise }")
+        self.page.evaluate(
+            "async () => { if (window.MathJax?.startup) await MathJax.startup.promise }"
+        )
         return list(dict.fromkeys(self.wrong))
 
 
@@ -130,7 +162,9 @@ def test_page(visitor: Visitor, name: str) -> Iterator[str]:
     """Yield what is wrong with one page."""
     yield from visitor.open(name)
     prose, code = visitor.page.evaluate(TEXT)
-    yield from (f"it shows a raw $: {match[0]!r}" for match in re.finditer(r".{0,20}\$.{0,20}", prose))
+    yield from (
+        f"it shows a raw $: {match[0]!r}" for match in re.finditer(r".{0,20}\$.{0,20}", prose)
+    )
     yield from (f"it shows {mark}" for mark in ("#|", ":::") if mark in prose or mark in code)
     errors, undrawn = visitor.page.evaluate(FORMULAS)
     if errors or undrawn:
@@ -150,7 +184,9 @@ def test_search(visitor: Visitor, word: str, name: str) -> Iterator[str]:
     with contextlib.suppress(Error):
         visitor.page.wait_for_selector("#search-results .search-summary", timeout=10_000)
         visitor.page.wait_for_selector(f"#search-results a[href*='{name}']", timeout=10_000)
-    found = visitor.page.eval_on_selector_all("#search-results a", "links => links.map(a => a.getAttribute('href'))")
+    found = visitor.page.eval_on_selector_all(
+        "#search-results a", "links => links.map(a => a.getAttribute('href'))"
+    )
     if not any(name in address for address in found):
         yield f"a search for {word} at {visitor.base.split(':')[0]} finds {found}, not {name}"
     visitor.page.wait_for_timeout(500)  # for the extracts
@@ -164,8 +200,9 @@ def test_story(visitor: Visitor, story: list[str]) -> Iterator[str]:
         for name in order[1:]:
             visitor.page.click(f".related-pages a.{way}-page")
             visitor.page.wait_for_load_state()
-            if visitor.page.url.removeprefix(visitor.base) != name:
-                yield f"{way} leads to {visitor.page.url.removeprefix(visitor.base)} instead of {name}"
+            found = visitor.page.url.removeprefix(visitor.base)
+            if found != name:
+                yield f"{way} leads to {found} instead of {name}"
                 break
 
 
@@ -189,7 +226,12 @@ def take_pictures(browser, base: str, names: list[str]) -> None:
     """Photograph pages, light and dark, on a screen and on a phone."""
     shutil.rmtree(PICTURES, ignore_errors=True)
     PICTURES.mkdir(parents=True)
-    for scheme, width, height in (("light", 1280, 1600), ("dark", 1280, 1600), ("light", 390, 1700), ("dark", 390, 1700)):
+    for scheme, width, height in (
+        ("light", 1280, 1600),
+        ("dark", 1280, 1600),
+        ("light", 390, 1700),
+        ("dark", 390, 1700),
+    ):
         visitor = Visitor(browser, base, color_scheme=scheme)
         visitor.page.set_viewport_size({"width": width, "height": height})
         for name in names:
@@ -197,7 +239,9 @@ def take_pictures(browser, base: str, names: list[str]) -> None:
             file = f"{name.removesuffix('.html').replace('/', '-')}-{scheme}-{width}"
             visitor.page.screenshot(path=PICTURES / f"{file}.png")
             if name != "index.html" and visitor.page.locator("article img").count():
-                visitor.page.locator("article img").nth(2 if name == VAE else 0).scroll_into_view_if_needed()
+                visitor.page.locator("article img").nth(
+                    2 if name == VAE else 0
+                ).scroll_into_view_if_needed()
                 visitor.page.screenshot(path=PICTURES / f"{file}-figure.png")
         visitor.page.context.close()
 
@@ -209,7 +253,9 @@ def served(site: Path) -> Iterator[str]:
         def log_message(self, *args):
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site))
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=site)
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}/"
@@ -220,25 +266,41 @@ def served(site: Path) -> Iterator[str]:
 def main() -> int:
     """Make all tests, print what failed and return the exit status."""
     site = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else SITE
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    chromium = (
+        os.environ.get("CHROMIUM")
+        or shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if not (site / "index.html").exists() or not chromium:
-        print("there is no site; `make docs` builds it" if chromium else "there is no Chromium: install it, or name it in CHROMIUM", file=sys.stderr)
+        print(
+            "there is no site; `make docs` builds it"
+            if chromium
+            else "there is no Chromium: install it, or name it in CHROMIUM",
+            file=sys.stderr,
+        )
         return 2
     pages = sorted(p.relative_to(site).as_posix() for p in site.rglob("*.html"))
-    story = [name for name in pages if name.startswith("tutorials/")] + [name for name in pages if name == "explorer.html"]
+    story = [name for name in pages if name.startswith("tutorials/")]
+    story += [name for name in pages if name == "explorer.html"]
+    shown = [name for pattern in SHOWN for name in fnmatch.filter(pages, pattern)[:1]]
     results = {"files": list(test_files(site))}
-    with served(site) as base, tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
+    with (
+        served(site) as base,
+        tempfile.TemporaryDirectory() as home,
+        sync_playwright() as playwright,
+    ):
         os.environ["HOME"] = home  # settings of whoever runs this are not for a test
         browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=FLAGS)
         visitor, reader = Visitor(browser, base), Visitor(browser, f"{site.as_uri()}/")
         results |= {name: list(test_page(visitor, name)) for name in pages}
-        results |= {f"{name}, as a file": reader.open(name) for name in pages if name in SHOWN}
+        results |= {f"{name}, as a file": reader.open(name) for name in shown}
         results |= {"search over http": list(test_search(visitor, "reparametrization", VAE)),
                     "search over file": list(test_search(reader, "reparametrization", VAE)),
                     "previous and next": list(test_story(visitor, story))}
         if "explorer.html" in pages:
             results["the explorer"] = list(test_explorer(visitor))
-        take_pictures(browser, base, [name for name in SHOWN if name in pages])
+        take_pictures(browser, base, shown)
         browser.close()
     failed = {what: lines for what, lines in results.items() if lines}
     for what, lines in failed.items():

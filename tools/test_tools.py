@@ -7,7 +7,6 @@ fails as well.
 import contextlib
 import io
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -24,14 +23,14 @@ import headline
 import packaged
 import readme
 import test
+from run_notebooks import reading_order
 from verdict import verdict
 
 PIXEL = ("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E"
          "rkJggg==")
 MODULE = [
     "# {title}\n\n> What it is for.", "#| default_exp {module}", "#| export\n{imports}",
-    '#| export\ndef {name}_area(r: float) -> float:\n    """Return the area."""\n'
-    "    return math.pi * r**2",
+    '#| export\ndef {name}_area(r: int) -> float:\n    """The area."""\n    return math.pi * r**2',
     "assert {name}_area(0) == 0",
     "#| export\nTABLE = (\n" + 100 * "    0,\n" + ")\n_SECRET = len(TABLE)",
 ]
@@ -46,8 +45,14 @@ import lazy_loader
 __version__ = "0.1.0"
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 '''
+LAZY = '''#| export
+import lazy_loader
+
+__getattr__, __dir__, _ = lazy_loader.attach(__name__, submod_attrs={"high": ["high_area"]})
+'''
 STUB = "from . import low as low\nfrom .part.high import high_area as high_area\n"
 LOW, HIGH, HIGHER = "nbs/00_low.ipynb", "nbs/part/11_high.ipynb", "nbs/part/12_higher.ipynb"
+FACE_FILE = "vae_nbdev/part/__init__.py"
 FACE, INDEX, STORY = "nbs/part/10_face.ipynb", "nbs/index.ipynb", "nbs/tutorials/01_story.ipynb"
 
 
@@ -63,7 +68,8 @@ def write_notebook(path: Path, cells: list[dict]) -> None:
     """Write a notebook as nbdev would leave it."""
     kernel = {"display_name": "python3", "language": "python", "name": "python3"}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_nb(dict2nb({"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}), path)
+    nb = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    write_nb(dict2nb(nb), path)
 
 
 def build(root: Path) -> None:
@@ -80,7 +86,7 @@ def build(root: Path) -> None:
         if module == "part.high":
             sources[3] = sources[3].replace("r**2", "r**2 + low_area(0)")
         write_notebook(root / file, [cell(source, i) for i, source in enumerate(sources)])
-    face = ["# A part\n\n> What it is for.", "#| default_exp part.__init__", "#| export"]
+    face = ["# A part\n\n> What it is for.", "#| default_exp part.__init__", LAZY]
     write_notebook(root / FACE, [cell(source, i) for i, source in enumerate(face)])
     pixel = {"image/png": PIXEL, "text/plain": "<Figure>"}
     figure = {"output_type": "display_data", "metadata": {}, "data": pixel}
@@ -189,12 +195,16 @@ BREAKAGES = {
         "a figure without a description": source(INDEX, 3, "show()"),
         "a link to nothing": edit(INDEX, "00_low.ipynb", "00_gone.ipynb"),
         "a link to a notebook that moved": moved(HIGH, "nbs/other/11_high.ipynb"),
-        "another address of the site": edit("settings.ini", "doc_baseurl = /", "doc_baseurl = /new/"),
+        "another address of the site": edit(
+            "settings.ini", "doc_baseurl = /", "doc_baseurl = /new/"
+        ),
     },
     "the package holds the report as its notebook says it": {
         "another report": source("nbs/report.ipynb", 1, "print(3.15)"),
         "a copy edited by hand": edit("vae_nbdev/data/report.ipynb", "3.14", "3.15"),
-        "a copy with outputs": lambda root: shutil.copy(root / "nbs/report.ipynb", root / "vae_nbdev/data/report.ipynb"),
+        "a copy with outputs": lambda root: shutil.copy(
+            root / "nbs/report.ipynb", root / "vae_nbdev/data/report.ipynb"
+        ),
         "a copy that is missing": drop("vae_nbdev/data/report.ipynb"),
         "a notebook that is missing": drop("nbs/report.ipynb"),
     },
@@ -206,7 +216,8 @@ BREAKAGES = {
     "each notebook has its own number, and its place in the package": {
         "a number given twice": put("nbs/00_again.ipynb", '{"cells": [], "metadata": {}}'),
         "a number given in two folders": lambda root: shutil.copytree(
-            root / "nbs/part", root / "nbs/other"),
+            root / "nbs/part", root / "nbs/other"
+        ),
         "a module exported twice": source(HIGHER, 1, "#| default_exp part.high"),
         "a module for another folder": source(HIGHER, 1, "#| default_exp higher"),
         "a notebook in another folder": moved(HIGHER, "nbs/other/12_higher.ipynb"),
@@ -216,64 +227,102 @@ BREAKAGES = {
         "a folder whose face is exported elsewhere": source(FACE, 1, "#| default_exp part.face"),
     },
     "each layer imports only from lower ones": {
-        "an import upwards": edit("vae_nbdev/low.py", "import math",
-                                  "from vae_nbdev.part.high import high_area"),
-        "a relative one": edit("vae_nbdev/low.py", "import math", "from .part.high import high_area"),
-        "one within a folder": edit("vae_nbdev/part/high.py", "import math", "from .higher import A"),
-        "one within a folder, of a module": edit("vae_nbdev/part/high.py", "import math",
-                                                 "from . import higher"),
+        "an import upwards": edit(
+            "vae_nbdev/low.py", "import math", "from vae_nbdev.part.high import high_area"
+        ),
+        "a relative one": edit(
+            "vae_nbdev/low.py", "import math", "from .part.high import high_area"
+        ),
+        "one within a folder": edit(
+            "vae_nbdev/part/high.py", "import math", "from .higher import A"
+        ),
+        "one within a folder, of a module": edit(
+            "vae_nbdev/part/high.py", "import math", "from . import higher"
+        ),
         "one by way of the top": edit("vae_nbdev/part/high.py", "from ..low", "from ..part.higher"),
-        "one of the whole module": edit("vae_nbdev/low.py", "import math", "from .part import high"),
-        "a plain one": edit("vae_nbdev/low.py", "import math", "import vae_nbdev.part.high as other"),
-        "one within a function": edit("vae_nbdev/low.py", "    return",
-                                      "    from vae_nbdev.part import high\n    return"),
-        "one by name": edit("vae_nbdev/low.py", "    return",
-                            "    importlib.import_module('vae_nbdev.part.high')\n    return"),
-        "one by a relative name": edit("vae_nbdev/part/high.py", "    return",
-                                       "    importlib.import_module('.higher')\n    return"),
-        "one by a name made up": edit("vae_nbdev/low.py", "    return",
-                                      "    importlib.import_module(name)\n    return"),
+        "one of the whole module": edit(
+            "vae_nbdev/low.py", "import math", "from .part import high"
+        ),
+        "a plain one": edit(
+            "vae_nbdev/low.py", "import math", "import vae_nbdev.part.high as other"
+        ),
+        "one within a function": edit(
+            "vae_nbdev/low.py", "    return", "    from vae_nbdev.part import high\n    return"
+        ),
+        "one by name": edit(
+            "vae_nbdev/low.py",
+            "    return",
+            "    importlib.import_module('vae_nbdev.part.high')\n    return",
+        ),
+        "one by a relative name": edit(
+            "vae_nbdev/part/high.py",
+            "    return",
+            "    importlib.import_module('.higher')\n    return",
+        ),
+        "one by a name made up": edit(
+            "vae_nbdev/low.py", "    return", "    importlib.import_module(name)\n    return"
+        ),
         "one of everything": edit("vae_nbdev/part/high.py", "import low_area", "import *"),
         "one of a module that is not there": edit("vae_nbdev/part/high.py", "..low", "..lower"),
-        "one of a module that is in a folder now": edit("vae_nbdev/part/higher.py", ".high", "..high"),
-        "one of a folder": edit("vae_nbdev/part/higher.py", ".high import high_area", ".. import part"),
+        "one of a module that is in a folder now": edit(
+            "vae_nbdev/part/higher.py", ".high", "..high"
+        ),
+        "one by way of a face": edit(
+            "vae_nbdev/low.py", "import math", "from .part import high_area"
+        ),
+        "one of a whole face": edit("vae_nbdev/part/high.py", "import math", "from .. import part"),
+        "one that a face does not give": edit(
+            "vae_nbdev/part/higher.py", ".high import high", ". import low"
+        ),
         "one of the public face": edit("vae_nbdev/part/higher.py", "from .high", "from .."),
         "one that only the notebook makes": source(
-            LOW, 4, "from vae_nbdev.part.high import high_area\nassert high_area(0) == 0"),
+            LOW, 4, "from vae_nbdev.part.high import high_area\nassert high_area(0) == 0"
+        ),
         "one that only the notebook makes, of the public face": source(
-            LOW, 4, "from vae_nbdev import high_area\nassert high_area(0) == 0"),
+            LOW, 4, "from vae_nbdev import high_area\nassert high_area(0) == 0"
+        ),
     },
     "faces import nothing by themselves": {
-        "a face that imports a module": edit("vae_nbdev/part/__init__.py", "__all__ = []",
-                                             "from . import high"),
-        "a face that imports torch": edit("vae_nbdev/part/__init__.py", "__all__ = []",
-                                          "import torch"),
-        "a top that imports a module": edit("vae_nbdev/__init__.py", "import lazy_loader",
-                                            "import lazy_loader\nfrom .low import low_area"),
+        "a face that imports a module": edit(FACE_FILE, "import lazy_loader", "from . import high"),
+        "a face that imports torch": edit(FACE_FILE, "import lazy_loader", "import torch"),
+        "a top that imports a module": edit(
+            "vae_nbdev/__init__.py",
+            "import lazy_loader",
+            "import lazy_loader\nfrom .low import low_area",
+        ),
     },
-    "the public face holds names that are there": {
-        "a name that is not there": edit("vae_nbdev/__init__.pyi", "high_area as", "high_volume as"),
+    "faces give names that are there": {
+        "a name that is not there": edit("vae_nbdev/__init__.pyi", "high_area as", "high as"),
         "a module that is not there": edit("vae_nbdev/__init__.pyi", ".part.high", ".part.gone"),
         "a name that is also a module": put("vae_nbdev/high_area.py", ""),
         "a name that is also a folder": put("vae_nbdev/high_area/__init__.py", ""),
         "no stub": drop("vae_nbdev/__init__.pyi"),
         "no mark that types are there": drop("vae_nbdev/py.typed"),
+        "a name that is not there, of a folder": edit(FACE_FILE, "[\"high_area", "[\"high_volume"),
+        "a module that is not there, in a folder": edit(FACE_FILE, "{\"high", "{\"gone"),
+        "a name that is also a module, in a folder": put("vae_nbdev/part/high_area.py", ""),
     },
     "private names stay in their module": {
         "an import": source(HIGH, 2, "#| export\nfrom vae_nbdev.low import _SECRET"),
-        "one within a folder": source(HIGHER, 2, "#| export\nfrom vae_nbdev.part.high import _SECRET"),
-        "one within a function": source(HIGH, 3, "#| export\ndef f():\n"
-                                        "    from vae_nbdev.low import _SECRET as s\n    return s"),
+        "one within a folder": source(
+            HIGHER, 2, "#| export\nfrom vae_nbdev.part.high import _SECRET"
+        ),
+        "one within a function": source(
+            HIGH, 3, "#| export\ndef f():\n    from vae_nbdev.low import _SECRET as s\n    return s"
+        ),
         "an attribute of a module": source(HIGHER, 3, "#| export\nprint(low._SECRET)"),
         "one under another name": source(HIGH, 3, "import vae_nbdev.low as other\nother._SECRET"),
         "one by its full name": source(HIGH, 3, "import vae_nbdev.low\nvae_nbdev.low._SECRET"),
         "one on a page": lambda root: write_notebook(
-            root / STORY, [cell("from vae_nbdev.low import _SECRET", 0)]),
+            root / STORY, [cell("from vae_nbdev.low import _SECRET", 0)]
+        ),
     },
     "functions, classes and modules have a readable size": {
         "a long function": put("vae_nbdev/low.py", long("def f():", check.FUNCTION_LINES)),
-        "a long method": put("vae_nbdev/low.py", "class A:\n"
-                             + indent(long("def f(self):", check.FUNCTION_LINES), "    ")),
+        "a long method": put(
+            "vae_nbdev/low.py",
+            "class A:\n" + indent(long("def f(self):", check.FUNCTION_LINES), "    "),
+        ),
         "a long class": put("vae_nbdev/low.py", long("class A:", check.CLASS_LINES)),
         "a long module": put("vae_nbdev/low.py", "print()\n" * check.MODULE_LINES.stop),
         "a short module": put("vae_nbdev/part/high.py", "import math\n"),
@@ -285,26 +334,32 @@ BREAKAGES = {
         "a name that no cell defines": source(LOW, 4, "assert high_area(0) == 0"),
         "imports out of order": source(LOW, 2, "#| export\nimport os\nimport math\n\nprint(os)"),
         "a tool": put("tools/tool.py", "import os\n"),
-        "the top of the package": edit("vae_nbdev/__init__.py", "import lazy", "import os\nimport lazy"),
+        "the top of the package": edit(
+            "vae_nbdev/__init__.py", "import lazy", "import os\nimport lazy"
+        ),
     },
     "exported code needs only what settings.ini requires": {
         "a package in a folder": edit("vae_nbdev/part/high.py", "import math", "import galpy"),
         "a test's package": edit("vae_nbdev/low.py", "import math", "import galpy"),
-        "one within a function": edit("vae_nbdev/low.py", "    return", "    import fastcore.test\n    return"),
+        "one within a function": edit(
+            "vae_nbdev/low.py", "    return", "    import fastcore.test\n    return"
+        ),
     },
     "committed outputs are fit to read": {
         "an error": output(LOW, 4, output_type="error", ename="E", evalue="e", traceback=[]),
         "stderr": said("hello", name="stderr"),
         "a warning": said("UserWarning: careful"),
         "a traceback": said("Traceback (most recent call last):"),
-        "a path": said("read /ho" "me/me/curves.csv"),
+        "a path": said("read /ho" + "me/me/curves.csv"),
         "an installed path": said("lib/site-packages/numpy"),
         "a progress bar": said(" 50%|█████     | 5/10"),
         "its rate": said("10/10, 12.5it/s"),
         "a timing": said("1.2 ms ± 3 µs per loop"),
         "an address": said("<object at 0x7f0011223344>"),
         "a notebook that was not run": lambda root: write_notebook(
-            root / "nbs/tutorials/02_new.ipynb", [cell("# A\n\n> B.", 0)] + [cell(f"print({i})", i) for i in range(1, 8)]),
+            root / "nbs/tutorials/02_new.ipynb",
+            [cell("# A\n\n> B.", 0)] + [cell(f"print({i})", i) for i in range(1, 8)],
+        ),
     },
     "every cell is run": {
         "eval: false": source(LOW, 4, "#| eval: false\nassert low_area(0) == 0"),
@@ -318,32 +373,44 @@ BREAKAGES = {
         "no title": source(STORY, 0, "> What it is for."),
         "no module": source(LOW, 1, "x = 1"),
         "no number": lambda root: (root / LOW).rename(root / "nbs/low.ipynb"),
-        "default_exp too low": lambda root: (source(LOW, 1, "x = 1")(root), source(LOW, 4, "#| default_exp low\nassert True")(root)),
+        "default_exp too low": lambda root: (
+            source(LOW, 1, "x = 1")(root),
+            source(LOW, 4, "#| default_exp low\nassert True")(root),
+        ),
         "no assertion": source(LOW, 4, "low_area(0)"),
         "too many bytes": said("1" * check.MAX_BYTES),
     },
     "what is public has a docstring": {
-        "a function": edit("vae_nbdev/low.py", '"""Return the area."""', "pass"),
-        "a class": edit("vae_nbdev/low.py", "    return", "    return\n\nclass Circle:\n    pass\n#"),
-        "a method": edit("vae_nbdev/low.py", "    return", "    return\n\nclass A:\n    \"\"\"A.\"\"\"\n    def b(self): pass\n#"),
+        "a function": edit("vae_nbdev/low.py", '"""The area."""', "pass"),
+        "a class": edit(
+            "vae_nbdev/low.py", "    return", "    return\n\nclass Circle:\n    pass\n#"
+        ),
+        "a method": edit(
+            "vae_nbdev/low.py",
+            "    return",
+            '    return\n\nclass A:\n    """A."""\n    def b(self): pass\n#',
+        ),
         "a module": put("vae_nbdev/low.py", "import math\n"),
         "a face": put("vae_nbdev/part/__init__.py", ""),
         "the top": put("vae_nbdev/__init__.py", "__version__ = '0.1.0'\n"),
     },
     "no file names a machine's paths or a package registry": {
-        "a path": put("Makefile", "data := /wo" "rk/data\n"),
-        "a path in a notebook": source(LOW, 4, "open('/ro" "ot/curves.csv')"),
-        "a host": put("constraints.txt", "--index-url https://py" "pi.org/simple\n"),
+        "a path": put("Makefile", "data := /wo" + "rk/data\n"),
+        "a path in a notebook": source(LOW, 4, "open('/ro" + "ot/curves.csv')"),
+        "a host": put("constraints.txt", "--index-url https://py" + "pi.org/simple\n"),
     },
 }
 
 
 def test_checks(folder: Path) -> dict[str, str]:
-    """Return one entry for each test of a check: what was broken → what went wrong, empty if all is well."""
+    """Return what was broken → what went wrong, empty if the check noticed."""
     good = folder / "good"
     good.mkdir()
     build(good)
-    results = {f"{title}: in order": "; ".join(lines) for title, lines in check.run(check.Project(good)).items()}
+    results = {
+        f"{title}: in order": "; ".join(lines)
+        for title, lines in check.run(check.Project(good)).items()
+    }
     for title, (_, function) in check.CHECKS.items():
         if not BREAKAGES.get(title):
             results[title] = "no test breaks it"
@@ -412,37 +479,64 @@ def test_selection(folder: Path) -> dict[str, str]:
     with mock.patch.multiple(test, **files):
         test.write_seconds(test.NOTEBOOKS, "fast", {"nbs/gone.ipynb": 9, "nbs/index.ipynb": 2})
         test.write_seconds(test.CELLS, "fast", {"nbs/report.ipynb": {"1": 1, "2": 4}})
-        order = test.longest_first(["nbs/index.ipynb", "nbs/report.ipynb", "nbs/gone.ipynb"], "fast")
+        order = test.longest_first(
+            ["nbs/index.ipynb", "nbs/report.ipynb", "nbs/gone.ipynb"], "fast"
+        )
     results = {
-        "all are tested": fast == ["a", "b", "c"], "once": once == ["a", "b"], "whole": whole == ["c"],
+        "all are tested": fast == ["a", "b", "c"],
+        "once": once == ["a", "b"],
+        "whole": whole == ["c"],
         "long cells are named": re.findall(r"part/(\w)\.ipynb, cell 1", said) == ["b"],
         "seconds are written": spent["1"] >= 0.2,
         "seconds are recorded": set(recorded) == {f"nbs/part/{c}.ipynb" for c in "abc"},
-        "the longest comes first, after those that are new, or are gone and forgotten": order == [
-            "nbs/gone.ipynb", "nbs/report.ipynb", "nbs/index.ipynb"],
+        "the longest comes first, after those that are new, or gone and forgotten":
+            order == ["nbs/gone.ipynb", "nbs/report.ipynb", "nbs/index.ipynb"],
     }
     return {f"tools/test.py: {what}": "" if right else "not so" for what, right in results.items()}
+
+
+def test_order(folder: Path) -> dict[str, str]:
+    """Return whether notebooks run in reading order: by number over all folders, then the rest."""
+    order = ["00_low", "part/2_face", "10_high", "part/11_room", "tutorials/01_story"]
+    order += ["report", "index"]
+    for name in reversed(order):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / f"{name}.ipynb").touch()
+    found = [p.relative_to(folder).with_suffix("").as_posix() for p in reading_order(folder)]
+    return {"reading order": "" if found == order else f"it is {found}"}
 
 
 def test_headline() -> dict[str, str]:
     """Return one entry for each way in which a headline figure can be wrong."""
     expected = {"a.1": {"value": 2.0, "tolerance": 0.1, "meaning": ""}}
-    cases = {"right": ({"a": [0, 2.05]}, True), "off": ({"a": [0, 2.2]}, False), "NaN": ({"a": [0, float("nan")]}, False),
-             "missing": ({}, False), "not a number": ({"a": [0, "2"]}, False)}
-    told = {what: headline.compare(summary, expected)[0][1] == holds for what, (summary, holds) in cases.items()}
+    cases = {
+        "right": ({"a": [0, 2.05]}, True),
+        "off": ({"a": [0, 2.2]}, False),
+        "NaN": ({"a": [0, float("nan")]}, False),
+        "missing": ({}, False),
+        "not a number": ({"a": [0, "2"]}, False),
+    }
+    told = {
+        what: headline.compare(summary, expected)[0][1] == holds
+        for what, (summary, holds) in cases.items()
+    }
     with tempfile.TemporaryDirectory() as empty:
         told["no file"] = not any(holds for _, holds, _ in headline.files(Path(empty)))
-    return {f"a headline figure, {what}": "" if right else "was not told" for what, right in told.items()}
+    return {
+        f"a headline figure, {what}": "" if right else "was not told"
+        for what, right in told.items()
+    }
 
 
 def main() -> int:
     """Run all tests, print what failed and return the exit status."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        for name in ("checks", "runner", "selection"):
+        for name in ("checks", "runner", "selection", "order"):
             (root / name).mkdir()
         results = test_checks(root / "checks") | test_runner(root / "runner")
-        results |= test_selection(root / "selection") | test_headline()
+        results |= test_selection(root / "selection") | test_order(root / "order")
+        results |= test_headline()
     return verdict(results)
 
 

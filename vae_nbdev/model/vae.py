@@ -42,7 +42,6 @@ from vae_nbdev.model.losses import (
     kl_to_standard_normal,
     loss_from_bound,
 )
-from ..training.processes import batch_normal
 from vae_nbdev.model.splines import (
     RationalQuadraticSpline,
     fast_transforms,
@@ -643,12 +642,11 @@ def _draws(
     """Curves (n, R), with fresh noise if they are clean, and standard normal numbers (n, d) or
     (n_draws, n, d) for their codes.
     """
+    like = {"generator": generator, "dtype": x.dtype, "device": x.device}
     if clean_input:
-        x = x + fresh_noise(
-            batch_normal(generator, x.shape, 0, x), model.decoder.sigma.detach(), weight
-        )
+        x = x + fresh_noise(torch.randn(x.shape, **like), model.decoder.sigma.detach(), weight)
     shape = (len(x), model.n_latent) if n_draws == 1 else (n_draws, len(x), model.n_latent)
-    return x, batch_normal(generator, shape, len(shape) - 2, x)
+    return x, torch.randn(shape, **like)
 
 # %% ../../nbs/model/34_vae.ipynb #3135313b
 def _describe(clean_input: bool, log_scale: Tensor | None):
@@ -774,16 +772,7 @@ def _stretch(x: Tensor, softening: Tensor) -> Tensor:
     """Curves (..., R) of which zero is zero, stretched: of slope one where they are as large as
     their median.
     """
-    x = (
-        x / softening
-    # PyTorch's asinh takes three times as long as the line below, whose gradient at zero is wrong
-    )
-    asinh = (
-        torch.asinh(x)
-        if x.requires_grad
-        else torch.copysign(torch.log(x.abs() + torch.sqrt(x * x + 1)), x)
-    )
-    return _GAIN * softening * asinh
+    return _GAIN * softening * torch.asinh(x / softening)
 
 # %% ../../nbs/model/34_vae.ipynb #21e0ad4d
 class StretchedCoordinates(PrincipalCoordinates):

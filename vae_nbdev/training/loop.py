@@ -9,7 +9,6 @@ __all__ = ['learning_rate', 'kl_weight', 'Batches', 'batch_schedule', 'Source', 
 # %% ../../nbs/training/42_loop.ipynb #d4b80236
 import contextlib
 import hashlib
-import inspect
 import json
 import math
 import queue
@@ -18,7 +17,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Protocol
@@ -28,19 +26,17 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from tqdm.auto import tqdm
 
 from ..config import TrainConfig, checked
 from ..core import InputError, atomic_path, torch_generator
 from vae_nbdev.training.processes import (
-    RowGenerator,
     any_process,
     from_main,
     is_main,
-    mean_over_processes,
-    my_part,
-    world_size,
+    own_generator,
+    own_rows,
+    shared_loss,
 )
 from ..families.store import WindowBatches
 
@@ -197,41 +193,28 @@ def _result(value, error: BaseException | None):
 def _batches(
     data: tuple | Source, config: TrainConfig, first: int, device: torch.device
 ) -> Iterator[Callable[[int], tuple]]:
-    """Yields a function from the step, counted up from `first`, to our part of its batch and
-    (first row, rows of the whole batch).
-    """
+    """Yields a function from the step, counted up from `first`, to our part of its batch."""
     schedule = batch_schedule(
         _n_rows(data),
         config,
         Batches if _in_memory(data) else getattr(data, "order", WindowBatches),
     )
 
-    def ours(step: int) -> tuple[Tensor, tuple[int, int]]:
-        rows = schedule(step)
-        part = my_part(len(rows))
-        return rows[part], (part.start, len(rows))
-
     def read(step: int) -> tuple:
-        rows, place = ours(step)
-        return (
-            tuple(
-                t.pin_memory() if device.type == "cuda" and t.device.type == "cpu" else t
-                for t in data.batch(rows)
-            ),
-            place,
+        return tuple(
+            t.pin_memory() if device.type == "cuda" and t.device.type == "cpu" else t
+            for t in data.batch(own_rows(schedule(step)))
         )
 
     def pick(step: int) -> tuple:
-        rows, place = ours(step)
-        return tuple(t[rows.to(t.device)] for t in data), place
+        rows = own_rows(schedule(step))
+        return tuple(t[rows.to(t.device)] for t in data)
 
     if _in_memory(data):
         yield pick
         return
     with _read_ahead(read, range(first, config.max_steps)) as following:
-        yield lambda step: (
-            lambda batch, place: (tuple(t.to(device, non_blocking=True) for t in batch), place)
-        )(*following())
+        yield lambda step: tuple(t.to(device, non_blocking=True) for t in following())
 
 # %% ../../nbs/training/42_loop.ipynb #d04dc628
 @dataclass
@@ -373,29 +356,6 @@ def _check_finite_loss(value: Tensor, what: str, step: int, config: TrainConfig)
         advice = f"a learning rate below {config.learning_rate:g} or a smaller grad_clip may help"
         raise FloatingPointError(f"the {what} became {value} in step {step}; {advice}")
 
-# %% ../../nbs/training/42_loop.ipynb #568898e7
-@lru_cache(maxsize=64)
-def _step_seeds(seed: int, block: int) -> list[int]:
-    """Return the seeds of 64 steps, from step 64 · block on; made together, because between two
-    steps nothing of that is in the processor's cache.
-    """
-    return [
-        torch_generator(seed, "step", step).initial_seed()
-        for step in range(64 * block, 64 * (block + 1))
-    ]
-
-# %% ../../nbs/training/42_loop.ipynb #83a06105
-def _step_generator(
-    seed: int, step: int, device: torch.device, place: tuple[int, int] | None
-) -> torch.Generator:
-    """Return the generator of one step; a RowGenerator when several processes share the batch."""
-    generator = (
-        torch.Generator(device=device)
-        if world_size() == 1
-        else RowGenerator(*place, device=device)
-    )
-    return generator.manual_seed(_step_seeds(seed, step // 64)[step % 64])
-
 # %% ../../nbs/training/42_loop.ipynb #fd8909fa
 def _clip_gradient(gradients: list[Tensor], longest: float) -> Tensor:
     """Scale gradients in place, so that all together they are no longer than that; return how long
@@ -416,32 +376,25 @@ def train_step(
     batch: tuple,
     step: int,
     config: TrainConfig,
-    place: tuple | None = None,
-    parameters: list | None = None,
 ) -> Tensor:
     """Do one optimiser step in place and return the loss before it [nats per curve].
 
-    With several processes, `batch` is our part of it, `place` its first row and the rows of the
-    whole, and the loss that of the whole.
-    `parameters` are those of the model, for whoever has the list already: to walk through all
-    layers takes a hundredth of a step.
+    With several processes, `batch` is our part of it, and so is the loss.
     """
     for group in (g for optimiser in optimisers for g in optimiser.param_groups):
         group["lr"] = group["scale"] * learning_rate(step, config)
-    generator = _step_generator(config.seed, step, batch[0].device, place)
+    generator = own_generator(config.seed, step, batch[0].device)
     value = loss(model, batch, kl_weight(step, config), generator)
-    whole = mean_over_processes(value.detach())
-    _check_finite_loss(whole, "loss", step, config)
+    _check_finite_loss(value, "loss", step, config)
     for optimiser in optimisers:
         optimiser.zero_grad(set_to_none=True)
     value.backward()
-    norm = _clip_gradient(
-        [p.grad for p in parameters or model.parameters() if p.grad is not None], config.grad_clip
-    )
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    norm = _clip_gradient(gradients, config.grad_clip)
     _check_finite_loss(norm, "gradient", step, config)
     for optimiser in optimisers:
         optimiser.step()
-    return whole
+    return value.detach()
 
 # %% ../../nbs/training/42_loop.ipynb #72e612bc
 @torch.no_grad()
@@ -455,54 +408,6 @@ def validation_loss(
         generator = torch_generator(config.seed, "validation", start, device=part[0].device)
         total += float(loss(model, part, config.beta, generator)) * len(part[0])
     return total / n
-
-# %% ../../nbs/training/42_loop.ipynb #6315d538
-class _BatchLoss(nn.Module):
-    """Model and loss as one module; the average of its value over the processes is the loss of the
-    whole batch.
-    """
-
-    def __init__(self, model: nn.Module, loss: Callable):
-        super().__init__()
-        self.model, self.loss = model, loss
-
-    def forward(self, batch: tuple, kl_weight: float, generator: RowGenerator) -> Tensor:
-        """Loss of our part of the batch, weighted by its size."""
-        return (
-            world_size()
-            * len(batch[0])
-            / generator.total
-            * self.loss(self.model, batch, kl_weight, generator)
-        )
-
-# %% ../../nbs/training/42_loop.ipynb #56d7dc72
-def _shared_loss(
-    model: nn.Module,
-    loss: Callable,
-    data: tuple | Source,
-    config: TrainConfig,
-    device: torch.device,
-) -> Callable:
-    """Return a loss for `train_step` whose gradient is averaged over the processes; every model
-    becomes that of process 0.
-    """
-    n = min(_n_rows(data), config.batch_size)
-    if n < world_size():
-        raise InputError(
-            f"a batch has {n} curves for {world_size()} processes; each needs at least one"
-        )
-    model.load_state_dict(from_main(lambda: {k: v.cpu() for k, v in model.state_dict().items()}))
-    module, weights = _BatchLoss(model, loss), [p for p in model.parameters() if p.requires_grad]
-    value = module(
-        _slice(data, 0, n, device), config.beta, _step_generator(config.seed, 0, device, (0, n))
-    )
-    unused = any(g is None for g in torch.autograd.grad(value, weights, allow_unused=True))
-    known = inspect.signature(DistributedDataParallel.__init__).parameters
-    buffers = (
-        "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
-    )  # its name before PyTorch 2.13
-    together = DistributedDataParallel(module, find_unused_parameters=unused, **{buffers: False})
-    return lambda model, batch, kl_weight, generator: together(batch, kl_weight, generator)
 
 # %% ../../nbs/training/42_loop.ipynb #e4f04aaf
 @dataclass
@@ -732,11 +637,9 @@ def fit(
     """Train a model in place and return what happened.
 
     Ctrl-C ends it after the current step: the model holds the best weights so far, a checkpoint,
-    if wanted, is written, and
-    one sentence says so; a second Ctrl-C raises KeyboardInterrupt. In a group of processes (see
-    `parallel.started`) each
-    batch is shared out among them, and process 0 validates, shows the bar and writes the
-    checkpoint.
+    if wanted, is written, and one sentence says so; a second Ctrl-C raises KeyboardInterrupt. In a
+    group of processes (see `processes.started`) each gets its part of every batch, and process 0
+    validates, shows the bar and writes the checkpoint.
 
     Parameters
     ----------
@@ -747,10 +650,8 @@ def fit(
         process 0.
     loss : callable
         `loss(model, batch, kl_weight, generator)` → scalar Tensor [nats per curve], an average
-        over the rows. In a group of
-        processes, it draws with `parallel.batch_normal`. An attribute `describe(model, batch,
-        generator)` → dict of float is
-        shown by the progress bar.
+        over the rows. An attribute `describe(model, batch, generator)` → dict of float is shown by
+        the progress bar.
     data, validation : tuple of Tensor, each of shape (N, ...), or Source
         What the batches are cut from; tensors all on one device. Batches of a source are read
         ahead in a thread.
@@ -762,8 +663,7 @@ def fit(
         A safetensors file that is rewritten every `checkpoint_every` steps.
     resume : bool
         Start from that file if it is there. The result is the one of an uninterrupted run, bit for
-        bit, with the same number of
-        processes; another number is allowed and changes the rounding only.
+        bit, with the same number of processes.
 
     Returns
     -------
@@ -788,7 +688,7 @@ def fit(
     marks, path = from_main(lambda: _marks(data)), _checked_path(checkpoint)
     if resume and path is not None and from_main(path.exists):
         running = _load_checkpoint(path, state, config, marks).to(device)
-    step_loss = loss if world_size() == 1 else _shared_loss(model, loss, data, config, device)
+    step_loss = shared_loss(model, loss)
     show = bool(verbose) and is_main()
     bar = tqdm(
         total=config.max_steps,
@@ -799,13 +699,11 @@ def fit(
         mininterval=0.5,
     )
     model.train()
-    parameters, stop = list(model.parameters()), False
+    stop = False
     with _ctrl_c() as ctrl_c, _batches(data, config, state.step, device) as batch_of, bar:
         while state.step < config.max_steps and not state.history.stopped_early and not stop:
-            batch, place = batch_of(state.step)
-            running += train_step(
-                model, state.optimisers, step_loss, batch, state.step, config, place, parameters
-            )
+            batch = batch_of(state.step)
+            running += train_step(model, state.optimisers, step_loss, batch, state.step, config)
             state.step += 1
             if config.average:
                 _update_average(state, config)
@@ -859,7 +757,8 @@ def _look(
             now = from_main(lambda: validation_loss(state.model, loss, validation, config))
             _check_finite_loss(torch.tensor(now), "validation loss", state.step, config)
             state.model.train()
-        if _record(state.history, state.step, float(running), now, config):
+        total = from_main(lambda: float(running))
+        if _record(state.history, state.step, total, now, config):
             state.best = {k: v.detach().clone() for k, v in state.model.state_dict().items()}
 
 # %% ../../nbs/training/42_loop.ipynb #fd04b8c7

@@ -23,7 +23,7 @@ setup(
     python_requires=f">={cfg['min_python']}",
     packages=find_namespace_packages(include=["vae_nbdev", "vae_nbdev.*"]),
     include_package_data=True,
-    package_data={"vae_nbdev": ["data/*"]},
+    package_data={"vae_nbdev": ["data/*", "data/*/*", "py.typed", "__init__.pyi"]},
     install_requires=cfg["requirements"].split(),
     extras_require={name: cfg[f"{name}_requirements"].split() for name in ("files", "report", "arviz", "dev", "docs")},
     entry_points={"console_scripts": cfg["console_scripts"].split(), "nbdev": [f"{cfg['lib_name']}={cfg['lib_path']}._modidx:d"]},

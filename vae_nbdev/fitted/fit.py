@@ -102,7 +102,8 @@ def choose_n_latent(
         measured = test
         if data.clean_input:
             sd = model.noise if test_errors is None else test_errors
-            noise = sd * stream(options.random_state, "n_latent").standard_normal(test.values.shape)
+            normal = stream(options.random_state, "n_latent").standard_normal(test.values.shape)
+            noise = sd * normal
             measured = CurveSet(test.values + noise, test.radius, test_errors)
         scores[n] = model.log_p(measured)
         if n - max(scores, key=lambda k: scores[k].mean()) >= 2:

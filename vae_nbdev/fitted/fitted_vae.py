@@ -202,7 +202,7 @@ class CurveDensity(CurveCodec):
         return np.concatenate(found).astype(curves.values.dtype)
 
     def posterior(self, curves, n_draws: int = 100, seed: int = 0) -> np.ndarray:
-        """Draws of the codes of measured curves, by importance sampling: (N, n_draws, n_latent)."""
+        """Draws of the codes of measured curves, resampled: (N, n_draws, n_latent)."""
         n = as_count(n_draws, "n_draws")
         found = self.evidence(curves, n_posterior=max(n, _POOL), seed=seed)
         return shuffle_draws(found.z, n, seed)

@@ -90,7 +90,7 @@ def judge(model, sigma: float, data: dict, two_samples: bool, reference: bool = 
 
     from vae_nbdev.evaluation.gap import gap_summary, model_evidence
     from vae_nbdev.evaluation.two_samples import two_sample_tests
-    from vae_nbdev.inference.evidence import Evidence
+    from vae_nbdev.inference.importance import Evidence
     from vae_nbdev.families.simulation import simulate
 
     known = lambda value, error: Evidence(value, error, np.full(len(value), np.inf), np.zeros(len(value), int), np.zeros((len(value), 0, 0)))

@@ -34,7 +34,8 @@ def step_time(repeats: int, n_steps: int, **options) -> float:
     """Shortest time of one training step of the default with some options; `n` curves at `radii` radii."""
     from speed import batches_of, default_training
     from vae_nbdev.families.simulation import simulate
-    from vae_nbdev.training.loop import make_optimisers, train_step
+    from vae_nbdev.training.loop import train_step
+    from vae_nbdev.training.optimisers import make_optimisers
 
     n, radii = options.pop("n", 2000), options.pop("radii", 50)
     curves = simulate(n, seed=100, radius=np.geomspace(0.1, 50, radii)).values
@@ -67,7 +68,8 @@ def fit_curves(quick: bool) -> dict[str, dict]:
     """What CurveVAE.fit does before its first step, and a training step of as large a batch, when there are more curves."""
     from speed import batches_of, default_training
     from vae_nbdev.families.simulation import simulate
-    from vae_nbdev.training.loop import make_optimisers, train_step
+    from vae_nbdev.training.loop import train_step
+    from vae_nbdev.training.optimisers import make_optimisers
 
     curves, sizes, before, each = simulate(1_000_000, seed=100).values, [1000, 10_000, 100_000, 1_000_000], [], []
     options = {"prior": "flow", "prior_training": "joint", "optimiser": "muon"}

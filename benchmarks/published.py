@@ -6,10 +6,13 @@ import torch
 
 from vae_nbdev.config import TrainConfig
 from vae_nbdev.core import stream, torch_generator
-from vae_nbdev.inference.evidence import Evidence, vae_evidence
+from vae_nbdev.inference.evidence import vae_evidence
+from vae_nbdev.inference.importance import Evidence
 from vae_nbdev.inference.latent import decode, posterior_moments
-from vae_nbdev.model.autoencoder import global_units
-from vae_nbdev.model.vae import VAE, Prior, vae_loss
+from vae_nbdev.curves.units import global_units
+from vae_nbdev.model.objective import vae_loss
+from vae_nbdev.model.priors import Prior
+from vae_nbdev.model.vae import VAE
 from vae_nbdev.training.loop import fit
 
 

@@ -36,11 +36,12 @@ from torch import Tensor, nn
 
 from fidelity import HELD_OUT_SEED, RESULTS, SEEDS, held_out, judge
 from published import Published
-from vae_nbdev.model.autoencoder import Units
+from vae_nbdev.curves.units import Units
 from vae_nbdev.core import atomic_path, stream
 from vae_nbdev.evaluation.two_samples import two_sample_tests
 from vae_nbdev.families.simulation import simulate
-from vae_nbdev.model.vae import VAE, Prior
+from vae_nbdev.model.priors import Prior
+from vae_nbdev.model.vae import VAE
 
 SIGMA, N_CURVES, SHIFT = 5.0, 1600, 100.0
 EPOCHS, BATCH, LEARNING_RATE = 1200, 100, 5e-3  # about 50 s of one core

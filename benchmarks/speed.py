@@ -67,7 +67,7 @@ def default_training(n: int, **options) -> dict:
 def batches_of(training: dict) -> Callable[[int], tuple]:
     """The batch of each step, as `training.fit` cuts it."""
     from vae_nbdev.families.store import WindowBatches
-    from vae_nbdev.training.loop import batch_schedule
+    from vae_nbdev.training.schedule import batch_schedule
 
     data, config = training["data"], training["config"]
     if not isinstance(data, tuple):  # of a large array
@@ -253,7 +253,8 @@ def all_products(loss: Callable) -> int:
 def training_step(n: int, quick: bool) -> dict:
     """One optimiser step of the default for n curves against the bare matrix products of its linear layers."""
     from vae_nbdev.core import torch_generator
-    from vae_nbdev.training.loop import make_optimisers, train_step
+    from vae_nbdev.training.loop import train_step
+    from vae_nbdev.training.optimisers import make_optimisers
 
     training = default_training(n)
     model, loss, config, batch_of = training["model"], training["loss"], training["config"], batches_of(training)
@@ -302,7 +303,9 @@ def training_loop(n: int, steps: int, quick: bool) -> dict:
     import torch
 
     from vae_nbdev.core import torch_generator
-    from vae_nbdev.training.loop import fit, kl_weight, make_optimisers
+    from vae_nbdev.training.loop import fit
+    from vae_nbdev.training.optimisers import make_optimisers
+    from vae_nbdev.training.schedule import kl_weight
 
     training = default_training(n)
     loss, data, validation = training["loss"], training["data"], training["validation"]
@@ -405,7 +408,7 @@ def pythae_gap(X: np.ndarray, x: np.ndarray, exact: np.ndarray, epochs: int) -> 
     import pythae_vae as theirs
     import torch
 
-    from vae_nbdev.model.autoencoder import Units
+    from vae_nbdev.curves.units import Units
     from vae_nbdev.core import stream
     from vae_nbdev.evaluation.gap import gap_summary, model_evidence
     from vae_nbdev.model.vae import VAE
@@ -564,7 +567,7 @@ def _plain_weights(vae, y, n: int) -> np.ndarray:
     """Log weights (n, N) of n draws from q(z|y) for each curve."""
     import torch
 
-    from vae_nbdev.model.vae import draw
+    from vae_nbdev.model.posteriors import draw
 
     with torch.no_grad():
         q = vae.encode(y)

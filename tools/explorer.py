@@ -16,7 +16,7 @@ import numpy as np
 from vae_nbdev.core import InputError, stream, torch_generator
 from vae_nbdev.families.simulation import ROTATION_CURVES, simulate
 from vae_nbdev.fitted.estimator import CurveVAE
-from vae_nbdev.model.vae import _GAIN, StretchedCoordinates
+from vae_nbdev.model.coordinates import _GAIN, StretchedCoordinates
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs" / "static" / "explorer" / "data.js"

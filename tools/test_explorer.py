@@ -20,7 +20,8 @@ import explorer
 from vae_nbdev.core import InputError, stream
 from vae_nbdev.families.simulation import ROTATION_CURVES, simulate
 from vae_nbdev.fitted.estimator import CurveVAE
-from vae_nbdev.model.vae import Decoder, PrincipalCoordinates, StretchedCoordinates
+from vae_nbdev.model.coordinates import PrincipalCoordinates, StretchedCoordinates
+from vae_nbdev.model.vae import Decoder
 from verdict import verdict
 
 TOLERANCE = 1e-4  # km/s

@@ -18,8 +18,9 @@ from numpy.typing import ArrayLike
 
 from ..core import InputError, as_curves, as_radius
 from ..curves.curve_set import CurveSet
-from ..families.simulation import Family
-from ..inference.evidence import Evidence, map_evidence
+from ..families.family import Family
+from ..inference.evidence import map_evidence
+from ..inference.importance import Evidence
 
 # %% ../../nbs/evaluation/71_gap.ipynb #78e1a9bd
 def known_evidence(log_evidence: ArrayLike) -> Evidence:

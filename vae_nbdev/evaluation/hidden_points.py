@@ -22,7 +22,7 @@ from vae_nbdev.inference.points import (
     Departure,
     point_posterior,
     points_of_the_model,
-    turned_points,
+    whiten_points,
 )
 
 # %% ../../nbs/evaluation/79_hidden_points.ipynb #e312f1a1

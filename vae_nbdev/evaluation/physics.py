@@ -18,7 +18,8 @@ from scipy.spatial.distance import cdist
 from ..core import InputError, as_radius, stream
 from ..curves.curve_set import CurveSet
 from .gap import complete_curves, exact_evidence, model_evidence
-from ..families.simulation import ROTATION_CURVES, Family, simulate
+from ..families.family import Family
+from ..families.simulation import ROTATION_CURVES, simulate
 from ..inference.evidence import laplace_start
 
 # %% ../../nbs/evaluation/75_physics.ipynb #7dfbace4

@@ -23,7 +23,8 @@ from ..curves.curve_set import CurveSet
 from ..curves.units import Batch, Units
 from .gap import complete_curves, mean_and_error, model_evidence
 from ..inference.latent import posterior_moments
-from ..model.vae import VAE, draw, reparametrize
+from ..model.posteriors import draw, reparametrize
+from ..model.vae import VAE
 
 # %% ../../nbs/evaluation/72_posterior.ipynb #c2c27c1e
 def posterior_kind(q: Distribution) -> str:

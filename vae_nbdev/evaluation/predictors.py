@@ -21,7 +21,7 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteK
 
 from ..core import InputError, as_numbers, stream
 from ..families.galaxies import OBSERVED_GALAXIES
-from ..families.simulation import Family
+from ..families.family import Family
 from ..inference.points import GALAXY_DEPARTURE, PointPrediction, spline_operator
 
 # %% ../../nbs/evaluation/78_predictors.ipynb #369bfe6a

@@ -49,8 +49,8 @@ from vae_nbdev.evaluation.two_samples import (
     quantile_bands,
     two_sample_tests,
 )
-from ..families.simulation import Family
-from ..inference.evidence import Evidence
+from ..families.family import Family
+from ..inference.importance import Evidence
 from ..plotting.curves import plot_bands
 from ..plotting.style import figure_style
 

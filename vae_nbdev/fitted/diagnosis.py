@@ -19,7 +19,7 @@ from ..inference.latent import fit_mixture, posterior_moments
 from ..model.objective import fresh_noise
 from ..model.posteriors import draw
 from ..model.vae import VAE
-from ..training.loop import History
+from ..training.checkpoints import History
 
 # %% ../../nbs/fitted/63_diagnosis.ipynb #a1276555
 @dataclass(frozen=True)

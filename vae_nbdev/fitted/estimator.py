@@ -23,7 +23,7 @@ from .fit import fit_model
 from .fitted_vae import FittedVAE
 from .run_files import read_run, write_run
 from .saved import as_run, from_run
-from ..inference.evidence import Evidence
+from ..inference.importance import Evidence
 from ..inference.points import CurvePosterior, Departure, PointPosterior
 
 # %% ../../nbs/fitted/68_estimator.ipynb #f7cb8ea6

@@ -18,7 +18,8 @@ from ..curves.curve_set import CurveSet
 from ..curves.preparation import check_precision
 from ..curves.units import Batch, Units
 from .diagnosis import Finding
-from ..inference.evidence import Evidence, vae_evidence
+from ..inference.evidence import vae_evidence
+from ..inference.importance import Evidence
 from ..inference.latent import active_units, decode, kl_per_latent, posterior_moments
 from vae_nbdev.inference.points import (
     NO_DEPARTURE,
@@ -29,7 +30,7 @@ from vae_nbdev.inference.points import (
     whiten_points,
 )
 from ..model.vae import VAE
-from ..training.loop import History
+from ..training.checkpoints import History
 
 # %% ../../nbs/fitted/64_fitted_vae.ipynb #ab2eecb9
 _POOL = 256  # posterior draws of a curve, at least, from which those that are wanted are taken

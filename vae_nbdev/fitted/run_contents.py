@@ -26,7 +26,7 @@ from torch import Tensor
 from .. import __version__
 from ..config import EstimatorConfig, Recipe, checked
 from ..core import InputError, as_radius
-from ..training.loop import History
+from ..training.checkpoints import History
 
 # %% ../../nbs/fitted/61_run_contents.ipynb #a4de57e5
 NAME = "vae_nbdev run"  # what config.json says of itself

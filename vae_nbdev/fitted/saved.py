@@ -19,7 +19,7 @@ from .fitted_vae import FittedVAE
 from .run_contents import Run
 from .run_files import to_json_types
 from ..model.start import check_network, empty_vae, learned_sigma
-from ..training.loop import History
+from ..training.checkpoints import History
 
 # %% ../../nbs/fitted/67_saved.ipynb #bd483527
 def as_run(

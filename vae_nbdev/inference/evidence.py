@@ -20,7 +20,8 @@ from .importance import Evidence, importance_evidence
 from .latent import posterior_moments
 from .proposals import StudentMixture, distinct_minima, widen_tails
 from ..model.losses import gaussian_log_likelihood
-from ..model.vae import VAE, Prior
+from ..model.priors import Prior
+from ..model.vae import VAE
 
 # %% ../../nbs/inference/54_evidence.ipynb #48407cba
 def _observed(x: Tensor, mask: ArrayLike | None) -> Tensor:

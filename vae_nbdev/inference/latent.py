@@ -20,7 +20,10 @@ from ..core import InputError, stream, torch_generator
 from ..curves.units import Batch
 from ..model.autoencoder import init_weights
 from ..model.losses import kl_diagonal
-from ..model.vae import VAE, FlowPrior, Prior, fresh_noise, reparametrize
+from ..model.objective import fresh_noise
+from ..model.posteriors import reparametrize
+from ..model.priors import FlowPrior, Prior
+from ..model.vae import VAE
 from ..training.loop import fit
 
 # %% ../../nbs/inference/51_latent.ipynb #66dfb8fb

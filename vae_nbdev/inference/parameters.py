@@ -22,14 +22,17 @@ from zuko.distributions import DiagNormal, NormalizingFlow
 from zuko.flows.autoregressive import MaskedAutoregressiveTransform
 from zuko.transforms import ComposedTransform
 
-from ..model.autoencoder import Units, init_weights, mlp
+from ..curves.units import Units
+from ..model.autoencoder import init_weights, mlp
 from ..config import TrainConfig
 from ..core import as_count, InputError, atomic_path, stream, torch_generator
 from .evidence import search_prior, laplace_start
 from ..families.family import Family, as_last_axis
 from ..model.splines import RationalQuadraticSpline
-from ..training.loop import _digest, fit
-from ..model.vae import VAE, _Affine, reparametrize
+from ..training.checkpoints import digest_tensors
+from ..training.loop import fit
+from ..model.posteriors import Affine, reparametrize
+from ..model.vae import VAE
 
 # %% ../../nbs/inference/56_parameters.ipynb #31b10050
 @torch.no_grad()

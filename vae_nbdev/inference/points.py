@@ -24,19 +24,18 @@ from torch import Tensor
 
 from ..core import as_count, InputError, as_numbers, as_noise, as_radius, stream, torch_generator
 from vae_nbdev.inference.evidence import (
-    Evidence,
-    StudentMixture,
     distinct_draws,
+    laplace_start,
     prior_terms,
     search_prior,
     starting_points,
     with_tails,
-    importance_evidence,
-    laplace_start,
 )
+from .importance import Evidence, importance_evidence
+from .proposals import StudentMixture
 from ..model.losses import gaussian_log_likelihood
 from ..curves.text import complain_of_cell, decode_text, quote
-from ..model.vae import Prior
+from ..model.priors import Prior
 
 # %% ../../nbs/inference/54_points.ipynb #9badd855
 def spline_operator(grid: ArrayLike, radius: ArrayLike) -> np.ndarray:

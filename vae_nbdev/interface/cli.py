@@ -39,7 +39,7 @@ def _answer(numbers: dict, text: str, wanted: bool) -> None:
     """Write what a command found to standard output: one JSON object if it is wanted, or text for
     people.
     """
-    from vae_nbdev.fitted.runs import as_json
+    from vae_nbdev.fitted.run_files import as_json
 
     print(as_json(numbers) if wanted else text, flush=True)
 
@@ -280,7 +280,7 @@ def _as_run(vae, data: dict, metrics: dict):
     """The run that a fitted model becomes: with a description of all the data, of which some were
     held out, and what was measured.
     """
-    from vae_nbdev.fitted.estimator import as_run
+    from vae_nbdev.fitted.saved import as_run
 
     run = as_run(vae, metrics)
     run.config["data"] = data
@@ -360,7 +360,7 @@ def _simulate_to(command: Simulate) -> None:
             f"{command.out} exists already; choose another name with --out, or replace it with"
             " --overwrite"
         )
-    from vae_nbdev.families.store import simulate_to
+    from vae_nbdev.families.simulation import simulate_to
 
     simulate_to(
         command.out, command.n, noise=command.noise, seed=command.seed, progress=not command.quiet
@@ -423,7 +423,7 @@ def _new_job(command: Train) -> _Job:
     """The job that the options describe."""
     from vae_nbdev.config import checked
     from vae_nbdev.core import InputError
-    from vae_nbdev.fitted.runs import check_target
+    from vae_nbdev.fitted.run_files import check_target
 
     if command.file is None:
         raise InputError(
@@ -523,7 +523,7 @@ def _description(curves, file: Path) -> dict:
     """What config.json says of the data: of a CurveSet, or of a CurveStore by one pass over it."""
     from vae_nbdev.curves.curve_set import CurveSet
     from vae_nbdev.fitted.preparation import describe_store
-    from vae_nbdev.fitted.runs import describe_data
+    from vae_nbdev.fitted.run_files import describe_data
 
     name = None if str(file) == "-" else file
     if isinstance(curves, CurveSet):
@@ -632,7 +632,8 @@ def _fitted(job: _Job, curves, device: str, verbose: int):
     from vae_nbdev.core import InputError
     from vae_nbdev.fitted.estimator import CurveVAE
     from vae_nbdev.training.processes import is_main
-    from vae_nbdev.fitted.runs import checkpoint_path, partial_path
+    from vae_nbdev.fitted.run_files import checkpoint_path
+    from vae_nbdev.fitted.runs import partial_path
 
     checkpoint = checkpoint_path(job.run)
     options = asdict(job.config) | {"verbose": verbose, "device": device}
@@ -800,7 +801,7 @@ def demo(command: Demo) -> None:
     from vae_nbdev.core import InputError, stream
     from vae_nbdev.curves.curve_set import CurveSet
     from vae_nbdev.fitted.estimator import CurveVAE
-    from vae_nbdev.fitted.runs import check_target, write_run
+    from vae_nbdev.fitted.run_files import check_target, write_run
     from vae_nbdev.families.simulation import simulate as simulated
 
     if command.n_new < 1:
@@ -871,7 +872,7 @@ class Sample:
 # %% ../../nbs/interface/84_cli.ipynb #b23e943d
 def _labels(vae_or_run) -> dict:
     """Labels of the axes that a run remembers of its data."""
-    from vae_nbdev.fitted.runs import read_run
+    from vae_nbdev.fitted.run_files import read_run
 
     data = read_run(vae_or_run).config.get("data", {})
     return {name: data[name] for name in ("xlabel", "ylabel") if name in data}
@@ -902,7 +903,7 @@ def _model_and_curves(command):
     are missing.
     """
     from vae_nbdev.fitted.estimator import CurveVAE
-    from vae_nbdev.fitted.runs import read_run
+    from vae_nbdev.fitted.run_files import read_run
 
     vae, curves = CurveVAE.load(command.run), _read(command.file, command.format)
     if (
@@ -1057,7 +1058,7 @@ def _points_of(command: Infer, grid, departure) -> list:
     import numpy as np
 
     from vae_nbdev.core import InputError
-    from vae_nbdev.inference.points import read_points, spline_operator, turned_points
+    from vae_nbdev.inference.points import read_points, spline_operator, whiten_points
 
     if not 0 <= command.min_error < np.inf:
         raise InputError(
@@ -1247,7 +1248,7 @@ class Info:
 # %% ../../nbs/interface/84_cli.ipynb #c0c95863
 def _info_of_run(path: Path) -> tuple[dict, list[tuple[str, str]]]:
     """What is to be said of a run."""
-    from vae_nbdev.fitted.runs import read_run
+    from vae_nbdev.fitted.run_files import read_run
 
     run = read_run(path)
     c, m = run.config, run.metrics
@@ -1301,7 +1302,8 @@ def _info_of_run(path: Path) -> tuple[dict, list[tuple[str, str]]]:
 # %% ../../nbs/interface/84_cli.ipynb #268a7809
 def _info_of_partial(path: Path) -> tuple[dict, list[tuple[str, str]]]:
     """What is to be said of a training that is not finished."""
-    from vae_nbdev.fitted.runs import checkpoint_path, read_partial
+    from vae_nbdev.fitted.run_files import checkpoint_path
+    from vae_nbdev.fitted.runs import read_partial
 
     run = path.with_name(path.name.removesuffix(".partial"))
     about = read_partial(run)

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ..core import InputError, as_noise, torch_generator
+from ..curves.units import Batch
 from .importance import Evidence, importance_evidence
 from .latent import posterior_moments
 from .proposals import StudentMixture, distinct_minima, widen_tails
@@ -393,27 +394,16 @@ def map_evidence(
     return result
 
 # %% ../../nbs/inference/54_evidence.ipynb #9cb769ca
-def vae_evidence(
-    vae: VAE,
-    y: Tensor,
-    sigma: ArrayLike | None = None,
-    mask: Tensor | None = None,
-    *,
-    n_starts: int = 2,
-    **options,
-) -> Evidence:
+def vae_evidence(vae: VAE, batch: Batch, *, n_starts: int = 2, **options) -> Evidence:
     """Evidence of measured curves under a VAE.
 
     Parameters
     ----------
     vae : VAE
         In double precision (`vae.double()`).
-    y : Tensor, shape (N, R), float64
-        Curves in the unit of the model; the evidence is in that unit too.
-    sigma : float or array-like, shape (), (R,) or (N, R), optional
-        Standard deviation of the noise in the unit of the model; the decoder's if None.
-    mask : Tensor of bool, shape (N, R), optional
-        True where a value was observed.
+    batch : Batch
+        In double precision. The evidence is in the unit of the model, over what was observed; the
+        noise of a value is the decoder's, divided by the root of its weight.
     n_starts : int
         From how many prior draws the search starts, besides the encoder's mean.
     **options
@@ -424,11 +414,11 @@ def vae_evidence(
         raise InputError(
             f"the VAE is in {found}; the evidence needs double precision: vae.double()"
         )
-    own = vae.decoder.sigma.detach()
-    y, sigma, mask = _measured(y, own if sigma is None else sigma, mask)
-    weight = ((own / sigma) ** 2 * (1 if mask is None else mask)).to(y)
-    weight = None if (weight == 1).all() else weight
-    starts = torch.from_numpy(posterior_moments(vae, y, weight=weight)[0]).to(y)
+    sigma, mask = vae.decoder.sigma.detach(), batch.observed
+    if mask is not None:
+        sigma = sigma * torch.where(mask, batch.weight, 1.0).rsqrt()
+    y, sigma, mask = _measured(batch.y, sigma, mask)
+    starts = torch.from_numpy(posterior_moments(vae, batch)[0]).to(y)
     options = {"n_draws": 128, "rounds": 2, "min_ess": 200.0} | options
     where = {"mask": mask, "prior": vae.prior, "starts": starts, "n_starts": n_starts}
     return map_evidence(vae.decoder.mean, y, sigma, vae.n_latent, **where, **options)

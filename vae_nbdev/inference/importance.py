@@ -143,12 +143,12 @@ def importance_evidence(
     for attempt in range(retries + 1):
         size, adapted = n_draws * 4**attempt, []
         for part in torch.arange(len(todo)).split(max(1, _BLOCK // (4 * size))):
-            rows, start, own = todo[part], first.take(part), seed + attempt
+            rows, start, own = todo[part.numpy()], first.take(part), seed + attempt
             there = torch.from_numpy(rows).to(first.mean.device)
             last = adapt_proposal(log_joint, there, start, size, rounds, own, attempt == 0)
             values = _weigh(log_joint, there, start, last, 4 * size, own, n_posterior)
             arrays = (found.log_evidence, found.standard_error, found.ess, found.z)
-            for array, value in zip(arrays, values):
+            for array, value in zip(arrays, values, strict=True):
                 array[rows] = value.cpu().numpy()
             found.n_draws[rows] = size * (rounds + 4)
             adapted.append(last)

@@ -8,6 +8,7 @@ __all__ = ['posterior_moments', 'kl_per_latent', 'active_units', 'aggregate_post
 
 # %% ../../nbs/inference/51_latent.ipynb #c9450609
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -34,13 +35,8 @@ def _moments(q: Distribution, n_draws: int, like: Tensor) -> tuple[Tensor, Tenso
     if not isinstance(q, NormalizingFlow):
         full = hasattr(q, "covariance_matrix")
         return q.mean, q.covariance_matrix if full else torch.diag_embed(q.variance)
-    eps = torch.randn(
-        n_draws // 2,
-        1,
-        *q.event_shape,
-        generator=torch_generator(0, "moments"),
-        dtype=like.dtype,
-    ).to(like.device)
+    generator, shape = torch_generator(0, "moments"), (n_draws // 2, 1, *q.event_shape)
+    eps = torch.randn(shape, generator=generator, dtype=like.dtype).to(like.device)
     z = reparametrize(q, torch.cat([eps, -eps]).expand(-1, len(like), -1))
     offset = z - z.mean(0)
     return z.mean(0), torch.einsum("sni,snj->nij", offset, offset) / n_draws
@@ -48,19 +44,17 @@ def _moments(q: Distribution, n_draws: int, like: Tensor) -> tuple[Tensor, Tenso
 # %% ../../nbs/inference/51_latent.ipynb #c33e4491
 @torch.no_grad()
 def posterior_moments(
-    vae: VAE, y: Tensor, n_draws: int = 512, weight: Tensor | None = None
+    vae: VAE, batch: Batch, n_draws: int = 512
 ) -> tuple[np.ndarray, np.ndarray]:
     """Means and covariances of q(z|x) for each curve.
 
     Parameters
     ----------
     vae : VAE
-    y : Tensor, shape (N, R)
-        Measured curves in the unit of the model.
+    batch : Batch
+        Measured curves.
     n_draws : int
         Draws for each curve if q is a flow.
-    weight : Tensor, shape (N, R), optional
-        If values are missing or have errors of their own; see `gaps.value_weights`.
 
     Returns
     -------
@@ -70,11 +64,9 @@ def posterior_moments(
     size = 2048  # curves at once
     if getattr(vae.encoder, "flow", None) is not None:
         size = max(1, 2**16 // n_draws)  # a flow keeps many numbers for each draw
-    moments = [
-        _moments(vae.encode(part.y, part.weight), n_draws, part.y)
-        for part in Batch(y, weight).split(size)
-    ]
-    mean, covariance = (torch.cat(parts).cpu().numpy() for parts in zip(*moments))
+    moments = [_moments(vae.encode(part), n_draws, part.y) for part in batch.split(size)]
+    parts = zip(*moments, strict=True)
+    mean, covariance = (torch.cat(part).cpu().numpy() for part in parts)
     return mean, covariance
 
 # %% ../../nbs/inference/51_latent.ipynb #34259ff4
@@ -92,11 +84,8 @@ def kl_per_latent(mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
         Nats per curve.
     """
     variance = np.diagonal(covariance, axis1=1, axis2=2)
-    return (
-        kl_diagonal(torch.from_numpy(mean).double(), torch.from_numpy(np.log(variance)).double())
-        .mean(0)
-        .numpy()
-    )
+    mu, logvar = torch.from_numpy(mean).double(), torch.from_numpy(np.log(variance)).double()
+    return kl_diagonal(mu, logvar).mean(0).numpy()
 
 # %% ../../nbs/inference/51_latent.ipynb #a842e088
 def active_units(mean: np.ndarray, threshold: float = 0.01) -> np.ndarray:
@@ -107,17 +96,12 @@ def active_units(mean: np.ndarray, threshold: float = 0.01) -> np.ndarray:
 
 # %% ../../nbs/inference/51_latent.ipynb #32d794fb
 @torch.no_grad()
-def aggregate_posterior(
-    vae: VAE, y: Tensor, n: int, seed: int = 0, weight: Tensor | None = None
-) -> np.ndarray:
-    """Draw n codes: a random curve of y (N, R), then a code from its posterior → (n, d); weights
-    (N, R) as for `posterior_moments`.
-    """
-    rows = stream(seed, "aggregate rows").integers(len(y), size=n)
-    chosen = Batch(y, weight).take(torch.from_numpy(rows))
-    generator = torch_generator(seed, "aggregate draws")
-    eps = torch.randn(n, vae.n_latent, generator=generator, dtype=y.dtype).to(y.device)
-    return reparametrize(vae.encode(chosen.y, chosen.weight), eps).cpu().numpy()
+def aggregate_posterior(vae: VAE, batch: Batch, n: int, seed: int = 0) -> np.ndarray:
+    """Draw n codes: a random curve, then a code from its posterior → (n, d)."""
+    rows = stream(seed, "aggregate rows").integers(len(batch), size=n)
+    chosen, generator = batch.take(torch.from_numpy(rows)), torch_generator(seed, "aggregate draws")
+    eps = torch.randn(n, vae.n_latent, generator=generator, dtype=batch.y.dtype)
+    return reparametrize(vae.encode(chosen), eps.to(batch.y.device)).cpu().numpy()
 
 # %% ../../nbs/inference/51_latent.ipynb #8b3ecdb3
 def _average_mixture(codes: np.ndarray, size: int, n_starts: int, seed: int) -> Prior:
@@ -200,60 +184,57 @@ def decode(vae: VAE, z: np.ndarray, chunk: int = 4096) -> Tensor:
 # %% ../../nbs/inference/51_latent.ipynb #21da0bad
 @torch.no_grad()
 def training_codes(
-    vae: VAE, y: Tensor, clean_input: bool, n: int, seed: int = 0, weight: Tensor | None = None
+    vae: VAE, batch: Batch, clean_input: bool, n: int, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws from the aggregate posterior, spread over as many curves as possible.
 
     Parameters
     ----------
     vae : VAE
-    y : Tensor, shape (N, R)
-        Training curves in the unit of the model.
+    batch : Batch
+        Training curves.
     clean_input : bool
         Whether they are noise-free; then each draw sees its curve with noise of its own, see
-        `vae.fresh_noise`.
+        `fresh_noise`.
     n : int
         Number of draws.
     seed : int
-    weight : Tensor, shape (N, R), optional
-        As for `posterior_moments`.
 
     Returns
     -------
     codes : ndarray, shape (n, d), float64
     curve : ndarray of int, shape (n,)
-        The row of y that each belongs to.
+        The curve that each belongs to.
     """
+    y = batch.y
 
     def normal(purpose: str, *shape: int) -> Tensor:
         generator = torch_generator(seed, purpose)
         return torch.randn(shape, generator=generator, dtype=y.dtype).to(y.device)
 
-    order = torch.randperm(len(y), generator=torch_generator(seed, "prior curves"))
-    curve = order.repeat(-(-n // len(y)))[:n]
-    chosen = Batch(y, weight).take(curve)
-    shown = chosen.y
+    order = torch.randperm(len(batch), generator=torch_generator(seed, "prior curves"))
+    curve = order.repeat(-(-n // len(batch)))[:n]
+    chosen = batch.take(curve)
     if clean_input:
-        noise = normal("prior noise", *shown.shape)
-        shown = shown + fresh_noise(noise, vae.decoder.sigma, chosen.weight)
-    q = vae.encode(shown, chosen.weight)
-    codes = reparametrize(q, normal("prior draws", n, vae.n_latent))
+        noise = normal("prior noise", *chosen.y.shape)
+        noise = fresh_noise(noise, vae.decoder.sigma, chosen.weight)
+        chosen = replace(chosen, y=chosen.y + noise)
+    codes = reparametrize(vae.encode(chosen), normal("prior draws", n, vae.n_latent))
     return codes.double().cpu().numpy(), curve.numpy()
 
 # %% ../../nbs/inference/51_latent.ipynb #2f6d4a2f
 def mixture_prior(
     vae: VAE,
-    y: Tensor,
+    batch: Batch,
     clean_input: bool,
     n: int = 24_000,
     seed: int = 0,
-    weight: Tensor | None = None,
 ) -> Prior:
     """Gaussian mixtures fitted to the aggregate posterior and averaged, as prior.
 
     Parameters
     ----------
-    vae, y, clean_input, n, seed, weight
+    vae, batch, clean_input, n, seed
         As for `training_codes`.
 
     Returns
@@ -261,32 +242,31 @@ def mixture_prior(
     Prior
         The mixture, or the standard normal if there are too few curves to do better.
     """
-    if len(y) < max(6, 2 * vae.n_latent):
-        return Prior.standard(vae.n_latent).to(y)
-    codes, curve = training_codes(vae, y, clean_input, n, seed, weight)
-    return fit_mixture(codes, curve, n_starts=6, max_components=64, seed=seed).to(y)
+    if len(batch) < max(6, 2 * vae.n_latent):
+        return Prior.standard(vae.n_latent).to(batch.y)
+    codes, curve = training_codes(vae, batch, clean_input, n, seed)
+    return fit_mixture(codes, curve, n_starts=6, max_components=64, seed=seed).to(batch.y)
 
 # %% ../../nbs/inference/51_latent.ipynb #09f0670b
-def _prior_loss(flow: FlowPrior, batch: tuple, kl_weight: float, generator) -> Tensor:
+def _prior_loss(flow: FlowPrior, batch: Batch, kl_weight: float, generator) -> Tensor:
     """Minus the log density of a batch of codes (n, d), averaged [nats]."""
-    return -flow().log_prob(batch[0]).mean()
+    return -flow().log_prob(batch.y).mean()
 
 # %% ../../nbs/inference/51_latent.ipynb #0989b167
 def flow_prior(
     vae: VAE,
-    y: Tensor,
+    batch: Batch,
     clean_input: bool,
     n: int = 50_000,
     max_steps: int = 1500,
     seed: int = 0,
-    weight: Tensor | None = None,
     **sizes: int,
 ) -> FlowPrior | Prior:
     """A neural spline flow fitted to the aggregate posterior, as prior.
 
     Parameters
     ----------
-    vae, y, clean_input, n, seed, weight
+    vae, batch, clean_input, n, seed
         As for `training_codes`.
     max_steps : int
         Optimiser steps; the weights with the best likelihood of curves that were set aside are
@@ -299,15 +279,16 @@ def flow_prior(
     FlowPrior
         Or the standard normal if there are too few curves.
     """
-    if len(y) < max(6, 2 * vae.n_latent):
+    n_curves, y = len(batch), batch.y
+    if n_curves < max(6, 2 * vae.n_latent):
         return Prior.standard(vae.n_latent).to(y)
-    codes, curve = training_codes(vae, y, clean_input, n, seed, weight)
-    aside = np.isin(curve, stream(seed, "flow prior").permutation(len(y))[: max(1, len(y) // 3)])
+    codes, curve = training_codes(vae, batch, clean_input, n, seed)
+    set_aside = stream(seed, "flow prior").permutation(n_curves)[: max(1, n_curves // 3)]
+    aside = np.isin(curve, set_aside)
     codes = torch.as_tensor(codes, dtype=y.dtype, device=y.device)
     flow = FlowPrior(vae.n_latent, **sizes).to(y)
     init_weights(flow, seed)
-    budget = TrainConfig(
-        max_steps=max_steps, eval_every=max(1, max_steps // 15), kl_warmup=0.0, seed=seed
-    )
-    fit(flow, _prior_loss, (codes[~aside],), (codes[aside],), budget)
+    looks = max(1, max_steps // 15)
+    budget = TrainConfig(max_steps=max_steps, eval_every=looks, kl_warmup=0.0, seed=seed)
+    fit(flow, _prior_loss, Batch(codes[~aside]), Batch(codes[aside]), budget)
     return flow

@@ -507,7 +507,7 @@ def score_samples(quick: bool) -> dict:
     import torch
 
     from vae_nbdev.core import stream
-    from vae_nbdev.inference.evidence import pooled, vae_evidence
+    from vae_nbdev.inference.evidence import pool_evidence, vae_evidence
     from vae_nbdev.families.simulation import simulate
 
     model, n = trained(2000), 300 if quick else 1000
@@ -526,7 +526,7 @@ def score_samples(quick: bool) -> dict:
 
     warnings.simplefilter("ignore")  # low effective sample sizes show in the error
     runs = [score(n_draws=256, rounds=2, min_ess=0.0, retries=0, seed=seed)[0] for seed in (11, 12, 13)]
-    reference = pooled(runs).log_evidence
+    reference = pool_evidence(runs).log_evidence
     rms = lambda answer, rows=slice(None): float(np.sqrt(np.mean((answer - reference)[rows] ** 2)))
     middle = lambda answer: float(np.median(np.abs(answer - reference)))
     default, default_calls, default_seconds = score()
@@ -552,7 +552,7 @@ def score_samples(quick: bool) -> dict:
     numbers = {
         "RMS error [nats]": error, "draws per round": setting[0], "rounds": setting[1], "starts": setting[2], "smallest ESS": setting[3],
         "default: RMS error [nats]": rms(default.log_evidence), "default: median error [nats]": middle(default.log_evidence), "default: codes decoded per curve": default_calls,
-        "default: milliseconds per curve": default_seconds / n * 1e3, "reference: scatter of three [nats]": float(np.sqrt(np.mean(pooled(runs).standard_error ** 2))),
+        "default: milliseconds per curve": default_seconds / n * 1e3, "reference: scatter of three [nats]": float(np.sqrt(np.mean(pool_evidence(runs).standard_error ** 2))),
         "draws from q that half of the curves need": float(np.median((relative / 0.01) ** 2)),
         "ratio of the default": needed / default_calls, "draws from q by the RMS error of 1024": 1024 * (errors[1024] / 0.01) ** 2,
     } | {f"RMS error of {m} draws from q [nats]": e for m, e in errors.items()}  # fmt: skip

@@ -18,12 +18,10 @@ from ..core import InputError, stream
 from .gap import mean_and_error
 from .posterior import Calibration, check_bins
 from .tables import markdown_table
-from vae_nbdev.inference.points import (
-    Departure,
-    point_posterior,
-    points_of_the_model,
-    whiten_points,
-)
+from ..inference.curve_posterior import point_posterior
+from ..inference.departure import Departure
+from ..inference.model_check import points_of_the_model
+from ..inference.points import whiten_points
 
 # %% ../../nbs/evaluation/79_hidden_points.ipynb #e312f1a1
 MIN_POINTS = 8  # galaxies with fewer points are left out
@@ -207,7 +205,7 @@ def calibrate_points(
     # the sampler uses the same random numbers for all curves, ranks must not
     draws, pick = [], stream(seed, "picked draws")
     for start in range(0, len(curves), 200):
-        points = turned_points(curves[start : start + 200], grid, believed or departure)
+        points = whiten_points(curves[start : start + 200], grid, believed or departure)
         how = {"prior": prior, "n_posterior": 16 * n_draws, "seed": seed + start}
         many = point_posterior(f, grid, points, true.shape[1], **how).z
         draws.append(np.stack([z[pick.choice(len(z), n_draws, replace=False)] for z in many]))

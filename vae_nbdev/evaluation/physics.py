@@ -20,7 +20,7 @@ from ..curves.curve_set import CurveSet
 from .gap import complete_curves, exact_evidence, model_evidence
 from ..families.family import Family
 from ..families.simulation import ROTATION_CURVES, simulate
-from ..inference.evidence import laplace_start
+from ..inference.evidence import laplace_approximation
 
 # %% ../../nbs/evaluation/75_physics.ipynb #7dfbace4
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def fit_physics(
     distance = cdist(x.numpy(), members(scan).numpy())
     nearest = np.argpartition(distance, range(n_starts), axis=1)[:, :n_starts]
     fits = torch.stack([
-        laplace_start(members, x, tolerance, scan[start], iterations)[0] for start in nearest.T
+        laplace_approximation(members, x, tolerance, scan[start], iterations)[0] for start in nearest.T
     ])
     residual = (members(fits) - x).square().mean(-1).sqrt().numpy()
     best = residual.argmin(0), np.arange(len(x))

@@ -22,7 +22,8 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteK
 from ..core import InputError, as_numbers, stream
 from ..families.galaxies import OBSERVED_GALAXIES
 from ..families.family import Family
-from ..inference.points import GALAXY_DEPARTURE, PointPrediction, spline_operator
+from ..inference.curve_posterior import PointPrediction
+from ..inference.departure import GALAXY_DEPARTURE, spline_operator
 
 # %% ../../nbs/evaluation/78_predictors.ipynb #369bfe6a
 def _seen_points(

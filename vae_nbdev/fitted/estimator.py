@@ -24,7 +24,8 @@ from .fitted_vae import FittedVAE
 from .run_files import read_run, write_run
 from .saved import as_run, from_run
 from ..inference.importance import Evidence
-from ..inference.points import CurvePosterior, Departure, PointPosterior
+from ..inference.curve_posterior import CurvePosterior, PointPosterior
+from ..inference.departure import Departure
 
 # %% ../../nbs/fitted/68_estimator.ipynb #f7cb8ea6
 def as_seed(random_state) -> int:

@@ -21,14 +21,9 @@ from .diagnosis import Finding
 from ..inference.evidence import vae_evidence
 from ..inference.importance import Evidence
 from ..inference.latent import active_units, decode, kl_per_latent, posterior_moments
-from vae_nbdev.inference.points import (
-    NO_DEPARTURE,
-    CurvePosterior,
-    Departure,
-    PointPosterior,
-    point_posterior,
-    whiten_points,
-)
+from ..inference.curve_posterior import CurvePosterior, PointPosterior, point_posterior
+from ..inference.departure import NO_DEPARTURE, Departure
+from ..inference.points import whiten_points
 from ..model.vae import VAE
 from ..training.checkpoints import History
 

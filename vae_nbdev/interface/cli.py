@@ -1058,7 +1058,8 @@ def _points_of(command: Infer, grid, departure) -> list:
     import numpy as np
 
     from vae_nbdev.core import InputError
-    from vae_nbdev.inference.points import read_points, spline_operator, whiten_points
+    from vae_nbdev.inference.departure import spline_operator
+    from vae_nbdev.inference.points import read_points, whiten_points
 
     if not 0 <= command.min_error < np.inf:
         raise InputError(
@@ -1072,7 +1073,7 @@ def _points_of(command: Infer, grid, departure) -> list:
             (radius, value, np.where(error >= 0, np.maximum(error, command.min_error), error))
         )
         try:
-            turned_points(curves[-1:], grid, departure)
+            whiten_points(curves[-1:], grid, departure)
         except InputError as problem:
             raise InputError(f"{_shown(file)}: {problem}".replace(" of curve 0", "")) from None
     return curves
@@ -1099,7 +1100,8 @@ def infer(command: Infer) -> None:
         raise InputError("--json takes standard output; name a file for the table with --out")
     _refuse_existing(command.out, command.overwrite)
     from vae_nbdev.fitted.estimator import CurveVAE
-    from vae_nbdev.inference.points import GALAXY_DEPARTURE, NO_DEPARTURE, Departure, surprise
+    from vae_nbdev.inference.departure import GALAXY_DEPARTURE, NO_DEPARTURE, Departure
+    from vae_nbdev.inference.model_check import surprise
 
     vae = CurveVAE.load(command.run)
     departure = NO_DEPARTURE if command.departure is None else Departure(size=command.departure)

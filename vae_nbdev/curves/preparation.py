@@ -8,9 +8,11 @@ __all__ = ['SMALLEST_GUESS', 'check_errors_to_come', 'check_precision', 'known_n
 
 # %% ../../nbs/curves/19_preparation.ipynb #742f7487
 import math
+import os
 import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -337,8 +339,14 @@ class Learnable:
         return describe_curves(self.curves)
 
 # %% ../../nbs/curves/19_preparation.ipynb #10bd285b
-def describe_curves(curves: CurveSet) -> dict:
-    """What a run says of the curves that a model learned from: plain numbers and text."""
+def describe_curves(curves: CurveSet, file: str | os.PathLike | None = None) -> dict:
+    """What a run says of the curves that a model learned from: plain numbers and text.
+
+    Of the file that they come from only the name is kept.
+    """
+    name = None if file is None else Path(file).name
+    if name is not None:
+        name = "".join(c if c.isprintable() else "?" for c in name)
     kinds = {0: "one number", 1: "one per radius", 2: "one per value"}
     return {
         "fingerprint": curves.fingerprint,
@@ -347,7 +355,7 @@ def describe_curves(curves: CurveSet) -> dict:
         "radius_range": [float(curves.radius[0]), float(curves.radius[-1])],
         "missing_fraction": curves.n_missing / curves.values.size,
         "errors": None if curves.errors is None else kinds[np.ndim(curves.errors)],
-        "file": None,
+        "file": name,
         "xlabel": curves.xlabel,
         "ylabel": curves.ylabel,
     }

@@ -173,7 +173,7 @@ def _prior(vae: VAE, train: _Looked, seen: _Looked, seed: int) -> Finding:
         sentence = "too few curves to say whether the prior lies where their codes are"
         return Finding("prior", True, 0.0, sentence)
     mixture = fit_mixture(train.z.numpy(), max_components=16, seed=seed)
-    gain = mixture.score_samples(seen.z.numpy()) - vae.prior().log_prob(seen.z).numpy()
+    gain = (mixture().log_prob(seen.z) - vae.prior().log_prob(seen.z)).numpy()
     missed, error = float(gain.mean()), float(gain.std() / math.sqrt(len(gain)))
     whose = "held-out" if seen is not train else "the"
     size = f"{abs(missed):.2f} ± {error:.2f} nats"

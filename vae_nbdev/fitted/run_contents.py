@@ -24,7 +24,7 @@ from safetensors.torch import load as safetensors_load
 from torch import Tensor
 
 from .. import __version__
-from ..config import EstimatorConfig, Recipe, checked
+from ..config import FitOptions, Recipe, checked
 from ..core import InputError, as_radius
 from ..training.checkpoints import History
 
@@ -40,7 +40,7 @@ class Run:
     Parameters
     ----------
     config : dict
-        `parameters` (of `EstimatorConfig`), `recipe` (of `Recipe`), `learn_sigma`, and, if known,
+        `parameters` (of `FitOptions`), `recipe` (of `Recipe`), `learn_sigma`, and, if known,
         `data` (what it learned from), `versions` and `feature_names`. Format, version of the
         format and checksums are added when it is written.
     tensors : dict of str to Tensor
@@ -222,13 +222,13 @@ def read_arrays(path: Path, data: bytes) -> dict[str, Tensor]:
 
 # %% ../../nbs/fitted/61_run_contents.ipynb #4904dcfe
 def _check_parameters(found: dict, where: str) -> None:
-    """Raise an InputError unless the options are those of `EstimatorConfig`, and possible."""
-    kinds = {f.name: f.type for f in fields(EstimatorConfig)} | {
+    """Raise an InputError unless the options are those of `FitOptions`, and possible."""
+    kinds = {f.name: f.type for f in fields(FitOptions)} | {
         "noise": float | str | list[float]
     }
     _check_keys(found, kinds, f"{where}: parameters")
     try:
-        checked(EstimatorConfig(**(found | {"noise": "learn"})))
+        checked(FitOptions(**(found | {"noise": "learn"})))
     except ValueError as error:
         raise InputError(f"{where}: {error}") from None
 
@@ -269,6 +269,9 @@ def _check_config(config: dict, where: str) -> None:
         checked(Recipe(**config["recipe"]))
     except ValueError as error:
         raise InputError(f"{where}: recipe: {error}") from None
+    unset = [f.name for f in fields(Recipe) if config["recipe"].get(f.name) is None]
+    if unset:
+        raise InputError(f"{where}: recipe says nothing of {unset[0]}; a run has a complete one")
     data = config.get("data", {})
     needed = ("fingerprint", "n_curves", "n_radii", "radius_range") if data else ()
     _check_keys(data, _DATA, f"{where}: data", needed, strict=False)

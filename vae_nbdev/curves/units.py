@@ -123,10 +123,11 @@ class Units:
 
     def needs_weights(self, curves: CurveSet) -> bool:
         """Whether some weight is not one."""
-        if curves.n_missing or np.ndim(curves.errors) == 2:
-            return True
-        errors = curves.errors
-        return errors is not None and not np.allclose(errors, self._unit_noise(), rtol=1e-6)
+        if curves.n_missing or curves.errors is None:
+            return bool(curves.n_missing)
+        noise, errors = self._unit_noise(), np.atleast_2d(curves.errors)
+        blocks = (block for _, block in iterate_blocks(errors))
+        return not all(np.allclose(block, noise, rtol=1e-6) for block in blocks)
 
     def _weights(self, curves: CurveSet, x: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Weights (n, R) of the curves x (n, R) with these row numbers."""

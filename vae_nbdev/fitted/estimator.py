@@ -209,7 +209,7 @@ class CurveVAE(
     def _curves(self, X, errors=None) -> CurveSet:
         """Check measured curves."""
         check_is_fitted(self)
-        if not isinstance(X, CurveSet) and len(np.shape(X)) == 2:
+        if not isinstance(X, CurveSet) and len(getattr(X, "shape", ())) == 2:
             validate_data(self, X, reset=False, skip_check_array=True)
         return CurveSet.of(X, self.radius_, errors)
 

@@ -507,7 +507,8 @@ def score_samples(quick: bool) -> dict:
     import torch
 
     from vae_nbdev.core import stream
-    from vae_nbdev.inference.evidence import pool_evidence, vae_evidence
+    from vae_nbdev.inference.evidence import vae_evidence
+    from vae_nbdev.inference.importance import pool_evidence
     from vae_nbdev.families.simulation import simulate
 
     model, n = trained(2000), 300 if quick else 1000

@@ -6,7 +6,7 @@
 __all__ = ['OUTSIDE_KINDS', 'PhysicsFit', 'fit_physics', 'draw_physics', 'outside_curves', 'OutsideScores', 'outside_scores',
            'draw_outside', 'TrueFamily', 'HeldOut']
 
-# %% ../../nbs/evaluation/75_physics.ipynb #938e62b6
+# %% ../../nbs/evaluation/75_physics.ipynb #d459181f
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +17,12 @@ from scipy.spatial.distance import cdist
 
 from ..core import InputError, as_radius, stream
 from ..curves.curve_set import CurveSet
-from .gap import complete_curves, exact_evidence, model_evidence
+from vae_nbdev.evaluation.gap import (
+    complete_curves,
+    exact_evidence,
+    model_evidence,
+    noise_and_radius,
+)
 from ..families.family import Family
 from ..families.simulation import ROTATION_CURVES, simulate
 from ..inference.evidence import laplace_approximation
@@ -125,7 +130,7 @@ def outside_curves(clean) -> dict[str, np.ndarray]:
     )
     return dict(zip(OUTSIDE_KINDS, made))
 
-# %% ../../nbs/evaluation/75_physics.ipynb #c27fa75e
+# %% ../../nbs/evaluation/75_physics.ipynb #dbd7be4f
 @dataclass(frozen=True)
 class OutsideScores:
     """Log p(x) of held-out curves and of strangers."""
@@ -141,14 +146,15 @@ def outside_scores(model, measured, clean, *, seed: int = 0) -> OutsideScores:
     Parameters
     ----------
     model
-        Anything with `score_samples` and `noise_`, the noise that the strangers get.
+        A `CurveVAE`, or anything with `score_samples` and `noise_`: the strangers get this noise.
     measured, clean : array-like of shape (N, R), or CurveSet
         Held-out measured curves, and noise-free ones to make strangers from.
     seed : int
     """
+    noise, _ = noise_and_radius(model)
     held_out, scores = model_evidence(model, measured).log_evidence, {}
     for kind, x in outside_curves(clean).items():
-        x = x + model.noise_ * stream(seed, "strangers", kind).standard_normal(x.shape)
+        x = x + noise * stream(seed, "strangers", kind).standard_normal(x.shape)
         scores[kind] = model_evidence(model, x).log_evidence
     edge = np.quantile(held_out, 0.01)
     detected = {kind: float((score < edge).mean()) for kind, score in scores.items()}

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['report']
 
-# %% ../../nbs/evaluation/77_report_card.ipynb #b06d3488
+# %% ../../nbs/evaluation/77_report_card.ipynb #4e38b924
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,9 +21,11 @@ from vae_nbdev.evaluation.gap import (
     complete_curves,
     draw_gaps,
     exact_evidence,
+    fitted_vae,
     gap_summary,
     mean_and_error,
     model_evidence,
+    noise_and_radius,
 )
 from vae_nbdev.evaluation.physics import (
     HeldOut,
@@ -77,7 +79,7 @@ class _Material:
         """Where the curves are measured (R,)."""
         return self.held_out.radius
 
-# %% ../../nbs/evaluation/77_report_card.ipynb #d6cb1494
+# %% ../../nbs/evaluation/77_report_card.ipynb #e152e67b
 def _is_special(curves: CurveSet, noise: np.ndarray) -> bool:
     """Whether curves have gaps, or errors that are not the noise (R,)."""
     errors = noise if curves.errors is None else curves.errors
@@ -116,8 +118,8 @@ def _truth_of_curves(curves: CurveSet, clean: np.ndarray | None, special: bool) 
 
 def _prepare(model, held_out, clean, train, family, n_generated: int, seed: int) -> _Material:
     """Check what was given to a report and make what follows from it."""
-    curves = CurveSet.of(held_out, model.radius_, name="held_out")
-    noise = np.broadcast_to(np.asarray(model.noise_, np.float64), curves.n_radii)
+    noise, radius = noise_and_radius(model)
+    curves = CurveSet.of(held_out, radius, name="held_out")
     clean = None if clean is None else complete_curves(clean, "clean", curves.n_radii)
     if clean is not None and len(clean) != len(curves):
         raise InputError(
@@ -140,12 +142,12 @@ def _prepare(model, held_out, clean, train, family, n_generated: int, seed: int)
         **truth,
     )
 
-# %% ../../nbs/evaluation/77_report_card.ipynb #cdf81c05
+# %% ../../nbs/evaluation/77_report_card.ipynb #9adc02f9
 def _row_evidence(m, about: _Material, keep: dict) -> dict:
     """Log p(x) and the gap to the exact evidence."""
     if isinstance(m, TrueFamily):
         found = about.exact if m.extra == 0 else None
-    elif isinstance(m, HeldOut) or (about.special and not hasattr(m, "evidence")):
+    elif isinstance(m, HeldOut) or (about.special and fitted_vae(m) is None):
         found = None
     else:
         found = model_evidence(m, about.held_out)
@@ -169,10 +171,11 @@ def _row_evidence(m, about: _Material, keep: dict) -> dict:
 
 def _row_bound(m, about: _Material) -> dict:
     """The bound, its two parts, the rate and the latents, of a VAE."""
-    if not hasattr(m, "vae_"):
+    fitted = fitted_vae(m)
+    if fitted is None:
         return {}
     gaps = bound_gap(m, about.held_out[:50], seed=about.seed)
-    latents = m.latent_report(about.held_out)
+    latents = fitted.latent_report(about.held_out)
     row = {"posterior": gaps.kind, "total": number_with_error(*mean_and_error(gaps.total))}
     if gaps.kind == "flow":
         row["best_normal"] = number_with_error(*mean_and_error(gaps.log_p - gaps.best))
@@ -228,17 +231,18 @@ def _physics(new: np.ndarray, about: _Material) -> tuple[dict, object]:
     }
     return numbers, made
 
-# %% ../../nbs/evaluation/77_report_card.ipynb #9f2c404e
+# %% ../../nbs/evaluation/77_report_card.ipynb #72b4a69f
 def _row_posterior(m, about: _Material, keep: dict) -> dict:
     """Calibration, coverage, and scores of curves from outside."""
     if isinstance(m, (TrueFamily, HeldOut)):
         return {}
     row, seed, like = {}, about.seed, about.held_out if about.special else None
-    for kind, n in (("encoder", 500), ("importance", 300)) if hasattr(m, "vae_") else ():
+    is_vae = fitted_vae(m) is not None
+    for kind, n in (("encoder", 500), ("importance", 300)) if is_vae else ():
         options = {"posterior": kind, "like": like, "seed": seed}
         keep[kind] = c = simulation_based_calibration(m, n, **options)
         row[f"sbc_{kind}"] = {"p_value": c.p_value, "p_values": c.p_values.tolist()}
-    if hasattr(m, "vae_") and about.clean is not None:
+    if is_vae and about.clean is not None:
         c = coverage(m, about.noisy[:300], about.clean[:300], seed=seed)
         for kind, shares in (("clean", c.clean), ("measured", c.measured)):
             for level, pair in zip(c.levels, shares):

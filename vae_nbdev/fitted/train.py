@@ -245,8 +245,9 @@ def train_model(
         loss = vae_loss(options.clean_input, r.objective, r.n_importance, r.free_bits, log_scale)
         train, held_out = data.in_units(units), data.held_out_in(units)
         model.to(resolve_device(options.device))
-        config, verbose = as_train_config(r, seed), bool(options.verbose)
-        history = fit(model, loss, train, held_out, config, verbose=verbose, **files)
+        files |= {"verbose": bool(options.verbose), "options": f"{r} {options.clean_input}"}
+        files["options"] += f" {units.center.tolist()} {units.scale.tolist()}"
+        history = fit(model, loss, train, held_out, as_train_config(r, seed), **files)
         model.cpu()
         if data.noise is None:
             some = train.take(torch.from_numpy(spread_evenly(len(train), len(data.sample))))

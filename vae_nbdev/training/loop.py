@@ -224,6 +224,7 @@ def fit(
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 1000,
     resume: bool = False,
+    options: str = "",
 ) -> History:
     """Train a model in place and return what happened.
 
@@ -252,6 +253,8 @@ def fit(
     resume : bool
         Start from that file if it is there. The result is the one of an uninterrupted run, bit for
         bit, with the same number of processes.
+    options : str
+        What else has to be the same when a training goes on.
 
     Returns
     -------
@@ -261,8 +264,8 @@ def fit(
     ------
     FloatingPointError
         If the loss stops being finite.
-    InputError
-        If the checkpoint cannot be used.
+    CheckpointError
+        If the training cannot go on from the checkpoint.
     OSError
         If a checkpoint cannot be written, on a full disk, for example; the one before it is
         intact.
@@ -273,13 +276,13 @@ def fit(
     dtype = torch.float32 if device.type == "mps" else torch.float64
     running = torch.zeros((), dtype=dtype, device=device)
     path, rows_of = _check_path(checkpoint), batch_schedule(len(data), config)
-    mark = "" if path is None else from_main(lambda: data.fingerprint)
+    mark = "" if path is None else from_main(lambda: f"{data.fingerprint} {options}")
     if resume and path is not None and from_main(path.exists):
         running = load_checkpoint(path, state, config, mark).to(device)
     step_loss = shared_loss(model, loss)
     show = bool(verbose) and is_main()
-    options = {"desc": "training", "unit": "step", "mininterval": 0.5, "disable": not show}
-    bar = tqdm(total=config.max_steps, initial=state.step, **options)
+    shown = {"desc": "training", "unit": "step", "mininterval": 0.5, "disable": not show}
+    bar = tqdm(total=config.max_steps, initial=state.step, **shown)
     model.train()
     stop = False
     with _ctrl_c() as ctrl_c, bar:

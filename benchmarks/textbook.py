@@ -1,4 +1,4 @@
-"""The plain ways of doing it: one galaxy at a time, textbook formulas, SciPy. What `speed.py` measures the package against."""
+"""The plain ways, which `speed.py` measures the package against: loops, textbook formulas, SciPy."""
 import numpy as np
 from scipy.optimize import least_squares
 from scipy.special import i0, i0e, i1, i1e, k0, k0e, k1, k1e, logsumexp, ndtr
@@ -23,7 +23,8 @@ def rotation_curve(radius, disc_mass, scale_length, halo_mass, c):
     disc = 2 * G * disc_mass / scale_length * y**2 * (i0(y) * k0(y) - i1(y) * k1(y))
     r_vir = (2 * G * halo_mass / (200 * HUBBLE**2)) ** (1 / 3)
     x = radius / r_vir
-    halo = G * halo_mass / r_vir * (np.log(1 + c * x) - c * x / (1 + c * x)) / (x * (np.log(1 + c) - c / (1 + c)))
+    mass = (np.log(1 + c * x) - c * x / (1 + c * x)) / (np.log(1 + c) - c / (1 + c))
+    halo = G * halo_mass / r_vir * mass / x
     return np.sqrt(disc + halo)
 
 
@@ -39,29 +40,33 @@ def simulate(n, radius, seed=0):
 
 
 def curve_of(u, radius):
-    """Curves (..., R) of standard normal variables u (..., 4); the Bessel functions are scaled, so that nothing overflows."""
+    """Curves (..., R) of standard normal variables u (..., 4).
+
+    The Bessel functions are scaled, so that nothing overflows.
+    """
     log_disc_mass = 9 + 3 * ndtr(u[..., 0])
     away = log_disc_mass - 10.7
     log_halo_mass = 12 + 0.75 * away + 0.25 * u[..., 2]
     scale_length = 10 ** (0.5 + 0.3 * away + 0.4 * u[..., 1])
-    c = (10 ** (0.905 - 0.101 * (log_halo_mass + np.log10(0.7) - 12) + 0.11 * u[..., 3]))[..., None]
+    log_c = 0.905 - 0.101 * (log_halo_mass + np.log10(0.7) - 12) + 0.11 * u[..., 3]
+    c = (10**log_c)[..., None]
     y = radius / (2 * scale_length[..., None])
-    disc = 2 * G * (10**log_disc_mass / scale_length)[..., None] * y**2 * (i0e(y) * k0e(y) - i1e(y) * k1e(y))
+    bessel = i0e(y) * k0e(y) - i1e(y) * k1e(y)
+    disc = 2 * G * (10**log_disc_mass / scale_length)[..., None] * y**2 * bessel
     halo_mass = 10 ** log_halo_mass[..., None]
     r_vir = np.cbrt(2 * G * halo_mass / (200 * HUBBLE**2))
     x = c * radius / r_vir
-    halo = G * halo_mass / r_vir * c * (np.log1p(x) - x / (1 + x)) / (x * (np.log1p(c) - c / (1 + c)))
+    mass = (np.log1p(x) - x / (1 + x)) / (np.log1p(c) - c / (1 + c))
+    halo = G * halo_mass / r_vir * c * mass / x
     return np.sqrt(np.clip(disc, 0, None) + halo)
 
 
-def evidence(x, sigma, radius, wanted, seed=0, n_scan=200, n_starts=4, n_draws=1024, most_draws=2**16):
-    """Log evidence of one curve x (R,), its standard error and the number of draws.
+def proposals(x, sigma, radius, rng, n_scan=200, n_starts=4):
+    """Return Student-t distributions about the distinct minima that least squares finds."""
 
-    Least squares from several starts for the most probable variables; importance sampling with Student-t distributions about the distinct
-    minima until the standard error is as small as `wanted`, or there are `most_draws`.
-    """
-    rng = np.random.default_rng(seed)
-    residuals = lambda u: np.concatenate([(x - curve_of(u, radius)) / sigma, u])
+    def residuals(u):
+        return np.concatenate([(x - curve_of(u, radius)) / sigma, u])
+
     scan = rng.standard_normal((n_scan, 4))
     nearest = np.argsort((((x - curve_of(scan, radius)) / sigma) ** 2).sum(1))[:n_starts]
     found = [least_squares(residuals, scan[i], x_scale="jac") for i in nearest]
@@ -69,14 +74,27 @@ def evidence(x, sigma, radius, wanted, seed=0, n_scan=200, n_starts=4, n_draws=1
     parts = []
     for f in sorted(found, key=lambda f: f.cost):
         shape = np.linalg.inv(f.jac.T @ f.jac)
-        if f.cost < best + 20 and all((f.x - p.loc) @ np.linalg.solve(p.shape, f.x - p.loc) > 1 for p in parts):
+        away = [(f.x - p.loc) @ np.linalg.solve(p.shape, f.x - p.loc) for p in parts]
+        if f.cost < best + 20 and min(away, default=np.inf) > 1:
             parts.append(multivariate_t(f.x, 1.5 * shape, df=6, seed=rng))
+    return parts
+
+
+def evidence(x, sigma, radius, wanted, seed=0, n_draws=1024, most_draws=2**16):
+    """Log evidence of one curve x (R,), its standard error and the number of draws.
+
+    Importance sampling with the proposals until the standard error is as small as `wanted`, or
+    there are `most_draws`.
+    """
+    rng = np.random.default_rng(seed)
+    parts = proposals(x, sigma, radius, rng)
+    constant = len(x) * np.log(np.sqrt(2 * np.pi) * sigma) + 2 * np.log(2 * np.pi)
     log_weights, n_new = np.zeros(0), n_draws
     while True:
         u = np.concatenate([p.rvs(n_new // len(parts)).reshape(-1, 4) for p in parts])
         log_q = logsumexp([p.logpdf(u) for p in parts], axis=0) - np.log(len(parts))
         misfit = (((x - curve_of(u, radius)) / sigma) ** 2).sum(1)
-        log_joint = -0.5 * misfit - len(x) * np.log(np.sqrt(2 * np.pi) * sigma) - 0.5 * (u**2).sum(1) - 2 * np.log(2 * np.pi)
+        log_joint = -0.5 * misfit - 0.5 * (u**2).sum(1) - constant
         log_weights = np.concatenate([log_weights, log_joint - log_q])
         n = len(log_weights)
         log_evidence = logsumexp(log_weights) - np.log(n)

@@ -16,7 +16,7 @@ RECORD ?=
 ROWS ?=
 QUICK ?=
 
-.PHONY: help .venv demo test test-slow check notebooks readme export clean-notebooks lab docs docs-test bench fidelity explorer constraints clean
+.PHONY: help .venv demo demo-model test test-slow check notebooks readme export clean-notebooks lab docs docs-test bench fidelity explorer constraints clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[.a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ $(READY): constraints.txt settings.ini setup.py pyproject.toml
 
 demo: $(READY) ## learn 2 000 rotation curves, generate 500 new ones, say how good they are: runs/demo
 	$(BIN)/vae_nbdev demo
+
+demo-model: $(READY) ## train the model that ships with the package again, and write it to vae_nbdev/data/demo
+	$(BIN)/python tools/demo_model.py
 
 test: check ## the checks, then the fast cells of every notebook (NB=nbs/x.ipynb: of these; ONCE=1: of those that test-slow leaves)
 	$(BIN)/python tools/test.py $(if $(ONCE),--once) $(if $(RECORD),--record) $(NB)

@@ -8,6 +8,8 @@ HERE = Path(__file__).parent
 config = ConfigParser(delimiters=["="])
 config.read(HERE / "settings.ini", encoding="utf-8")
 cfg = config["DEFAULT"]
+EXTRAS = ("files", "report", "arviz", "dev", "docs")
+MODULES = f"{cfg['lib_name']}={cfg['lib_path']}._modidx:d"  # where nbdev finds what is defined
 
 setup(
     name=cfg["lib_name"],
@@ -25,8 +27,8 @@ setup(
     include_package_data=True,
     package_data={"vae_nbdev": ["data/*", "data/*/*", "py.typed", "__init__.pyi"]},
     install_requires=cfg["requirements"].split(),
-    extras_require={name: cfg[f"{name}_requirements"].split() for name in ("files", "report", "arviz", "dev", "docs")},
-    entry_points={"console_scripts": cfg["console_scripts"].split(), "nbdev": [f"{cfg['lib_name']}={cfg['lib_path']}._modidx:d"]},
+    extras_require={name: cfg[f"{name}_requirements"].split() for name in EXTRAS},
+    entry_points={"console_scripts": cfg["console_scripts"].split(), "nbdev": [MODULES]},
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Science/Research",

@@ -21,7 +21,7 @@ finally:
 def python(*arguments: str) -> str:
     """Run a fresh Python and return what it prints."""
     command = [sys.executable, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 @row()

@@ -55,7 +55,7 @@ def run(name: str, quick: bool, folder: Path) -> dict | None:
     return json.loads(file.read_text()) | about
 
 
-def store(name: str, found: dict) -> None:
+def store(name: str, found: dict, path: Path) -> None:
     """Put what a row has found in the place of what it found before."""
     kind, short = "rows", name
     if name.startswith("growth_"):
@@ -63,7 +63,7 @@ def store(name: str, found: dict) -> None:
     # some rows have several results
     parts = {k: v for k, v in found.items() if isinstance(v, dict) and "what" in v}
     shared = {k: v for k, v in found.items() if k not in parts}
-    with stored() as results:
+    with stored(path) as results:
         several = {k: v | shared for k, v in parts.items()}
         results.setdefault(kind, {}).update(several or {short: found})
 
@@ -84,6 +84,7 @@ def main() -> int:
     parser.add_argument("row", nargs="*", help="beginnings of the names of rows (default: all)")
     parser.add_argument("--list", action="store_true", help="list the rows")
     parser.add_argument("--quick", action="store_true", help="half of the repeats")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="file of results")
     parser.add_argument("--here", help=argparse.SUPPRESS)
     parser.add_argument("--to", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -106,9 +107,9 @@ def main() -> int:
                 continue
             if not found.get("agree", True):
                 bad.append(f"{name}: the two sides disagree")
-            store(name, found)
+            store(name, found, args.out)
             print(f"{name}: done in {found['duration']:.0f} s", file=sys.stderr, flush=True)
-    print(table(json.loads(RESULTS.read_text()) if RESULTS.exists() else {}))
+    print(table(json.loads(args.out.read_text()) if args.out.exists() else {}))
     print(*bad, sep="\n", file=sys.stderr, end="\n" * bool(bad))
     return min(len(bad), 1)
 

@@ -1,4 +1,4 @@
-"""The plain ways, which `speed.py` measures the package against: loops, textbook formulas, SciPy."""
+"""The plain ways that `speed.py` measures the package against: loops, textbook formulas, SciPy."""
 import numpy as np
 from scipy.optimize import least_squares
 from scipy.special import i0, i0e, i1, i1e, k0, k0e, k1, k1e, logsumexp, ndtr

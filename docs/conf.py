@@ -10,7 +10,6 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy.typing
-import sklearn.base  # noqa: F401  before the package: then CurveVAE is an estimator from the beginning
 from docutils import nodes
 from PIL import Image, ImageChops
 from sphinx.search.en import SearchEnglish
@@ -137,14 +136,11 @@ def shrink(app, exception) -> None:
 
 
 def show_defaults(app, what, name, obj, options, signature, annotation):
-    """Write the default configuration's values into a signature, and types without tyro's notes."""
+    """Say what a default configuration is in a signature, and types without tyro's notes."""
     if not signature:
         return None
     default = getattr(sys.modules.get(name.rpartition(".")[0]), "_DEFAULT", None)
-    if default is not None:
-        signature = re.sub(
-            r"\b_DEFAULT\.(\w+)", lambda match: repr(getattr(default, match[1])), signature
-        )
+    signature = re.sub(r"\b_DEFAULT\b", f"{type(default).__name__}()", signature)
     note = r", ~?tyro\.conf\._confstruct\._ArgConfig\([^()]*\)(?:, [~\w.]+)?"
     plain = re.sub(rf"[~\w.]*Annotated\[([~\w. |]+){note}\]", r"\1", signature)
     return plain, annotation

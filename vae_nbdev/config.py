@@ -208,8 +208,10 @@ class Recipe:
         As in `FitOptions`, where they are usually given.
     prior_training : {"joint", "after"}, optional
         Whether a mixture or a flow is trained with the rest or fitted to the codes afterwards.
-    width, depth : int, optional
-        Units in each hidden layer, and hidden layers in encoder and decoder.
+    width : int, optional
+        Units in each hidden layer.
+    depth : int, optional
+        Hidden layers in encoder and in decoder.
     activation : {"silu", "relu", "gelu", "tanh"}, optional
         Non-linearity.
     batch_size : int, optional
@@ -233,8 +235,12 @@ class Recipe:
     free_bits : float, optional
         KL per latent that costs nothing [nats]; only for a prior that is normal while the network
         is trained.
-    flow_transforms, flow_width, flow_bins : int, optional
-        Of a flow: spline transforms, units in their hidden layers, pieces of each spline.
+    flow_transforms : int, optional
+        Spline transforms of a flow.
+    flow_width : int, optional
+        Units in each of their hidden layers.
+    flow_bins : int, optional
+        Pieces of each spline.
     """
 
     posterior_family: Literal["full", "diagonal", "flow"] | None = None
@@ -313,8 +319,12 @@ _PRESETS = {  # (kind of curves, preset) → what differs from the line above
     ("few", "best"): {"stretch": "asinh", "max_steps": 12_000},
     ("many", "default"): {"stretch": "asinh", "max_steps": 4000, **_MUON, **_FLOW},
     ("many", "best"): {
-        **{"stretch": "asinh", "max_steps": 15_000, **_MUON, **_FLOW},
-        **{"depth": 4, "batch_growth": 2},
+        "stretch": "asinh",
+        "max_steps": 15_000,
+        **_MUON,
+        **_FLOW,
+        "depth": 4,
+        "batch_growth": 2,
     },
 }
 _RATES = {"adam": {"learning_rate": 2e-3, "grad_clip": 20.0}, "muon": _MUON}

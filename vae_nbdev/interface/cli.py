@@ -6,11 +6,14 @@
 __all__ = ['main']
 
 # %% ../../nbs/interface/88_cli.ipynb #098628e3
+import contextlib
 import os
 import sys
 import traceback
 import warnings
-from typing import Annotated, Union
+from functools import reduce
+from operator import or_
+from typing import Annotated
 
 import tyro
 
@@ -60,15 +63,13 @@ def _parse(given: list[str]):
         about = tyro.conf.subcommand(name, prefix_name=False, description=line)
         choices.append(Annotated[kind, about])
     description = "Learn the distribution behind a family of smooth curves, and generate new ones."
-    return tyro.cli(Union[tuple(choices)], prog="vae_nbdev", description=description, args=given)
+    return tyro.cli(reduce(or_, choices), prog="vae_nbdev", description=description, args=given)
 
 # %% ../../nbs/interface/88_cli.ipynb #f440a876
 def _close_pipe() -> None:
     """Let nothing more be written to a standard output that has been closed."""
-    try:
+    with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):
-        pass
 
 
 def _run(command) -> int:

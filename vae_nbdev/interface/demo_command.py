@@ -10,7 +10,16 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from .output import Format, answer, as_table, check_new, is_pipe, quality_rows, say, write_output
+from vae_nbdev.interface.output import (
+    Format,
+    answer,
+    as_table,
+    check_new,
+    is_pipe,
+    quality_rows,
+    say,
+    write_output,
+)
 from .train_command import measure
 
 # %% ../../nbs/interface/85_demo_command.ipynb #9fd247f0
@@ -151,7 +160,8 @@ def demo(command: Demo) -> None:
     labels = {"xlabel": curves.xlabel, "ylabel": curves.ylabel}
     new = CurveSet(vae.sample(c.n_new), vae.radius_, **labels)
     figures = draw_figures(vae, curves, measured, new.values, observed=False)
-    save_run(vae.set_params(verbose=0), c.out, overwrite, run_files(figures, measured, new), metrics)
+    extra = run_files(figures, measured, new)
+    save_run(vae.set_params(verbose=0), c.out, overwrite, extra, metrics)
     text = f"\nHow good is it? Measured on {len(testing)} held-out curves with {c.noise:g} km/s"
     text += f" of noise\n\n{as_table(_demo_rows(metrics))}\n\n{c.out}: the model, {len(new)} new"
     text += f" curves in new_curves.csv, {len(figures)} figures, metrics.json"

@@ -172,7 +172,7 @@ def infer(command: Infer) -> None:
     found = vae.infer(*map(list, points), departure, seed=command.seed)
     radii, table, told = np.array(command.radii or vae.radius_), io.StringIO(), []
     rows = csv.writer(table, lineterminator="\n")
-    rows.writerow("file,radius,median,low68,high68,low95,high95".split(","))
+    rows.writerow(["file", "radius", "median", "low68", "high68", "low95", "high95"])
     for file, posterior in zip(command.files, found, strict=True):
         p = posterior.predict(radii, 0.0)
         columns = [radii, p.quantile(0.5), *p.interval(0.68), *p.interval(0.95)]

@@ -91,8 +91,7 @@ bench: $(PEERS) ## time everything side by side, some twenty minutes (ROWS="simu
 fidelity: $(READY) ## train and score what is missing in the tables of "How good is it?"; all of it takes hours
 	$(BIN)/python benchmarks/fidelity.py
 
-explorer: $(READY) ## train the demo, and write the data of the latent explorer
-	$(BIN)/vae_nbdev demo
+explorer: $(READY) ## write the data of the latent explorer, from the model that ships with the package
 	$(BIN)/python tools/explorer.py
 
 constraints: $(READY) ## write into constraints.txt what .venv holds now

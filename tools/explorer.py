@@ -1,4 +1,4 @@
-"""Write the data of the latent explorer from a run of the demo.
+"""Write the data of the latent explorer, from the packaged model or another run of the demo.
 
 `python tools/explorer.py [RUN] [--out FILE]`. The page (docs/explorer.md) has to work from a disk,
 where a browser fetches nothing, so the data are a script: one constant, EXPLORER, a JSON object.
@@ -13,15 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
+from vae_nbdev import ROTATION_CURVES, CurveVAE, load_demo, simulate
 from vae_nbdev.core import InputError, stream, torch_generator
-from vae_nbdev.families.simulation import ROTATION_CURVES, simulate
-from vae_nbdev.fitted.estimator import CurveVAE
-from vae_nbdev.model.coordinates import _GAIN, StretchedCoordinates
+from vae_nbdev.model.coordinates import GAIN, StretchedCoordinates
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs" / "static" / "explorer" / "data.js"
 HEADER = (
-    "// Made from a run of the demo by `make explorer`; see tools/explorer.py.\nconst EXPLORER = "
+    "// Made from the model of the demo by `make explorer`; see tools/explorer.py.\nconst EXPLORER = "
 )
 N_CURVES, HELD_OUT = 2000, 0.2  # of the demo
 N_GALAXIES, N_DRAWS = 500, 1000  # training galaxies on the page, and codes drawn from the prior
@@ -52,7 +51,7 @@ def matrix(weight, bias=None) -> dict:
 
 def decoder_data(vae: CurveVAE) -> dict:
     """Return everything between a code and a curve in the unit of the data, for decoder.js."""
-    decoder, activation = vae.vae_.decoder, vae.activation
+    decoder, activation = vae.vae_.decoder, vae.recipe_.activation
     if activation not in ACTIVATIONS:
         known = ", ".join(sorted(ACTIVATIONS))
         raise InputError(f"the activation is {activation}; explorer/decoder.js knows {known}")
@@ -69,7 +68,7 @@ def decoder_data(vae: CurveVAE) -> dict:
             "zero": packed(c.zero),
             "center": packed(c.center),
             "softening": float(c.softening),
-            "gain": _GAIN,
+            "gain": GAIN,
             "largest": float(c.limit),
         }
         data["stretch"] = stretch
@@ -90,22 +89,14 @@ def nearest(codes: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.sqrt(((codes[:, None] - others) ** 2).sum(-1).min(1))
 
 
-def explorer_data(vae: CurveVAE, kl: list[float]) -> dict:
-    """Return all that the page needs of a model of the demo.
-
-    Parameters
-    ----------
-    vae : CurveVAE
-        As `vae_nbdev demo` trains it.
-    kl : list of float
-        KL of each latent, from the summary of the run [nats].
-    """
-    seed = vae.random_state
+def explorer_data(vae: CurveVAE) -> dict:
+    """Return all that the page needs of a model that was trained as the demo trains its own."""
+    seed = vae.seed_
     curves, _ = simulate(N_CURVES, seed=seed).split(HELD_OUT, seed=seed)
     measured = curves.values + vae.noise_ * stream(seed, "explorer noise").standard_normal(
         curves.values.shape
     )
-    codes = vae.transform(measured)
+    codes, kl = vae.transform(measured), vae.latent_report(measured)["kl_per_latent"]
     scaled, shown = codes / codes.std(0), slice(0, N_GALAXIES)
     typical = np.abs(scaled[shown] - np.median(scaled, 0)).max(1).argmin()
     parameters = [
@@ -160,17 +151,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "run",
-        type=Path,
-        nargs="?",
-        default=ROOT / "runs" / "demo",
-        help="folder that `vae_nbdev demo` has written",
-    )
+    parser.add_argument("run", type=Path, nargs="?", help="a run; the packaged model if none")
     parser.add_argument("--out", type=Path, default=OUT, help="the script")
     args = parser.parse_args()
-    summary = json.loads((args.run / "metrics.json").read_text(encoding="utf-8"))
-    write(explorer_data(CurveVAE.load(args.run), summary["kl_per_latent"]), args.out)
+    vae = load_demo() if args.run is None else CurveVAE.load(args.run)
+    write(explorer_data(vae), args.out)
     print(f"{args.out.name}: {args.out.stat().st_size / 1000:.0f} kB")
 
 

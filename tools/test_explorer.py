@@ -17,9 +17,8 @@ import numpy as np
 import torch
 
 import explorer
+from vae_nbdev import ROTATION_CURVES, CurveVAE, Recipe, simulate
 from vae_nbdev.core import InputError, stream
-from vae_nbdev.families.simulation import ROTATION_CURVES, simulate
-from vae_nbdev.fitted.estimator import CurveVAE
 from vae_nbdev.model.coordinates import PrincipalCoordinates, StretchedCoordinates
 from vae_nbdev.model.vae import Decoder
 from verdict import verdict
@@ -104,11 +103,11 @@ def some_codes(data: dict, n: int = 200) -> np.ndarray:
     return np.vstack([random, np.stack(np.meshgrid(*ends), -1).reshape(-1, len(spread))])
 
 
-def small_model(**options) -> CurveVAE:
+def small_model(n_latent: int = 4, **recipe) -> CurveVAE:
     """A model that has hardly been trained."""
-    return CurveVAE(
-        noise=5.0, clean_input=True, width=16, max_steps=20, prior="normal", **options
-    ).fit(simulate(60, seed=1))
+    small = Recipe(width=16, max_steps=20, prior="normal", **recipe)
+    vae = CurveVAE(n_latent=n_latent, noise=5.0, clean_input=True, recipe=small)
+    return vae.fit(simulate(60, seed=1))
 
 
 def test_decoders(data: dict) -> dict[str, str]:
@@ -127,7 +126,7 @@ def test_decoders(data: dict) -> dict[str, str]:
         "relu": small_model(activation="relu", depth=1),
     }
     for name, vae in models.items():
-        z = 2 * stream(1, name).standard_normal((20, vae.n_latent))
+        z = 2 * stream(1, name).standard_normal((20, vae.n_latent_))
         pairs[f"{name}: export against model"] = (
             in_python(explorer.decoder_data(vae), z),
             vae.inverse_transform(z),

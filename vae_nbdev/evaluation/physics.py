@@ -79,9 +79,11 @@ def fit_physics(
     scan = torch.from_numpy(scan)
     distance = cdist(x.numpy(), members(scan).numpy())
     nearest = np.argpartition(distance, range(n_starts), axis=1)[:, :n_starts]
-    fits = torch.stack([
-        laplace_approximation(members, x, tolerance, scan[start], iterations)[0] for start in nearest.T
-    ])
+    fits = [
+        laplace_approximation(members, x, tolerance, scan[start], iterations)[0]
+        for start in nearest.T
+    ]
+    fits = torch.stack(fits)
     residual = (members(fits) - x).square().mean(-1).sqrt().numpy()
     best = residual.argmin(0), np.arange(len(x))
     u = np.clip(fits.numpy()[best], -12, 12)

@@ -20,8 +20,8 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteKernel
 
 from ..core import InputError, as_numbers, stream
-from ..families.galaxies import OBSERVED_GALAXIES
 from ..families.family import Family
+from ..families.galaxies import OBSERVED_GALAXIES
 from ..inference.curve_posterior import PointPrediction
 from ..inference.departure import GALAXY_DEPARTURE, spline_operator
 

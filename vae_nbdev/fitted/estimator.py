@@ -23,9 +23,9 @@ from .fit import fit_model
 from .fitted_vae import FittedVAE
 from .run_files import read_run, write_run
 from .saved import as_run, from_run
-from ..inference.importance import Evidence
 from ..inference.curve_posterior import CurvePosterior, PointPosterior
 from ..inference.departure import Departure
+from ..inference.importance import Evidence
 
 # %% ../../nbs/fitted/68_estimator.ipynb #f7cb8ea6
 def as_seed(random_state) -> int:
@@ -339,7 +339,7 @@ def load_run(cls: type, path) -> CurveVAE:
     run = read_run(path)
     model = from_run(run, path)
     estimator = cls(**run.config["parameters"], radius=model.radius, recipe=model.recipe)
-    given = {name: None for name in ("prior", "posterior_family", "stretch", "max_steps")}
+    given = dict.fromkeys(("prior", "posterior_family", "stretch", "max_steps"))
     estimator.set_params(**given)  # the recipe says these
     estimator.fitted_, estimator.n_features_in_ = model, len(model.radius)
     if len(names := run.config.get("feature_names", [])) == len(model.radius):

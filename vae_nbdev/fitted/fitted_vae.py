@@ -18,11 +18,11 @@ from ..curves.curve_set import CurveSet
 from ..curves.preparation import check_precision
 from ..curves.units import Batch, Units
 from .diagnosis import Finding
+from ..inference.curve_posterior import CurvePosterior, PointPosterior, point_posterior
+from ..inference.departure import NO_DEPARTURE, Departure
 from ..inference.evidence import vae_evidence
 from ..inference.importance import Evidence
 from ..inference.latent import active_units, decode, kl_per_latent, posterior_moments
-from ..inference.curve_posterior import CurvePosterior, PointPosterior, point_posterior
-from ..inference.departure import NO_DEPARTURE, Departure
 from ..inference.points import whiten_points
 from ..model.vae import VAE
 from ..training.checkpoints import History

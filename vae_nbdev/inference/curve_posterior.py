@@ -178,8 +178,7 @@ def point_posterior(
     n_posterior : int
         Draws for each curve.
     n_scan, n_starts : int
-        Prior draws that are tried, and from how many of them the search starts at each size of the
-        departure.
+        Prior draws that are tried, and how many of them start a search at each size of a departure.
     seed : int
     **options
         For `importance_evidence`; by default n_draws=512, rounds=3, min_ess=400.

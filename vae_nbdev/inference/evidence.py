@@ -50,7 +50,7 @@ def _observed(x: Tensor, mask: ArrayLike | None) -> Tensor:
 def _measured(
     x: ArrayLike, sigma: ArrayLike, mask: ArrayLike | None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Curves and noise (N, R), float64 and finite, and the mask, None if everything was observed."""
+    """Curves and noise (N, R), float64 and finite, and the mask, None if nothing is missing."""
     x = torch.as_tensor(x).double()
     if x.ndim != 2:
         raise InputError(f"x has shape {tuple(x.shape)}; it must be (N, R), one row per curve")

@@ -129,7 +129,7 @@ def importance_evidence(
     min_ess : float
         Effective sample size, of the last sample, below which a curve is tried again.
     retries : int
-        How often, each time with four times as many draws; if it stays too small, a warning says so.
+        How often, each time with four times as many draws; if that is too few, a warning says so.
     n_posterior : int
         Number of posterior draws to return for each curve.
     seed : int

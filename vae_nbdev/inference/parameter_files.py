@@ -59,7 +59,8 @@ def _read_flow(path: Path) -> tuple[dict, dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as handle:
             header = handle.metadata() or {}
-            tensors = {name: handle.get_tensor(name) for name in handle.keys()}
+            names = handle.keys()
+            tensors = {name: handle.get_tensor(name) for name in names}
         about = json.loads(header["vae_nbdev"])
         if about["format"] != _FORMAT:
             raise KeyError("another format")

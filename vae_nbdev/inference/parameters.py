@@ -356,6 +356,19 @@ class ParameterFlow:
         return variables if self.family is None else self.family.parameters(variables)
 
 # %% ../../nbs/inference/55_parameters.ipynb #723df0f0
+def _scaled_values(pairs: ParameterPairs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What a flow learns (N, m), with center and scale (m,): normal variables, or parameters."""
+    if pairs.normal is not None:
+        values = np.asarray(pairs.normal)
+        return values, np.zeros(values.shape[1]), np.ones(values.shape[1])
+    center, scale = pairs.parameters.mean(0), pairs.parameters.std(0)
+    if not (scale > 0).all():
+        raise InputError(
+            f"{pairs.names[int(np.argmin(scale))]} is the same in all pairs; leave it out"
+        )
+    return pairs.parameters, center, scale
+
+
 def fit_parameter_flow(
     pairs: ParameterPairs,
     *,
@@ -389,16 +402,7 @@ def fit_parameter_flow(
         raise InputError(
             f"validation_fraction is {validation_fraction!r}; it must lie between 0 and 1"
         )
-    if pairs.normal is None:
-        values = pairs.parameters
-        center, scale = values.mean(0), values.std(0)
-    else:
-        values = np.asarray(pairs.normal)
-        center, scale = np.zeros(values.shape[1]), np.ones(values.shape[1])
-    if not (scale > 0).all():
-        raise InputError(
-            f"{pairs.names[int(np.argmin(scale))]} is the same in all pairs; leave it out"
-        )
+    values, center, scale = _scaled_values(pairs)
     order = stream(seed, "aside").permutation(len(values))
     aside, rest = np.split(order, [max(1, int(validation_fraction * len(values)))])
     z, u = torch.from_numpy(pairs.z).float(), torch.from_numpy((values - center) / scale).float()

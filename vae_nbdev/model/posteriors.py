@@ -105,11 +105,13 @@ class Affine(Transform):
         ).squeeze(-1)
 
     def log_abs_det_jacobian(self, eps: Tensor, z: Tensor) -> Tensor:
+        """Return the log determinant, which is the same at every eps."""
         return (
             torch.diagonal(self.scale_tril, dim1=-2, dim2=-1).log().sum(-1).expand(eps.shape[:-1])
         )
 
     def call_and_ladj(self, eps: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z and the log determinant."""
         return self._call(eps), self.log_abs_det_jacobian(eps, None)
 
 # %% ../../nbs/model/34_posteriors.ipynb #791d77f5
@@ -136,17 +138,17 @@ class PosteriorFlow(nn.Module):
         super().__init__()
         up = torch.arange(n_latent)
         shapes = [(3 * n_bins - 1,)]
-        make = lambda order: MaskedAutoregressiveTransform(
-            n_latent,
-            n_features,
-            order=order,
-            univariate=RationalQuadraticSpline,
-            shapes=shapes,
-            hidden_features=(width,),
-            activation=nn.SiLU,
-        )
         self.transforms = nn.ModuleList(
-            make(up if i % 2 == 0 else up.flip(0)) for i in range(n_transforms)
+            MaskedAutoregressiveTransform(
+                n_latent,
+                n_features,
+                order=up if i % 2 == 0 else up.flip(0),
+                univariate=RationalQuadraticSpline,
+                shapes=shapes,
+                hidden_features=(width,),
+                activation=nn.SiLU,
+            )
+            for i in range(n_transforms)
         )
 
     def forward(self, h: Tensor, mu: Tensor, scale_tril: Tensor) -> NormalizingFlow:

@@ -151,7 +151,8 @@ def read_checkpoint(path: Path) -> tuple[dict, dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as handle:
             header = handle.metadata()
-            tensors = {name: handle.get_tensor(name) for name in handle.keys()}
+            names = handle.keys()
+            tensors = {name: handle.get_tensor(name) for name in names}
         about = json.loads(header["vae_nbdev"])
         missing = {"step", "history", "config", "data"} - about.keys()
         missing |= {"running"} - tensors.keys()

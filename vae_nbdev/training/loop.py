@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Protocol
@@ -209,6 +210,74 @@ def _check_path(checkpoint: str | Path | None) -> Path | None:
         raise InputError(f"checkpoint is {checkpoint}; the folder {path.parent} does not exist")
     return path
 
+# %% ../../nbs/training/45_loop.ipynb #d1a126e6
+@dataclass(frozen=True)
+class _Saving:
+    """Where a training is saved, after how many steps, and what marks its data and options."""
+
+    path: Path | None
+    every: int
+    mark: str
+
+    def save(self, state: TrainingState, config: TrainConfig, running: Tensor) -> None:
+        """Write the checkpoint, in process 0."""
+        from_main(lambda: save_checkpoint(self.path, state, config, running, self.mark))
+
+
+def _start(
+    model: nn.Module, config: TrainConfig, saving: _Saving, resume: bool
+) -> tuple[TrainingState, Tensor]:
+    """Return the state of a training, new or from its checkpoint, and the sum of the losses since
+    the last look.
+    """
+    state = TrainingState(model, make_optimisers(model, config))
+    device = next(model.parameters()).device
+    dtype = torch.float32 if device.type == "mps" else torch.float64
+    running = torch.zeros((), dtype=dtype, device=device)
+    if resume and saving.path is not None and from_main(saving.path.exists):
+        running = load_checkpoint(saving.path, state, config, saving.mark).to(device)
+    return state, running
+
+# %% ../../nbs/training/45_loop.ipynb #80304662
+def _run_steps(
+    state: TrainingState,
+    running: Tensor,
+    loss: Callable,
+    data: Rows,
+    validation: Rows | None,
+    config: TrainConfig,
+    saving: _Saving,
+    show: bool,
+) -> bool:
+    """Do all steps that are left; return whether Ctrl-C stopped them early."""
+    rows_of, step_loss = batch_schedule(len(data), config), shared_loss(state.model, loss)
+    shown = {"desc": "training", "unit": "step", "mininterval": 0.5, "disable": not show}
+    bar = tqdm(total=config.max_steps, initial=state.step, **shown)
+    state.model.train()
+    stop = False
+    with _ctrl_c() as ctrl_c, bar:
+        while state.step < config.max_steps and not state.history.stopped_early and not stop:
+            batch = data.take(own_rows(rows_of(state.step))).to(running.device)
+            running += train_step(
+                state.model, state.optimisers, step_loss, batch, state.step, config
+            )
+            state.step += 1
+            if config.average:
+                _update_average(state, config)
+            bar.update()
+            last = state.step == config.max_steps
+            if last or state.step % config.eval_every == 0:
+                _look(state, loss, running, validation, config)
+                running.zero_()
+                if show:
+                    seen = data if validation is None else validation
+                    bar.set_postfix_str(_report(state, loss, seen, config))
+            pressed = any_process(ctrl_c.pressed, running.device)
+            stop = pressed and not last and not state.history.stopped_early
+            if saving.path is not None and (last or stop or state.step % saving.every == 0):
+                saving.save(state, config, running)
+    return stop
+
 # %% ../../nbs/training/45_loop.ipynb #d32cc14f
 _DEFAULT = TrainConfig()
 
@@ -229,36 +298,28 @@ def fit(
     """Train a model in place and return what happened.
 
     Ctrl-C ends it after the current step: the model holds the best weights so far, a checkpoint,
-    if wanted, is written, and one sentence says so; a second Ctrl-C raises KeyboardInterrupt. In a
-    group of processes (see `processes.started`) each gets its part of every batch, and process 0
-    validates, shows the bar and writes the checkpoint.
+    if wanted, is written, and one sentence says so; a second Ctrl-C raises KeyboardInterrupt.
 
     Parameters
     ----------
     model : nn.Module
-        Afterwards it holds the weights with the best validation loss, or the last ones when there
-        is no validation set. Every process of a group starts from the weights of process 0.
+        In the end with the weights of the lowest validation loss; without validation the last.
     loss : callable
-        `loss(model, batch, kl_weight, generator)` → scalar Tensor [nats per curve], an average
-        over the rows. An attribute `describe(model, batch, generator)` → dict of float is shown by
-        the progress bar.
+        `loss(model, batch, kl_weight, generator)` → scalar Tensor [nats per curve], averaged over
+        rows; the bar shows what an attribute `describe(model, batch, generator)` returns.
     data, validation : Batch, CurveBatches or other Rows
         What the batches are cut from; what is taken goes to the device of the model.
     config : TrainConfig
         Budget, schedules and seed.
     verbose : bool
         Show a progress bar: steps, time left, loss.
-    checkpoint : path, optional
-        A safetensors file that is rewritten every `checkpoint_every` steps.
+    checkpoint, checkpoint_every : path, optional, and int
+        A safetensors file, and after how many steps it is rewritten.
     resume : bool
-        Start from that file if it is there. The result is the one of an uninterrupted run, bit for
-        bit, with the same number of processes.
+        Start from that file if it is there. With as many processes the result is, bit for bit,
+        the one of an uninterrupted run.
     options : str
         What else has to be the same when a training goes on.
-
-    Returns
-    -------
-    History
 
     Raises
     ------
@@ -267,44 +328,15 @@ def fit(
     CheckpointError
         If the training cannot go on from the checkpoint.
     OSError
-        If a checkpoint cannot be written, on a full disk, for example; the one before it is
-        intact.
+        If a checkpoint cannot be written, on a full disk, for example; the one before is intact.
     """
     checked(config)
-    device = next(model.parameters()).device
-    state = TrainingState(model, make_optimisers(model, config))
-    dtype = torch.float32 if device.type == "mps" else torch.float64
-    running = torch.zeros((), dtype=dtype, device=device)
-    path, rows_of = _check_path(checkpoint), batch_schedule(len(data), config)
+    path = _check_path(checkpoint)
     mark = "" if path is None else from_main(lambda: f"{data.fingerprint} {options}")
-    if resume and path is not None and from_main(path.exists):
-        running = load_checkpoint(path, state, config, mark).to(device)
-    step_loss = shared_loss(model, loss)
+    saving = _Saving(path, checkpoint_every, mark)
+    state, running = _start(model, config, saving, resume)
     show = bool(verbose) and is_main()
-    shown = {"desc": "training", "unit": "step", "mininterval": 0.5, "disable": not show}
-    bar = tqdm(total=config.max_steps, initial=state.step, **shown)
-    model.train()
-    stop = False
-    with _ctrl_c() as ctrl_c, bar:
-        while state.step < config.max_steps and not state.history.stopped_early and not stop:
-            batch = data.take(own_rows(rows_of(state.step))).to(device)
-            running += train_step(model, state.optimisers, step_loss, batch, state.step, config)
-            state.step += 1
-            if config.average:
-                _update_average(state, config)
-            bar.update()
-            last = state.step == config.max_steps
-            if last or state.step % config.eval_every == 0:
-                _look(state, loss, running, validation, config)
-                running.zero_()
-                if show:
-                    seen = data if validation is None else validation
-                    bar.set_postfix_str(_report(state, loss, seen, config))
-            pressed = any_process(ctrl_c.pressed, device)
-            stop = pressed and not last and not state.history.stopped_early
-            if path is not None and (last or stop or state.step % checkpoint_every == 0):
-                from_main(lambda: save_checkpoint(path, state, config, running, mark))
-    if stop:
+    if _run_steps(state, running, loss, data, validation, config, saving, show):
         _interrupt(state, config)
     model.load_state_dict(state.best)
     model.eval()

@@ -79,7 +79,7 @@ docs-test: docs ## does the build fail when it should? Then every page of the si
 	$(BIN)/python tools/test_docs.py
 	$(BIN)/python tools/test_site.py
 
-# pythae asks for packages that nobody needs any more; with these three its VAE and samplers work.
+# pythae asks for packages that are no longer needed; with these three its VAE and samplers work.
 $(PEERS): $(READY)
 	$(PIP) cloudpickle imageio pydantic
 	$(PIP) --no-deps pythae

@@ -290,7 +290,7 @@ def main() -> int:
         tempfile.TemporaryDirectory() as home,
         sync_playwright() as playwright,
     ):
-        os.environ["HOME"] = home  # settings of whoever runs this are not for a test
+        os.environ["HOME"] = home  # your own settings are not for a test
         browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=FLAGS)
         visitor, reader = Visitor(browser, base), Visitor(browser, f"{site.as_uri()}/")
         results |= {name: list(test_page(visitor, name)) for name in pages}

@@ -20,7 +20,8 @@ from vae_nbdev.model.coordinates import GAIN, StretchedCoordinates
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs" / "static" / "explorer" / "data.js"
 HEADER = (
-    "// Made from the model of the demo by `make explorer`; see tools/explorer.py.\nconst EXPLORER = "
+    "// Made from the model of the demo by `make explorer`; see tools/explorer.py.\n"
+    "const EXPLORER = "
 )
 N_CURVES, HELD_OUT = 2000, 0.2  # of the demo
 N_GALAXIES, N_DRAWS = 500, 1000  # training galaxies on the page, and codes drawn from the prior

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from zuko.distributions import DiagNormal, NormalizingFlow
 from zuko.flows.autoregressive import MaskedAutoregressiveTransform
-from zuko.transforms import ComposedTransform
+from zuko.transforms import ComposedTransform, MonotonicRQSTransform
 
 from ..config import TrainConfig
 from ..core import InputError, as_count, stream, torch_generator
@@ -25,7 +25,6 @@ from ..families.family import Family, as_last_axis
 from .evidence import laplace_approximation, search_prior
 from ..model.autoencoder import init_weights, mlp
 from ..model.posteriors import Affine, reparametrize
-from ..model.splines import RationalQuadraticSpline
 from ..model.vae import VAE
 from ..training.loop import fit
 
@@ -237,7 +236,8 @@ class ConditionalFlow(nn.Module):
         # mean, log scale, entries of L below the diagonal
         self.head = nn.Linear(width, 2 * k + k * (k - 1) // 2)
         self.short_cut = nn.Linear(n_latent, k)
-        options = {"univariate": RationalQuadraticSpline, "shapes": [(3 * n_bins - 1,)]}
+        shapes = [(n_bins,), (n_bins,), (n_bins - 1,)]  # widths, heights, slopes
+        options = {"univariate": MonotonicRQSTransform, "shapes": shapes}
         options |= {"hidden_features": (flow_width,), "activation": nn.SiLU}
         up = torch.arange(k)
         orders = [up if i % 2 == 0 else up.flip(0) for i in range(n_transforms)]

@@ -20,9 +20,7 @@ from torch.distributions import (
 )
 from zuko.distributions import DiagNormal, NormalizingFlow
 from zuko.flows.autoregressive import MaskedAutoregressiveTransform
-from zuko.transforms import ComposedTransform
-
-from .splines import RationalQuadraticSpline
+from zuko.transforms import ComposedTransform, MonotonicRQSTransform
 
 # %% ../../nbs/model/34_posteriors.ipynb #ab3e3dd0
 def diagonal_posterior(mu: Tensor, logvar: Tensor) -> Independent:
@@ -137,13 +135,13 @@ class PosteriorFlow(nn.Module):
     ):
         super().__init__()
         up = torch.arange(n_latent)
-        shapes = [(3 * n_bins - 1,)]
+        shapes = [(n_bins,), (n_bins,), (n_bins - 1,)]  # widths, heights, slopes
         self.transforms = nn.ModuleList(
             MaskedAutoregressiveTransform(
                 n_latent,
                 n_features,
                 order=up if i % 2 == 0 else up.flip(0),
-                univariate=RationalQuadraticSpline,
+                univariate=MonotonicRQSTransform,
                 shapes=shapes,
                 hidden_features=(width,),
                 activation=nn.SiLU,

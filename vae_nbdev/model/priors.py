@@ -22,7 +22,6 @@ from zuko.flows import NSF
 from zuko.transforms import ComposedTransform
 
 from ..core import torch_generator
-from .splines import fast_transforms, inverse_flow, with_fast_splines
 
 # %% ../../nbs/model/35_priors.ipynb #4ed3519c
 class Prior(nn.Module):
@@ -165,29 +164,23 @@ class FlowPrior(nn.Module):
     def __init__(self, n_latent: int, n_transforms: int = 3, width: int = 64, n_bins: int = 8):
         super().__init__()
         self.n_latent = n_latent
-        self.flow = with_fast_splines(
-            NSF(
-                n_latent,
-                transforms=n_transforms,
-                bins=n_bins,
-                hidden_features=(width, width),
-                activation=nn.SiLU,
-            )
-        )
+        layers = {"hidden_features": (width, width), "activation": nn.SiLU}
+        self.flow = NSF(n_latent, transforms=n_transforms, bins=n_bins, **layers)
         for p in self.flow.parameters():
             if p.ndim == 2 and n_latent == 1:  # zuko draws these from PyTorch's global generator
                 nn.init.zeros_(p)
 
     def forward(self) -> NormalizingFlow:
         """The distribution, with event shape (d,)."""
-        return NormalizingFlow(
-            ComposedTransform(_Asinh(), *fast_transforms(self.flow)), self.flow.base()
-        )
+        bends = [transform() for transform in self.flow.transform.transforms]
+        return NormalizingFlow(ComposedTransform(_Asinh(), *bends), self.flow.base())
 
     @torch.no_grad()
     def push(self, u: Tensor) -> Tensor:
         """Standard normal numbers (..., d) → codes (..., d), without a gradient."""
-        return torch.sinh(inverse_flow(self.flow, u.reshape(-1, self.n_latent))).view(u.shape)
+        back = self.flow().transform.inv
+        codes = [back(some) for some in u.reshape(-1, self.n_latent).split(4096)]
+        return torch.sinh(torch.cat(codes)).view(u.shape)
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:

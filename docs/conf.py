@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy.typing
 from docutils import nodes
+from furo.navigation import get_navigation_tree
 from PIL import Image, ImageChops
 from sphinx.search.en import SearchEnglish
 
@@ -50,14 +51,17 @@ autodoc_inherit_docstrings = False
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 numpydoc_show_class_members = False
-# its name, not the long union behind it
-numpy.typing.ArrayLike = type("ArrayLike", (), {"__module__": "numpy.typing"})
+# their names, not the long unions behind them
+for _name in ("ArrayLike", "DTypeLike"):
+    setattr(numpy.typing, _name, type(_name, (), {"__module__": "numpy.typing"}))
 intersphinx_mapping = names.write_inventories(HERE / "_build" / "inventories")
 nitpicky = True
 nitpick_ignore_regex = [
     # tyro's, as Sphinx reads them, and what stands in the help for a path
-    ("py:class", r"Positional|OmitArgPrefixes|(pathlib|types|vae_nbdev\.config)\.Annotated"),
+    ("py:class", r"Positional|OmitArgPrefixes|Suppress|Fixed|[\w.]+\.Annotated(\[.*)?"),
     ("py:class", r"tyro\.MISSING_NONPROP|tyro\.conf\._confstruct\._ArgConfig|RUN|FILE"),
+    ("py:obj", r"typing\.(Annotated|Literal)\[.*"),
+    ("py:obj", r"\w+_"),  # what an estimator has once it is fitted: stands in its docstring
     ("py:.*", r"vae_nbdev\.(\w+\.)*(_\w+|[A-Z])"),  # private names and type variables have no page
 ]
 
@@ -109,27 +113,52 @@ def describe(app, page, template, context, doctree) -> None:
     context["metatags"] = context.get("metatags", "") + "\n".join(tags)
 
 
-def shrink(app, exception) -> None:
-    """Store figures in 256 colours where no eye can tell; drop what no page needs.
+def close_folders(app, page, template, context, doctree) -> None:
+    """Show only the folder that a page belongs to open in the sidebar.
 
-    That is a third of the bytes. Names, punctuation and blanks in code have the colour of the text,
-    and operators are given it, so they need no element of their own.
+    The whole tree of notebooks and modules on every page would be a fifth of the site.
     """
+    if toctree := context.get("toctree"):
+        tree = toctree(collapse=True, titles_only=True, maxdepth=-1, includehidden=True)
+        context["furo_navigation_tree"] = get_navigation_tree(tree)
+
+
+def shrink_picture(path: Path) -> None:
+    """Store a PNG as WebP, without loss, and in 256 colours where no eye can tell."""
+    picture = Image.open(path).convert("RGBA")
+    ground = Image.new("RGBA", picture.size, "white")
+    ground.alpha_composite(picture)
+    full = ground.convert("RGB")
+    small = full.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    small = small.convert("RGB")
+    extrema = ImageChops.difference(full, small).getextrema()
+    alike = max(high for _, high in extrema) <= 12  # of 255
+    stored = small if alike else full
+    stored.save(path.with_suffix(".webp"), lossless=True, quality=60, method=3)
+    path.unlink()
+
+
+def shrink_page(page: str) -> str:
+    """Return a page without what a browser does not need.
+
+    Names, punctuation and blanks in code have the colour of the text, and operators are given it,
+    so they need no element of their own; nor is there a need for blanks at the beginning of lines.
+    """
+    page = re.sub(r'<span class="[nopw]">([^<]*)</span>', r"\1", page)
+    page = re.sub(r'(_images/[^"]+)\.png"', r'\1.webp"', page)
+    parts = re.split(r"(<(pre|script|textarea)\b.*?</\2>)", page, flags=re.DOTALL)
+    return "".join(part if i % 3 else re.sub(r"\n\s+", "\n", part)
+                   for i, part in enumerate(parts) if i % 3 != 2)
+
+
+def shrink(app, exception) -> None:
+    """Make figures and pages smaller, and drop what no page needs: half of the bytes."""
     if exception or app.builder.name != "html":
         return
     for path in (app.outdir / "_images").glob("*.png"):
-        picture = Image.open(path).convert("RGBA")
-        ground = Image.new("RGBA", picture.size, "white")
-        ground.alpha_composite(picture)
-        full = ground.convert("RGB")
-        small = full.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-        extrema = ImageChops.difference(full, small.convert("RGB")).getextrema()
-        alike = max(high for _, high in extrema) <= 12  # of 255
-        (small if alike else full).save(path, optimize=True)
+        shrink_picture(path)
     for path in app.outdir.rglob("*.html"):
-        page = path.read_text(encoding="utf-8")
-        plain = re.sub(r'<span class="[nopw]">([^<]*)</span>', r"\1", page)
-        path.write_text(plain, encoding="utf-8")
+        path.write_text(shrink_page(path.read_text(encoding="utf-8")), encoding="utf-8")
     for path in app.outdir.rglob("*.css.map"):
         path.unlink()
     shutil.rmtree(app.outdir / "_sources", ignore_errors=True)
@@ -163,4 +192,5 @@ def setup(app):
     )
     app.connect("autodoc-process-signature", show_defaults)
     app.connect("html-page-context", describe)
+    app.connect("html-page-context", close_folders, priority=900)  # after furo, which opens all
     app.connect("build-finished", shrink)

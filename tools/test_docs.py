@@ -110,30 +110,37 @@ BREAKAGES = {  # what is broken → how, and what has to be said
 }
 
 
+def contents_of(page: Path) -> list:
+    """Return the sidebar of a page: captions, and the level and the address of each entry."""
+    sidebar = re.search(r'<div class="sidebar-tree">.*?\n</div>', page.read_text(), re.DOTALL)[0]
+    entries = re.findall(r'caption-text">([^<]+)|toctree-l(\d)[^>]*><a[^>]*href="([^"]+)"', sidebar)
+    return [caption or (int(level), address) for caption, level, address in entries]
+
+
 def look(html: Path) -> dict[str, str]:
     """Return what is wrong with a site that was built, in words; nothing if all is right."""
     shown = re.findall(r'<img[^>]* alt="([^"]*)"', (html / "00_page.html").read_text())
-    sidebar = re.search(
-        r'<div class="sidebar-tree">.*?\n</div>', (html / "index.html").read_text(), re.DOTALL
-    )[0]
-    entries = re.findall(r'caption-text">([^<]+)|toctree-l(\d)[^>]*><a[^>]*href="([^"]+)"', sidebar)
-    order = [caption or (int(level), page) for caption, level, page in entries]
-    wanted = [
+    sources = re.findall(r'<img[^>]* src="(_images/[^"]*)"', (html / "00_page.html").read_text())
+    closed = [
         "The story",
         (1, "tutorials/01_story.html"),
         "How the package works",
         (1, "00_page.html"),
         (1, "part/10_face.html"),
-        (2, "part/9_hall.html"),
-        (2, "part/11_room.html"),
         "Reference",
         (1, "api/index.html"),
     ]
+    opened = [(1, "10_face.html"), (2, "9_hall.html"), (2, "#")]
+    inside = contents_of(html / "part/11_room.html")
     listed = re.findall(r'<td><p><a [^>]*href="([^"]+)"', (html / "part/10_face.html").read_text())
     checks = {
         "the alt text is in the page": (shown, ["One pixel: red."]),
-        "the sidebar has the story first, then the folders": (order, wanted),
-        "the folders are closed": ("checked" in sidebar, False),
+        "the figure is there": ([(html / src).is_file() for src in sources], [True]),
+        "the sidebar has the story first, then the folders, closed": (
+            contents_of(html / "index.html"),
+            closed,
+        ),
+        "a folder is open on its pages": ([e for e in inside if e in opened], opened),
         "a face leads to its notebooks": (listed, ["9_hall.html", "11_room.html"]),
     }
     return {what: "" if have == want else f"{have}" for what, (have, want) in checks.items()}

@@ -55,7 +55,7 @@ def simulate_few(quick: bool) -> dict:
     simulate(n)
     both = [lambda: textbook.simulate(n, ROTATION_CURVES.radius), lambda: simulate(n)]
     theirs, ours = in_turn(both, 11 if quick else 21).T
-    return compared("simulate(2000)", LOOP, (20, "at least"), ours, theirs,
+    return compared("simulate(2000)", LOOP, (10, "at least"), ours, theirs,
                     agree=accurate(errors), numbers=errors)
 
 
@@ -86,5 +86,5 @@ def simulate_many(quick: bool) -> dict:
         "ratio without the disk": float(np.median(theirs / blocks)),
     }
     return compared("simulate_to, 1 000 000 curves", f"{LOOP}, time of {few} scaled",
-                    (20, "at least"), file, theirs, agree=same and accurate(errors),
+                    (10, "at least"), file, theirs, agree=same and accurate(errors),
                     numbers=numbers, note="a float32 .npy file, radii and parameters are written")

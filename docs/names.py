@@ -17,8 +17,9 @@ import assemble
 
 HERE = Path(__file__).resolve().parent
 SHORT = {"np": "numpy", "nn": "torch.nn"}
-COMMANDS = "vae_nbdev.interface.cli"  # its functions are called like the commands, and like half
-# the variables: they are links on its own page only
+# whose functions are called like the commands, and like half of the variables: they are links on
+# their own pages only
+COMMANDS = re.compile(r"vae_nbdev\.interface\.(cli|\w+_commands?)")
 
 
 def read_elsewhere() -> dict[str, tuple[str, dict[str, tuple[str, str]]]]:
@@ -68,7 +69,7 @@ def own_names(env) -> tuple[dict, dict]:
             owners[home].add(owner)
             methods[home, method].add(full)
             anywhere[method] |= {full, None}  # a method needs its class
-        if module != COMMANDS or short[0].isupper():
+        if short[0].isupper() or not COMMANDS.fullmatch(module):
             anywhere[short].add(full)
     for (home, method), full in methods.items():
         if len(owners[home]) == 1:  # except at home, where there is one class only

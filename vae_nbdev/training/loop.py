@@ -29,7 +29,7 @@ from vae_nbdev.training.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
-from .optimisers import check_finite_loss, clip_gradient, make_optimisers
+from .optimisers import check_finite_loss, make_optimisers
 from vae_nbdev.training.processes import (
     any_process,
     from_main,
@@ -69,8 +69,7 @@ def train_step(
     for optimiser in optimisers:
         optimiser.zero_grad(set_to_none=True)
     value.backward()
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    norm = clip_gradient(gradients, config.grad_clip)
+    norm = nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
     check_finite_loss(norm, "gradient", step, config)
     for optimiser in optimisers:
         optimiser.step()

@@ -114,12 +114,13 @@ def describe(app, page, template, context, doctree) -> None:
 
 
 def close_folders(app, page, template, context, doctree) -> None:
-    """Show only the folder that a page belongs to open in the sidebar.
+    """Show only the folder that a page belongs to open in the sidebar; none in the reference.
 
     The whole tree of notebooks and modules on every page would be a fifth of the site.
     """
     if toctree := context.get("toctree"):
-        tree = toctree(collapse=True, titles_only=True, maxdepth=-1, includehidden=True)
+        depth = 1 if page.startswith("api/") else -1
+        tree = toctree(collapse=True, titles_only=True, maxdepth=depth, includehidden=True)
         context["furo_navigation_tree"] = get_navigation_tree(tree)
 
 
@@ -142,9 +143,10 @@ def shrink_page(page: str) -> str:
     """Return a page without what a browser does not need.
 
     Names, punctuation and blanks in code have the colour of the text, and operators are given it,
-    so they need no element of their own; nor is there a need for blanks at the beginning of lines.
+    so they need no element of their own, and neither do words; nor is there a need for blanks at
+    the beginning of lines.
     """
-    page = re.sub(r'<span class="[nopw]">([^<]*)</span>', r"\1", page)
+    page = re.sub(r'<span class="([nopw]|pre)">([^<]*)</span>', r"\2", page)
     page = re.sub(r'(_images/[^"]+)\.png"', r'\1.webp"', page)
     parts = re.split(r"(<(pre|script|textarea)\b.*?</\2>)", page, flags=re.DOTALL)
     return "".join(part if i % 3 else re.sub(r"\n\s+", "\n", part)

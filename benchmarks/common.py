@@ -59,7 +59,7 @@ def default_training(n: int, curves: np.ndarray | None = None, **options) -> dic
 
 def batches_of(training: dict) -> Callable[[int], object]:
     """Return a function of the step that gives its batch, as `training.fit` cuts it."""
-    from vae_nbdev.training.schedule import batch_schedule
+    from vae_nbdev.training.optimisers import batch_schedule
 
     data = training["data"]
     rows = batch_schedule(len(data), training["config"])

@@ -157,7 +157,7 @@ def first_losses(training: dict) -> tuple[float, float]:
     """Return the loss of the first step, as `fit` has it and computed by hand."""
     from vae_nbdev.core import torch_generator
     from vae_nbdev.training import fit
-    from vae_nbdev.training.schedule import kl_weight
+    from vae_nbdev.training.optimisers import kl_weight
 
     loss = training["loss"]
     config = replace(training["config"], max_steps=1, eval_every=1)

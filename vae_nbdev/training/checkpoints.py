@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from ..config import TrainConfig
 from ..core import InputError, atomic_path
+from .optimisers import kl_weight
 from .processes import from_main
-from .schedule import kl_weight
 
 # %% ../../nbs/training/44_checkpoints.ipynb #d04dc628
 @dataclass

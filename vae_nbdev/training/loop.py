@@ -29,7 +29,13 @@ from vae_nbdev.training.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
-from .optimisers import check_finite_loss, make_optimisers
+from vae_nbdev.training.optimisers import (
+    batch_schedule,
+    check_finite_loss,
+    kl_weight,
+    learning_rate,
+    make_optimisers,
+)
 from vae_nbdev.training.processes import (
     any_process,
     from_main,
@@ -38,7 +44,6 @@ from vae_nbdev.training.processes import (
     own_rows,
     shared_loss,
 )
-from .schedule import batch_schedule, kl_weight, learning_rate
 
 # %% ../../nbs/training/45_loop.ipynb #e54f43c2
 class Rows(Protocol):

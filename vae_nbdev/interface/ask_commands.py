@@ -20,6 +20,7 @@ from vae_nbdev.interface.output import (
     as_table,
     check_new,
     check_table_name,
+    has_quality,
     is_pipe,
     noise_kind,
     quality_rows,
@@ -42,7 +43,7 @@ class Sample:
     out: Path = Path("-")
     """File, or - for standard output."""
     format: Format | None = None
-    """What is written to a pipe; csv if None. A file says it by its ending."""
+    """Format of a pipe, csv if None, or of a file whose ending does not say it."""
     observed: bool = False
     """Add the noise of a measurement."""
     seed: int | None = None
@@ -87,7 +88,7 @@ class Encode:
     log_p: bool = False
     """Add the column log_p; takes longer."""
     format: Format | None = None
-    """What comes through a pipe; csv if None. A file says it by its ending."""
+    """Format of a pipe, csv if None, or of a file whose ending does not say it."""
     overwrite: bool = False
     """Replace a file that is there."""
 
@@ -145,7 +146,7 @@ class Impute:
     seed: int = 0
     """Seed of the draws."""
     format: Format | None = None
-    """What comes and goes through pipes; csv if None. A file says it by its ending."""
+    """Format of pipes, csv if None, or of files whose endings do not say it."""
     overwrite: bool = False
     """Replace a file that is there."""
 
@@ -176,7 +177,7 @@ class Evaluate:
     file: tyro.conf.Positional[FilePath]
     """Measured curves at the radii of the run; - for standard input."""
     format: Format | None = None
-    """What comes through a pipe; csv if None. A file says it by its ending."""
+    """Format of a pipe, csv if None, or of a file whose ending does not say it."""
     json: bool = False
     """Print the numbers as one JSON object."""
 
@@ -230,7 +231,7 @@ class Info:
     path: tyro.conf.Positional[Path]
     """Folder of a run, or a file of curves; - for standard input."""
     format: Format | None = None
-    """What comes through a pipe; csv if None. A file says it by its ending."""
+    """Format of a pipe, csv if None, or of a file whose ending does not say it."""
     json: bool = False
     """Print it as one JSON object."""
 
@@ -272,7 +273,7 @@ def _info_of_run(path: Path) -> tuple[dict, list[tuple[str, str]]]:
     ]
     if isinstance(m.get("noise"), (int, float)):
         rows.append(("noise", f"{m['noise']:.4g}, {noise_kind(c['parameters'], data)}"))
-    if {"log_p", "elbo", "kl_per_latent"} <= m.keys():
+    if has_quality(m):
         rows += quality_rows(m)
     return about, rows
 
@@ -315,12 +316,11 @@ def info(command: Info) -> None:
     from vae_nbdev.fitted.run_files import checkpoint_path
 
     path = command.path
-    run = path.with_name(path.name.removesuffix(".checkpoint"))
-    checkpoint = checkpoint_path(run)
+    run = path.with_suffix("") if path.suffix == ".checkpoint" else path
     if path.is_dir():
         about, rows = _info_of_run(path)
-    elif checkpoint.is_file() and (path == checkpoint or not path.exists()):
-        about, rows = _info_of_checkpoint(run, checkpoint)
+    elif checkpoint_path(run).is_file() and (run != path or not path.exists()):
+        about, rows = _info_of_checkpoint(run, checkpoint_path(run))
     elif is_pipe(path) or path.exists():
         about, rows = _info_of_curves(path, command.format)
     else:

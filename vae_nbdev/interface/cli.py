@@ -72,6 +72,12 @@ def _close_pipe() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _complain(text: str) -> None:
+    """Write an error to standard error, with the number of the process if there are several."""
+    rank = os.environ.get("RANK", "0") if "WORLD_SIZE" in os.environ else "0"
+    print(text if rank == "0" else f"process {rank}: {text}", file=sys.stderr, flush=True)
+
+
 def _run(command) -> int:
     """Run a command; return the exit code."""
     function = next(run for kind, run in _COMMANDS.values() if isinstance(command, kind))
@@ -83,12 +89,12 @@ def _run(command) -> int:
     except BrokenPipeError:
         _close_pipe()
     except (ValueError, FloatingPointError, OSError) as error:
-        say(f"vae_nbdev: {' '.join(str(error).split())}")
+        _complain(f"vae_nbdev: {' '.join(str(error).split())}")
         return 2
     except Exception as error:
         if type(error) is RuntimeError and str(error).startswith("process 0 failed"):
             return 2  # and process 0 has said why
-        say(
+        _complain(
             f"{traceback.format_exc()}vae_nbdev: this is a mistake in vae_nbdev, not yours;"
             " please report the lines above"
         )

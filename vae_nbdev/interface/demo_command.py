@@ -20,7 +20,7 @@ from vae_nbdev.interface.output import (
     say,
     write_output,
 )
-from .train_command import measure
+from .train_command import add_test_noise
 
 # %% ../../nbs/interface/85_demo_command.ipynb #9fd247f0
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Simulate:
     out: Path = Path("-")
     """File, or - for standard output."""
     format: Format | None = None
-    """What is written to a pipe; csv if None. A file says it by its ending."""
+    """Format of a pipe, csv if None, or of a file whose ending does not say it."""
     overwrite: bool = False
     """Replace a file that is there."""
     quiet: bool = False
@@ -64,7 +64,9 @@ def simulate(command: Simulate) -> None:
             "--json and the curves cannot both go to standard output; give a file with --out"
         )
     check_new(c.out, c.overwrite)
-    if c.out.suffix.lower() == ".npy":
+    if c.out.suffix == ".npy":
+        for beside in (".radius.npy", ".parameters.npy"):
+            check_new(c.out.with_suffix(beside), c.overwrite)
         if c.gaps:
             raise InputError(
                 f"--gaps {c.gaps:g} needs a file that holds gaps, such as .npz; {c.out} gets"
@@ -138,7 +140,7 @@ def demo(command: Demo) -> None:
     from vae_nbdev.families import simulation
     from vae_nbdev.fitted.estimator import CurveVAE, save_run
     from vae_nbdev.fitted.run_files import check_target
-    from vae_nbdev.interface.figures import draw_figures, run_files
+    from vae_nbdev.interface.figures import draw_figures, extra_files
 
     c = command
     if c.n_new < 1:
@@ -154,13 +156,13 @@ def demo(command: Demo) -> None:
     if vae.history_.interrupted:
         raise KeyboardInterrupt("nothing was written")
     vae.fitted_.data = describe_curves(curves)
-    measured = measure(vae, testing, c.seed)
+    measured = add_test_noise(vae, testing, c.seed)
     metrics = {"command": "demo"} | summarise(vae, measured, testing.values)
     metrics |= compare_with_reference(vae, c.noise)
     labels = {"xlabel": curves.xlabel, "ylabel": curves.ylabel}
     new = CurveSet(vae.sample(c.n_new), vae.radius_, **labels)
     figures = draw_figures(vae, curves, measured, new.values, observed=False)
-    extra = run_files(figures, measured, new)
+    extra = extra_files(figures, measured, new)
     save_run(vae.set_params(verbose=0), c.out, overwrite, extra, metrics)
     text = f"\nHow good is it? Measured on {len(testing)} held-out curves with {c.noise:g} km/s"
     text += f" of noise\n\n{as_table(_demo_rows(metrics))}\n\n{c.out}: the model, {len(new)} new"

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['x_scale', 'draw_curves', 'draw_quantiles', 'spread_by_level', 'draw_reconstructions', 'draw_latents', 'draw_figures',
-           'run_files']
+           'extra_files']
 
 # %% ../../nbs/interface/83_figures.ipynb #5d713efc
 import matplotlib.pyplot as plt
@@ -51,7 +51,7 @@ def spread_by_level(curves: CurveSet, n: int = 5) -> CurveSet:
     """Up to n curves, from the highest to the lowest, the extremes left out."""
     order = np.argsort(-np.nanmean(curves.values, axis=1))
     places = np.linspace(0, len(curves) - 1, min(n, len(curves)) + 2)[1:-1]
-    return curves[order[places.astype(int)]]
+    return curves[order[np.unique(places.astype(int))]]
 
 
 def draw_reconstructions(vae: CurveVAE, measured: CurveSet) -> Figure:
@@ -105,14 +105,16 @@ def draw_figures(
         "reconstruction": draw_reconstructions(vae, measured),
         "latents": draw_latents(vae, measured),
     }
-    plt.close("all")
-    return {name: figure for name, figure in figures.items() if figure is not None}
+    figures = {name: figure for name, figure in figures.items() if figure is not None}
+    for figure in figures.values():
+        plt.close(figure)
+    return figures
 
 # %% ../../nbs/interface/83_figures.ipynb #e5563a13
 _KEPT = 200  # held-out curves that a run keeps
 
 
-def run_files(figures: dict, held_out: CurveSet, new: CurveSet | None = None) -> dict:
+def extra_files(figures: dict, held_out: CurveSet, new: CurveSet | None = None) -> dict:
     """Further files of a run: name → function that writes it to a path."""
     extra = {"held_out.npz": lambda path: write_curves(path, held_out[:_KEPT])}
     if new is not None:

@@ -181,6 +181,6 @@ def infer(command: Infer) -> None:
         told.append({"file": str(file)} | _facts(posterior, command))
     write_text(command.out, table.getvalue())
     if command.json:
-        answer({"curves": told}, "", json=True)
+        answer({"command": "infer", "curves": told}, "", json=True)
     else:
         say(as_table([(a["file"], _in_words(a, command)) for a in told]))

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['Format', 'RunPath', 'FilePath', 'say', 'as_table', 'answer', 'is_pipe', 'shown', 'read_input', 'check_new',
-           'check_table_name', 'write_output', 'write_text', 'summary_line', 'quality_rows', 'noise_kind']
+           'check_table_name', 'write_output', 'write_text', 'summary_line', 'quality_rows', 'has_quality',
+           'noise_kind']
 
 # %% ../../nbs/interface/82_output.ipynb #69ed01a9
 import os
@@ -17,7 +18,7 @@ import tyro
 # %% ../../nbs/interface/82_output.ipynb #326c48da
 def say(text: str) -> None:
     """Write a message to standard error; only the first of several processes does."""
-    if os.environ.get("RANK", "0") == "0":
+    if "WORLD_SIZE" not in os.environ or os.environ.get("RANK", "0") == "0":
         print(text, file=sys.stderr, flush=True)
 
 
@@ -81,7 +82,7 @@ def check_table_name(path: Path, command: str) -> None:
     """Raise an InputError unless a file with this name can hold a table of text."""
     from vae_nbdev.core import InputError
 
-    if path.suffix.lower() not in ("", ".csv", ".txt", ".tsv", ".dat"):
+    if path.suffix.lower() not in ("", ".csv", ".txt"):
         raise InputError(f"{path}: {command} writes a table of text; name a .csv file")
 
 # %% ../../nbs/interface/82_output.ipynb #f819b85d
@@ -127,6 +128,13 @@ def quality_rows(summary: dict) -> list[tuple[str, str]]:
         ("KL per latent, from N(0, 1)", f"{kl} nats"),
         ("active units", f"{s['active_units']} of {s['n_latent']}"),
     ]
+
+
+def has_quality(metrics: dict) -> bool:
+    """Whether these numbers, perhaps read from a file, are enough for `quality_rows`."""
+    numbers = ("elbo", "log_p", "log_p_standard_error", "active_units", "n_latent")
+    known = all(isinstance(metrics.get(name), (int, float)) for name in numbers)
+    return known and isinstance(metrics.get("kl_per_latent"), list)
 
 
 def noise_kind(parameters: dict, data: dict) -> str:

@@ -49,7 +49,7 @@ test-slow: $(READY) ## the notebooks that have slow cells, slow cells included; 
 
 check: $(READY) ## export, README, layers, sizes, outputs, ruff: is everything in step? And can each check fail?
 	$(BIN)/python tools/check.py
-	printf '%s\n' test_tools test_explorer | OMP_NUM_THREADS=1 xargs -P 2 -I{} $(BIN)/python tools/{}.py
+	printf '%s\n' test_tools test_explorer test_names | OMP_NUM_THREADS=1 xargs -P 2 -I{} $(BIN)/python tools/{}.py
 
 notebooks: $(READY) ## run all notebooks, keep their outputs, export them, write the README (NB=nbs/x.ipynb: only these)
 	$(BIN)/python tools/run_notebooks.py $(NB)

@@ -120,7 +120,8 @@ def factor_analysis(
         raise InputError(
             f"n_factors is {n_factors}; it must be between 1 and the number of radii, {y.shape[1]}"
         )
-    rows = torch.linspace(0, len(y) - 1, min(len(y), _MOST_CURVES)).long()
+    most = min(len(y), _MOST_CURVES)
+    rows = torch.arange(most) * len(y) // most  # evenly spread
     y, weight = y[rows].double(), weight[rows].double()
     L, v = _first_loadings(y, weight, n_factors), float(noise_variance)
     for _ in range(iterations):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..core import torch_generator
+from ..curves.preparation import spread_evenly
 from ..curves.units import Batch
 from ..inference.latent import fit_mixture, posterior_moments
 from ..model.objective import fresh_noise
@@ -57,7 +58,7 @@ class _Looked:
 @torch.no_grad()
 def _look(vae: VAE, data, clean_input: bool, seed: int, purpose: str) -> _Looked:
     """Look at up to a thousand curves, evenly spread over a Batch or CurveBatches."""
-    rows = torch.linspace(0, len(data) - 1, min(len(data), _MOST_CURVES)).long()
+    rows = torch.from_numpy(spread_evenly(len(data), _MOST_CURVES))
     batch = data.take(rows).to(torch.float64)
     generator, y = torch_generator(seed, "diagnosis", purpose), batch.y
     if clean_input:

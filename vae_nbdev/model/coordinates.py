@@ -160,7 +160,7 @@ def stretch_batch(batch: Batch, zero: Tensor) -> tuple[Batch, dict[str, Tensor]]
     if observed is None:
         center = y.mean(0)
     else:
-        center = (y * observed).sum(0) / observed.sum(0)
+        center = (y * observed).sum(0) / observed.sum(0).clamp_min(1)  # unseen radii: 0
     numbers = {"zero": zero, "softening": softening, "center": center, "limit": limit}
     return Batch(y - center, batch.weight), numbers
 

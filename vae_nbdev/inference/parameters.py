@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
+from ..model.splines import RationalQuadraticSpline
 from zuko.distributions import DiagNormal, NormalizingFlow
 from zuko.flows.autoregressive import MaskedAutoregressiveTransform
-from zuko.transforms import ComposedTransform, MonotonicRQSTransform
+from zuko.transforms import ComposedTransform
 
 from ..config import TrainConfig
 from ..core import InputError, as_count, stream, torch_generator
@@ -236,8 +237,8 @@ class ConditionalFlow(nn.Module):
         # mean, log scale, entries of L below the diagonal
         self.head = nn.Linear(width, 2 * k + k * (k - 1) // 2)
         self.short_cut = nn.Linear(n_latent, k)
-        shapes = [(n_bins,), (n_bins,), (n_bins - 1,)]  # widths, heights, slopes
-        options = {"univariate": MonotonicRQSTransform, "shapes": shapes}
+        shapes = [(3 * n_bins - 1,)]
+        options = {"univariate": RationalQuadraticSpline, "shapes": shapes}
         options |= {"hidden_features": (flow_width,), "activation": nn.SiLU}
         up = torch.arange(k)
         orders = [up if i % 2 == 0 else up.flip(0) for i in range(n_transforms)]

@@ -18,9 +18,10 @@ from torch.distributions import (
     Transform,
     constraints,
 )
+from .splines import RationalQuadraticSpline
 from zuko.distributions import DiagNormal, NormalizingFlow
 from zuko.flows.autoregressive import MaskedAutoregressiveTransform
-from zuko.transforms import ComposedTransform, MonotonicRQSTransform
+from zuko.transforms import ComposedTransform
 
 # %% ../../nbs/model/34_posteriors.ipynb #ab3e3dd0
 def diagonal_posterior(mu: Tensor, logvar: Tensor) -> Independent:
@@ -135,13 +136,13 @@ class PosteriorFlow(nn.Module):
     ):
         super().__init__()
         up = torch.arange(n_latent)
-        shapes = [(n_bins,), (n_bins,), (n_bins - 1,)]  # widths, heights, slopes
+        shapes = [(3 * n_bins - 1,)]
         self.transforms = nn.ModuleList(
             MaskedAutoregressiveTransform(
                 n_latent,
                 n_features,
                 order=up if i % 2 == 0 else up.flip(0),
-                univariate=MonotonicRQSTransform,
+                univariate=RationalQuadraticSpline,
                 shapes=shapes,
                 hidden_features=(width,),
                 activation=nn.SiLU,

@@ -17,8 +17,9 @@ from torch.distributions import (
     Transform,
     constraints,
 )
+from .splines import RationalQuadraticSpline
 from zuko.distributions import NormalizingFlow
-from zuko.flows import NSF
+from zuko.flows import MAF
 from zuko.transforms import ComposedTransform
 
 from ..core import torch_generator
@@ -165,7 +166,8 @@ class FlowPrior(nn.Module):
         super().__init__()
         self.n_latent = n_latent
         layers = {"hidden_features": (width, width), "activation": nn.SiLU}
-        self.flow = NSF(n_latent, transforms=n_transforms, bins=n_bins, **layers)
+        spline = {"univariate": RationalQuadraticSpline, "shapes": [(3 * n_bins - 1,)]}
+        self.flow = MAF(n_latent, transforms=n_transforms, **spline, **layers)
         for p in self.flow.parameters():
             if p.ndim == 2 and n_latent == 1:  # zuko draws these from PyTorch's global generator
                 nn.init.zeros_(p)

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
-from ..model.splines import RationalQuadraticSpline
 from zuko.distributions import DiagNormal, NormalizingFlow
 from zuko.flows.autoregressive import MaskedAutoregressiveTransform
 from zuko.transforms import ComposedTransform
@@ -26,6 +25,7 @@ from ..families.family import Family, as_last_axis
 from .evidence import laplace_approximation, search_prior
 from ..model.autoencoder import init_weights, mlp
 from ..model.posteriors import Affine, reparametrize
+from ..model.splines import RationalQuadraticSpline
 from ..model.vae import VAE
 from ..training.loop import fit
 

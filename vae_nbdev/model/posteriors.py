@@ -18,10 +18,11 @@ from torch.distributions import (
     Transform,
     constraints,
 )
-from .splines import RationalQuadraticSpline
 from zuko.distributions import DiagNormal, NormalizingFlow
 from zuko.flows.autoregressive import MaskedAutoregressiveTransform
 from zuko.transforms import ComposedTransform
+
+from .splines import RationalQuadraticSpline
 
 # %% ../../nbs/model/34_posteriors.ipynb #ab3e3dd0
 def diagonal_posterior(mu: Tensor, logvar: Tensor) -> Independent:

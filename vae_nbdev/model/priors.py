@@ -17,12 +17,12 @@ from torch.distributions import (
     Transform,
     constraints,
 )
-from .splines import RationalQuadraticSpline
 from zuko.distributions import NormalizingFlow
 from zuko.flows import MAF
 from zuko.transforms import ComposedTransform
 
 from ..core import torch_generator
+from .splines import RationalQuadraticSpline
 
 # %% ../../nbs/model/35_priors.ipynb #4ed3519c
 class Prior(nn.Module):

@@ -62,8 +62,8 @@ def report_notebook(
     Parameters
     ----------
     run : str, optional
-        Folder of the run, as the notebook is to name it; None leaves the one for which a small run
-        is trained first.
+        Folder of the run, as the notebook is to name it; None leaves the one about the packaged
+        model.
     named : str, optional
         The same folder, as the page is to name it where it says how to use it; `run` if None.
     heading : str, optional

@@ -124,8 +124,11 @@ def close_folders(app, page, template, context, doctree) -> None:
         context["furo_navigation_tree"] = get_navigation_tree(tree)
 
 
+LARGE_PICTURE = 60_000  # bytes
+
+
 def shrink_picture(path: Path) -> None:
-    """Store a PNG as WebP, without loss, and in 256 colours where no eye can tell."""
+    """Store a PNG as WebP, in 256 colours where no eye can tell; only a large one loses a little."""
     picture = Image.open(path).convert("RGBA")
     ground = Image.new("RGBA", picture.size, "white")
     ground.alpha_composite(picture)
@@ -135,7 +138,10 @@ def shrink_picture(path: Path) -> None:
     extrema = ImageChops.difference(full, small).getextrema()
     alike = max(high for _, high in extrema) <= 12  # of 255
     stored = small if alike else full
-    stored.save(path.with_suffix(".webp"), lossless=True, quality=60, method=3)
+    target = path.with_suffix(".webp")
+    stored.save(target, lossless=True, quality=60, method=3)
+    if target.stat().st_size > LARGE_PICTURE:
+        stored.save(target, quality=90, method=4)
     path.unlink()
 
 

@@ -128,7 +128,7 @@ LARGE_PICTURE = 60_000  # bytes
 
 
 def shrink_picture(path: Path) -> None:
-    """Store a PNG as WebP, in 256 colours where no eye can tell; only a large one loses a little."""
+    """Store a PNG as WebP, in 256 colours where no eye can tell; a large one loses a little."""
     picture = Image.open(path).convert("RGBA")
     ground = Image.new("RGBA", picture.size, "white")
     ground.alpha_composite(picture)

@@ -165,7 +165,7 @@ for held-out curves in `held_out.npz` if that file is there.
 ## How to load it
 
 ```python
-from vae_nbdev.fitted.estimator import CurveVAE
+from vae_nbdev import CurveVAE
 
 vae = CurveVAE.load("THIS_FOLDER")
 vae.sample(10)

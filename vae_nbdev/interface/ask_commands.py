@@ -27,6 +27,7 @@ from vae_nbdev.interface.output import (
     read_input,
     say,
     shown,
+    size_line,
     write_output,
     write_text,
 )
@@ -240,10 +241,8 @@ def _data_rows(data: dict) -> list[tuple[str, str]]:
     """What is to be said of the data of a run."""
     if "n_curves" not in data:
         return []
-    low, high = data["radius_range"]
-    text = f"{data['n_curves']} curves at {data['n_radii']} radii, {low:g} to {high:g}"
     return [
-        ("data", text + (f", {data['file']}" if data.get("file") else "")),
+        ("data", size_line(data) + (f", {data['file']}" if data.get("file") else "")),
         ("  fingerprint", data["fingerprint"]),
         ("  missing", f"{100 * data.get('missing_fraction', 0):.2g} % of the values"),
         ("  errors", data.get("errors") or "none"),

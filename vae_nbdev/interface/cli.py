@@ -33,7 +33,7 @@ from vae_nbdev.interface.ask_commands import (
 )
 from .demo_command import Demo, Simulate, demo, simulate
 from .infer_command import Infer, infer
-from .output import say
+from .output import process_number, say
 from .train_command import Train, train
 
 # %% ../../nbs/interface/88_cli.ipynb #38be6da7
@@ -74,8 +74,8 @@ def _close_pipe() -> None:
 
 def _complain(text: str) -> None:
     """Write an error to standard error, with the number of the process if there are several."""
-    rank = os.environ.get("RANK", "0") if "WORLD_SIZE" in os.environ else "0"
-    print(text if rank == "0" else f"process {rank}: {text}", file=sys.stderr, flush=True)
+    number = process_number()
+    print(f"process {number}: {text}" if number else text, file=sys.stderr, flush=True)
 
 
 def _run(command) -> int:

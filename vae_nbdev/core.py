@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['stream', 'torch_generator', 'resolve_device', 'one_thread', 'InputError', 'InputTypeError', 'as_numbers', 'as_curves',
-           'iterate_blocks', 'check_finite', 'as_count', 'as_radius', 'as_noise', 'check_variation', 'atomic_path',
-           'atomic_directory']
+           'iterate_blocks', 'spread_evenly', 'check_finite', 'as_count', 'as_radius', 'as_noise', 'check_variation',
+           'atomic_path', 'atomic_directory']
 
 # %% ../nbs/01_core.ipynb #b4090084
 import contextlib
@@ -222,6 +222,11 @@ def iterate_blocks(X: np.ndarray, values: int = 2**16) -> Iterator[tuple[int, np
     rows = max(1, values // max(1, X[:1].size))
     for start in range(0, len(X), rows):
         yield start, X[start : start + rows]
+
+# %% ../nbs/01_core.ipynb #44a54d9f
+def spread_evenly(n: int, most: int) -> np.ndarray:
+    """Return at most so many of the numbers 0 … n − 1, spread evenly, as int64."""
+    return np.arange(n) if n <= most else np.arange(most) * n // most
 
 # %% ../nbs/01_core.ipynb #93b831dd
 def check_finite(X: np.ndarray, name: str, missing: bool = False) -> None:

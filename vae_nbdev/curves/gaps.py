@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ..core import InputError
+from ..core import InputError, spread_evenly
 
 # %% ../../nbs/curves/16_gaps.ipynb #76f1c65b
 def value_weights(
@@ -120,8 +120,7 @@ def factor_analysis(
         raise InputError(
             f"n_factors is {n_factors}; it must be between 1 and the number of radii, {y.shape[1]}"
         )
-    most = min(len(y), _MOST_CURVES)
-    rows = torch.arange(most) * len(y) // most  # evenly spread
+    rows = torch.from_numpy(spread_evenly(len(y), _MOST_CURVES))
     y, weight = y[rows].double(), weight[rows].double()
     L, v = _first_loadings(y, weight, n_factors), float(noise_variance)
     for _ in range(iterations):

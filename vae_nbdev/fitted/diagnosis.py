@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core import torch_generator
-from ..curves.preparation import spread_evenly
+from ..core import spread_evenly, torch_generator
 from ..curves.units import Batch
 from ..inference.latent import fit_mixture, posterior_moments
 from ..model.objective import fresh_noise

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..config import FitOptions, Recipe, checked, resolve_recipe
-from ..core import InputError, stream
+from ..core import InputError, spread_evenly, stream
 from ..curves.curve_set import CurveSet
-from ..curves.preparation import Learnable, learnable, spread_evenly
+from ..curves.preparation import Learnable, learnable
 from .fitted_vae import FittedVAE
 from .train import train_model
 

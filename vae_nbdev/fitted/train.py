@@ -15,9 +15,15 @@ import torch
 from torch import Tensor
 
 from ..config import FitOptions, NetworkConfig, Recipe, TrainConfig, resolve_recipe
-from ..core import InputError, one_thread, resolve_device, torch_generator
+from vae_nbdev.core import (
+    InputError,
+    one_thread,
+    resolve_device,
+    spread_evenly,
+    torch_generator,
+)
 from ..curves.curve_set import check_radius
-from ..curves.preparation import SMALLEST_GUESS, Learnable, spread_evenly
+from ..curves.preparation import SMALLEST_GUESS, Learnable
 from ..curves.units import Batch, Units
 from .diagnosis import diagnose
 from .fitted_vae import FittedVAE

@@ -17,6 +17,6 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "galaxies": ["OBSERVED_GALAXIES", "SPARC_SAMPLING", "Sampling", "random_sampling"],
         "measured": ["Galaxy", "as_curve_set", "catalogue_parameters"],
         "sparc": ["find_sparc", "read_sparc"],
-        "made_up": ["simulate_galaxies", "write_sparc"],
+        "made_up": ["simulate_galaxies"],
     },
 )

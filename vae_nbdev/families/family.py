@@ -13,7 +13,14 @@ from dataclasses import KW_ONLY, dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..core import InputError, as_count, as_numbers, as_radius, stream
+from vae_nbdev.core import (
+    InputError,
+    as_count,
+    as_numbers,
+    as_radius,
+    check_finite,
+    stream,
+)
 
 # %% ../../nbs/families/22_family.ipynb #62eb525e
 def _check_signature(name: str, function: Callable, parameter_names: tuple[str, ...]) -> None:
@@ -21,45 +28,37 @@ def _check_signature(name: str, function: Callable, parameter_names: tuple[str, 
     if not callable(function):
         raise InputError(f"{name}: function is {function!r}; it must be something to call")
     try:
-        signature = inspect.signature(function)
-    except ValueError:  # some compiled functions have none
-        return
-    try:
-        signature.bind(None, **dict.fromkeys(parameter_names))
+        inspect.signature(function).bind(None, **dict.fromkeys(parameter_names))
     except TypeError as error:
         call = ", ".join(["radius", *(f"{p}=…" for p in parameter_names)])
         raise InputError(
-            f"{name}: function{signature} cannot be called as function({call}): {error}"
+            f"{name}: function{inspect.signature(function)} cannot be called as function({call}):"
+            f" {error}"
         ) from None
+    except ValueError:  # some compiled functions have no signature
+        pass
 
 # %% ../../nbs/families/22_family.ipynb #116bbe7e
-def _call(
-    name: str,
-    function: Callable,
-    parameter_names: tuple[str, ...],
-    radius: np.ndarray,
-    parameters: np.ndarray,
+def _check_result(
+    function: str, result: ArrayLike, made_of: dict[str, np.ndarray], axis: str, columns: Sequence
 ) -> np.ndarray:
-    """Return the curves (N, R) of parameters (N, k), checked."""
-    columns = dict(zip(parameter_names, np.ascontiguousarray(parameters.T)))
-    curves = as_numbers(function(radius, **columns), f"{name}: the result of function")
-    shape = (len(parameters), len(radius))
-    if curves.shape != shape:
+    """Return what a function made of arrays with a row for each curve: finite numbers, a row for
+    each curve and one for each of the columns along an axis, or say what is wrong.
+    """
+    array = as_numbers(result, f"the result of {function}")
+    shape = (len(next(iter(made_of.values()))), len(columns))
+    if array.shape != shape:
         raise InputError(
-            f"{name}: function returned shape {curves.shape} for {shape[0]} curves at {shape[1]}"
-            f" radii; it must return {shape}, one row per curve (write a[:, None] for a"
-            " parameter a)"
+            f"{function} returned shape {array.shape}; it must return {shape}, one row per curve,"
+            f" one column per {axis} (write a[:, None] for a parameter a)"
         )
-    if not np.isfinite(curves).all():
-        i, j = np.unravel_index(np.argmin(np.isfinite(curves)), shape)
-        made_by = ", ".join(
-            f"{p} = {value:.6g}" for p, value in zip(parameter_names, parameters[i])
-        )
+    if not np.isfinite(array).all():
+        i, j = np.unravel_index(np.argmin(np.isfinite(array)), shape)
+        of = ", ".join(f"{name} = {value[i]}" for name, value in made_of.items())
         raise InputError(
-            f"{name}: function returned {curves[i, j]} at radius {radius[j]:g} for {made_by};"
-            " curves must be finite"
+            f"{function} returned {array[i, j]} at {axis} {columns[j]} for {of}; it must be finite"
         )
-    return curves
+    return array
 
 # %% ../../nbs/families/22_family.ipynb #0c784023
 def _check_rows(
@@ -78,57 +77,6 @@ def _check_rows(
                 " parameters only (write a[:, None] for a parameter a)"
             )
 
-# %% ../../nbs/families/22_family.ipynb #0d4ec2d5
-def _transform(
-    name: str, from_normal: Callable, u: np.ndarray, parameter_names: tuple[str, ...]
-) -> np.ndarray:
-    """Return the parameters (N, k) that from_normal makes of u (N, m), checked."""
-    parameters = as_numbers(from_normal(u), f"{name}: the result of from_normal").astype(
-        np.float64
-    )
-    shape = (len(u), len(parameter_names))
-    if parameters.shape != shape:
-        raise InputError(
-            f"{name}: from_normal returned shape {parameters.shape} for u of shape {u.shape}; "
-            f"it must return {shape}, one column for each of {', '.join(parameter_names)}"
-        )
-    if not np.isfinite(parameters).all():
-        i, j = np.unravel_index(np.argmin(np.isfinite(parameters)), shape)
-        raise InputError(
-            f"{name}: from_normal returned {parameters[i, j]} for {parameter_names[j]} at u ="
-            f" {u[i].tolist()}; parameters must be finite"
-        )
-    return parameters
-
-# %% ../../nbs/families/22_family.ipynb #f97c62a3
-def _check_prior(family) -> tuple[np.ndarray | None, int | None]:
-    """Return draws and n_normal of a family: one of them None, the other checked."""
-    k = len(family.parameter_names)
-    if (family.from_normal is None) == (family.draws is None):
-        raise InputError(
-            f"{family.name}: give the prior either as from_normal or as draws, one and only one of"
-            " the two"
-        )
-    if family.from_normal is not None:
-        n_normal = k if family.n_normal is None else family.n_normal
-        if (
-            isinstance(n_normal, bool)
-            or not isinstance(n_normal, (int, np.integer))
-            or n_normal < 1
-        ):
-            raise InputError(
-                f"{family.name}: n_normal is {n_normal!r}; it must be a whole number, 1 or larger"
-            )
-        return None, int(n_normal)
-    draws = as_numbers(family.draws, f"{family.name}: draws").astype(np.float64)
-    if draws.ndim != 2 or draws.shape[1] != k or len(draws) == 0 or not np.isfinite(draws).all():
-        finite = "" if np.isfinite(draws).all() else " with values that are not finite"
-        raise InputError(
-            f"{family.name}: draws has shape {draws.shape}{finite}; it must be finite numbers of"
-            f" shape (M, {k}), one column per parameter"
-        )
-    return draws, None
-
 # %% ../../nbs/families/22_family.ipynb #7aa77af1
 def as_last_axis(values, length: int, name: str) -> np.ndarray:
     """Return `values` as finite floats whose last axis has the given length."""
@@ -137,8 +85,7 @@ def as_last_axis(values, length: int, name: str) -> np.ndarray:
         raise InputError(
             f"{name} has shape {values.shape}; its last axis must have length {length}"
         )
-    if not np.isfinite(values).all():
-        raise InputError(f"{name} holds values that are not finite")
+    check_finite(values, name)
     return values
 
 # %% ../../nbs/families/22_family.ipynb #13c9030f
@@ -210,7 +157,18 @@ class Family:
             "parameter_labels": labels or names,
             "radius": as_radius(self.radius),
         }
-        checked["draws"], checked["n_normal"] = _check_prior(self)
+        if (self.from_normal is None) == (self.draws is None):
+            raise InputError(
+                f"{self.name}: give the prior either as from_normal or as draws, one and only one"
+                " of the two"
+            )
+        if self.draws is None:
+            n_normal = len(names) if self.n_normal is None else self.n_normal
+            checked["n_normal"] = as_count(n_normal, f"{self.name}: n_normal")
+        else:
+            draws = as_last_axis(self.draws, len(names), f"{self.name}: draws")
+            as_count(len(draws), f"{self.name}: the number of draws")
+            checked["draws"] = draws.reshape(-1, len(names))
         for key, value in checked.items():
             object.__setattr__(self, key, value)
         n = 4 if len(self.radius) == 3 else 3  # never as many as there are radii
@@ -224,9 +182,15 @@ class Family:
                 " from normal variables"
             )
         u = as_last_axis(u, self.n_normal, f"{self.name}: u")
-        return _transform(
-            self.name, self.from_normal, u.reshape(-1, self.n_normal), self.parameter_names
-        ).reshape(*u.shape[:-1], -1)
+        rows = u.reshape(-1, self.n_normal)
+        parameters = _check_result(
+            f"{self.name}: from_normal",
+            self.from_normal(rows),
+            {"u": rows},
+            "parameter",
+            self.parameter_names,
+        )
+        return parameters.astype(np.float64).reshape(*u.shape[:-1], -1)
 
     def draw(self, n: int, seed: int | np.random.Generator = 0) -> np.ndarray:
         """Return n draws (n, k) from the prior; a smaller n with the same seed gives the first
@@ -243,15 +207,16 @@ class Family:
         """Return the curves (..., R) of parameters (..., k), on `self.radius` or on other radii
         (R,).
         """
-        k = len(self.parameter_names)
-        parameters = as_last_axis(parameters, k, f"{self.name}: parameters")
+        names = self.parameter_names
+        parameters = as_last_axis(parameters, len(names), f"{self.name}: parameters")
         radius = self.radius if radius is None else as_radius(radius)
-        rows = parameters.reshape(-1, parameters.shape[-1])
+        rows = parameters.reshape(-1, len(names))
         curves, step = np.empty((len(rows), len(radius))), max(1, VALUES_PER_CALL // len(radius))
         for i in range(0, len(rows), step):
-            part = rows[i : i + step]
-            curves[i : i + step] = _call(
-                self.name, self.function, self.parameter_names, radius, part
+            given = dict(zip(names, np.ascontiguousarray(rows[i : i + step].T)))
+            part = self.function(radius, **given)
+            curves[i : i + step] = _check_result(
+                f"{self.name}: function", part, given, "radius", radius
             )
         return curves.reshape(*parameters.shape[:-1], len(radius))
 

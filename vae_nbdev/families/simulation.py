@@ -9,13 +9,13 @@ __all__ = ['PIVOT_MASS', 'CONCENTRATION', 'ROTATION_CURVES', 'interpolate', 'Rel
 # %% ../../nbs/families/23_simulation.ipynb #2456de76
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from numpy.lib.format import dtype_to_descr, write_array_header_1_0
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.lib.format import write_array_header_1_0
+from numpy.typing import ArrayLike
 from scipy.special import ndtr
 from tqdm.auto import tqdm
 
@@ -245,27 +245,12 @@ def simulate(
         ylabel=family.ylabel,
     )
 
-# %% ../../nbs/families/23_simulation.ipynb #f7797fbf
-def _simulate_blocks(
-    n: int, sd: np.ndarray | None, seed: int, family: Family
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the curves and parameters of `simulate` with this seed, a million values at a time."""
-    draws, noise = stream(seed, "parameters"), stream(seed, "noise")
-    rows = max(1, 2**20 // len(family.radius))
-    for start in range(0, n, rows):
-        parameters = family.draw(min(rows, n - start), draws)
-        values = family.evaluate(parameters)
-        if sd is not None:
-            values += sd * noise.standard_normal(values.shape)
-        yield values, parameters
-
 # %% ../../nbs/families/23_simulation.ipynb #6e1b2112
 @contextmanager
-def _new_npy(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> Iterator[BinaryIO]:
+def _new_npy(path: Path, kind: str, shape: tuple[int, ...]) -> Iterator[BinaryIO]:
     """Give a file to write the rows of an array to; it takes its name when the block ends."""
     with atomic_path(path) as part, open(part, "wb") as file:
-        header = {"descr": dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-        write_array_header_1_0(file, header)
+        write_array_header_1_0(file, {"descr": kind, "fortran_order": False, "shape": shape})
         yield file
 
 # %% ../../nbs/families/23_simulation.ipynb #e9374a2d
@@ -276,17 +261,18 @@ def simulate_to(
     seed: int = 0,
     *,
     family: Family = ROTATION_CURVES,
-    dtype: DTypeLike = np.float32,
     progress: bool = False,
 ) -> None:
     """Draw curves from a family and write them to a file, in memory that does not grow with n.
 
-    The curves are those of `simulate(n, noise, seed, family=family)`, rounded to `dtype`.
+    The curves are those of `simulate(n, noise, seed, family=family)`, rounded to
+    float32.
 
     Parameters
     ----------
     path : path-like
-        NAME.npy. The radii go to NAME.radius.npy and the parameters to NAME.parameters.npy.
+        NAME.npy. The radii go to NAME.radius.npy and the parameters to NAME.parameters.npy,
+        both in float64.
     n : int
         Number of curves N.
     noise : float or array-like, shape (R,)
@@ -295,8 +281,6 @@ def simulate_to(
         Everything random follows from it.
     family : Family
         What to draw from; galaxy rotation curves [km/s] by default.
-    dtype : float32 or float64
-        Type of the curves in the file; radii and parameters are float64.
     progress : bool
         Show a progress bar.
 
@@ -305,26 +289,31 @@ def simulate_to(
     InputError
         If an argument cannot be right, or a file cannot be written: the disk is full, for example.
     """
-    path, n, dtype, n_radii = Path(path), as_count(n), np.dtype(dtype), len(family.radius)
-    sd = as_noise_sd(noise, (n, n_radii))
-    if sd is not None and sd.ndim == 2:
-        raise InputError(f"noise has shape {sd.shape}; it must be one number or one per radius")
-    if path.suffix != ".npy" or dtype not in (np.float32, np.float64):
-        raise InputError(f"{path} as {dtype}: a .npy file of float32 or float64 is written")
-    beside, k = path.with_suffix(".parameters.npy"), len(family.parameter_names)
+    path, n, n_radii, k = Path(path), as_count(n), len(family.radius), len(family.parameter_names)
+    sd = as_noise_sd(noise, (1, n_radii))
+    if path.suffix != ".npy":
+        raise InputError(f"{path} is to hold the curves; the ending must be .npy")
+    beside, rows = path.with_suffix(".parameters.npy"), max(1, 2**20 // n_radii)
+    draws, normal = stream(seed, "parameters"), stream(seed, "noise")
     bar = tqdm(total=n, disable=not progress, desc="simulating", unit="curve", mininterval=0.5)
     try:
-        with ExitStack() as files, bar:
-            curves_file = files.enter_context(_new_npy(path, dtype, (n, n_radii)))
-            file = files.enter_context(_new_npy(beside, np.dtype(np.float64), (n, k)))
-            with atomic_path(path.with_suffix(".radius.npy")) as part:
-                np.save(part, family.radius)
-            for values, parameters in _simulate_blocks(n, sd, seed, family):
-                curves_file.write(np.ascontiguousarray(values, dtype))
-                file.write(np.ascontiguousarray(parameters))
+        with (
+            bar,
+            _new_npy(path, "<f4", (n, n_radii)) as curves_file,
+            _new_npy(beside, "<f8", (n, k)) as parameters_file,
+            atomic_path(path.with_suffix(".radius.npy")) as radius_file,
+        ):
+            np.save(radius_file, family.radius)
+            for start in range(0, n, rows):
+                parameters = family.draw(min(rows, n - start), draws)
+                values = family.evaluate(parameters)
+                if sd is not None:
+                    values += sd * normal.standard_normal(values.shape)
+                curves_file.write(values.astype("<f4"))
+                parameters_file.write(np.ascontiguousarray(parameters, "<f8"))
                 bar.update(len(values))
     except OSError as error:
-        size = n * (n_radii * dtype.itemsize + 8 * k) / 1e9
         raise InputError(
-            f"{path} cannot be written ({error.strerror}); {n} curves take {size:.2g} GB"
+            f"{path} cannot be written ({error.strerror}); {n} curves take"
+            f" {n * (4 * n_radii + 8 * k) / 1e9:.2g} GB"
         ) from None

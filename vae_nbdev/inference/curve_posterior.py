@@ -17,14 +17,18 @@ from numpy.typing import ArrayLike
 from scipy.special import logsumexp, ndtr, ndtri
 from torch import Tensor
 
-from ..core import InputError, as_count, as_numbers, as_radius, stream, torch_generator
-from .departure import spline_operator
-from vae_nbdev.inference.evidence import (
-    laplace_approximation,
-    prior_terms,
-    search_prior,
-    spread_starts,
+from vae_nbdev.core import (
+    InputError,
+    as_count,
+    as_curves,
+    as_noise,
+    as_numbers,
+    as_radius,
+    stream,
+    torch_generator,
 )
+from .departure import spline_operator
+from .evidence import find_minima, search_prior, spread_starts
 from .importance import Evidence, importance_evidence
 from .points import Points
 from .proposals import StudentMixture, distinct_minima, widen_tails
@@ -52,22 +56,10 @@ class PointPrediction:
     sd: np.ndarray
 
     def __post_init__(self):
-        for name in ("center", "sd"):
-            object.__setattr__(
-                self, name, as_numbers(getattr(self, name), name).astype(np.float64)
-            )
-        if self.center.ndim != 2 or self.center.shape != self.sd.shape or 0 in self.center.shape:
-            raise InputError(
-                f"center and sd have shapes {self.center.shape} and {self.sd.shape}; both must be"
-                " (K, P), a row for each normal, a column for each point"
-            )
-        good = np.isfinite(self.center) & np.isfinite(self.sd) & (self.sd > 0)
-        if not good.all():
-            k, p = np.unravel_index(np.argmin(good), good.shape)
-            raise InputError(
-                f"normal {k} of point {p} has mean {self.center[k, p]:g} and standard deviation"
-                f" {self.sd[k, p]:g}; both must be finite, and the second positive"
-            )
+        center = as_curves(self.center, name="center", min_radii=1)
+        sd = np.broadcast_to(as_noise(self.sd, center.shape, name="sd"), center.shape)
+        object.__setattr__(self, "center", center)
+        object.__setattr__(self, "sd", sd)
 
     def log_density(self, value: ArrayLike) -> np.ndarray:
         """Log of the predictive density (P,) at values (P,) [nats, for values in their unit]."""
@@ -86,10 +78,9 @@ class PointPrediction:
         """Values (P,) below which the point lies with a probability, by bisection."""
         if not 0 < probability < 1:
             raise InputError(f"probability is {probability}; it must lie between 0 and 1")
+        # the mixture's quantile lies between those of its normals
         each = self.center + self.sd * ndtri(probability)
-        low, high = each.min(0), each.max(
-            0
-        )  # the mixture's quantile lies between those of its normals
+        low, high = each.min(0), each.max(0)
         for _ in range(60):
             middle = 0.5 * (low + high)
             below = self.pit(middle) < probability
@@ -127,22 +118,15 @@ def _first_proposal(
         nuisance = torch.tensor([u, 0.0], dtype=torch.float64)
         sigma = _noise(points, every, nuisance.expand(n, 2), size)
         each = zip(points.operator, points.turned, points.there / sigma**2, strict=True)
-        start = [
-            spread_starts(codes, curves @ W.T, x[None], w[None], n_starts) for W, x, w in each
-        ]
-        rows = every.repeat_interleave(n_starts)
-        x, there, W = points.turned[rows], points.there[rows], points.operator[rows]
-        options = {"mask": there, "prior": prior, "operator": W}
-        start = torch.cat(start).reshape(-1, d)
-        z, tril = laplace_approximation(f, x, sigma[rows], start, **options)
-        seen = torch.einsum("npr,nr->np", W, f(z))
-        value = gaussian_log_likelihood(x, seen, sigma[rows], there)
-        value = value - prior_terms(prior, z)[0] - 0.5 * u**2
-        mean = torch.cat([z, nuisance.expand(len(z), 2)], 1)
-        widths = torch.tensor([0.0] * d + [0.8, 0.6], dtype=torch.float64)
-        wide = torch.diag(widths).repeat(len(z), 1, 1)
-        wide[:, :d, :d] = tril
-        parts.append([a.reshape(n, n_starts, *a.shape[1:]) for a in (value, mean, wide)])
+        starts = torch.cat(
+            [spread_starts(codes, curves @ W.T, x[None], w[None], n_starts) for W, x, w in each]
+        )
+        measured = (points.turned, sigma, points.there, prior, starts, points.operator)
+        value, z, tril = find_minima(f, *measured)
+        wide = torch.tensor([0.0] * d + [0.8, 0.6]).double().diag().repeat(n, n_starts, 1, 1)
+        wide[..., :d, :d] = tril
+        mean = torch.cat([z, nuisance.expand(n, n_starts, 2)], 2)
+        parts.append([value - 0.5 * u**2, mean, wide])
     found = (torch.cat(part, 1) for part in zip(*parts, strict=True))
     return widen_tails(distinct_minima(*found))
 
@@ -240,18 +224,6 @@ class PointPosterior:
         """Draws of the codes (N, n, n_latent)."""
         return self.evidence.z[..., : self.n_latent]
 
-    @property
-    def departure_size(self) -> np.ndarray:
-        """Draws of the standard deviation of the departure (N, n), in the unit of the values."""
-        return np.stack([posterior.departure_size for posterior in self])
-
-    @property
-    def error_factor(self) -> np.ndarray:
-        """Draws of the factor of the errors (N, n)."""
-        return self.points.departure.error_factor * np.exp(
-            self.points.departure.error_spread * self.evidence.z[..., -1]
-        )
-
 # %% ../../nbs/inference/53_curve_posterior.ipynb #7325a777
 def correlated_normal(covariance: np.ndarray, normal: np.ndarray) -> np.ndarray:
     """Normal numbers (Q,) of a covariance (Q, Q), which may be singular, from independent ones
@@ -296,7 +268,8 @@ class CurvePosterior:
     @property
     def error_factor(self) -> np.ndarray:
         """Draws of the factor of the errors (n,)."""
-        return self.of_all.error_factor[self.i]
+        departure, w = self.of_all.points.departure, self.of_all.evidence.z[self.i, :, -1]
+        return departure.error_factor * np.exp(departure.error_spread * w)
 
     @property
     def log_evidence(self) -> float:
@@ -331,24 +304,15 @@ class CurvePosterior:
         """Radii (Q,), and for some draws the mean (n, Q), the turned correlation B (Q, P) with the
         points, the gain (n, P) and s² (n,).
         """
-        radius, p, i = (
-            np.atleast_1d(as_numbers(radius, "radius").astype(np.float64)),
-            self.of_all.points,
-            self.i,
-        )
+        radius = np.atleast_1d(as_numbers(radius, "radius").astype(np.float64))
+        p, i = self.of_all.points, self.i
         if radius.ndim != 1 or not len(radius):
             raise InputError(
                 f"radius has shape {radius.shape}; it must be one number or a list of at least one"
             )
-        W, on_grid = spline_operator(self.of_all.grid, radius), self.of_all.f(
-            torch.from_numpy(self.z[which])
-        )
-        k, s2, kappa2 = (
-            len(p.radius[i]),
-            self._size_beside(on_grid, which) ** 2,
-            self.error_factor[which] ** 2,
-        )
-        on_grid = on_grid.numpy()
+        on_grid, k = self.of_all.f(torch.from_numpy(self.z[which])), len(p.radius[i])
+        s2, kappa2 = self._size_beside(on_grid, which) ** 2, self.error_factor[which] ** 2
+        W, on_grid = spline_operator(self.of_all.grid, radius), on_grid.numpy()
         left = p.turned[i, :k].numpy() - on_grid @ p.operator[i, :k].numpy().T
         gain = s2[:, None] / (kappa2[:, None] + s2[:, None] * p.variance[i, :k].numpy())
         B = p.departure.correlation(radius, p.radius[i]) @ p.turn[i].T
@@ -375,9 +339,8 @@ class CurvePosterior:
             np.arange(len(self.z)) if n is None else draw.integers(len(self.z), size=as_count(n))
         )
         radius, mean, B, gain, s2 = self._mean_and_gain(radius, which)
-        correlation, normal = self.of_all.points.departure.correlation(
-            radius, radius
-        ), draw.standard_normal(mean.shape)
+        correlation = self.of_all.points.departure.correlation(radius, radius)
+        normal = draw.standard_normal(mean.shape)
         for j, (g, s) in enumerate(zip(gain, s2)):
             mean[j] += correlated_normal(s * (correlation - (B * g) @ B.T), normal[j])
         return mean
@@ -388,15 +351,10 @@ class CurvePosterior:
         """
         _, mean, B, gain, s2 = self._mean_and_gain(radius)
         error = as_numbers(error, "error").astype(np.float64)
-        if error.shape not in ((), mean.shape[1:]):
+        if error.shape not in ((), mean.shape[1:]) or not ((error >= 0) & (error < np.inf)).all():
             raise InputError(
-                f"error has shape {error.shape}; it must be one number or one for each of the"
-                f" {mean.shape[1]} radii"
-            )
-        if not (good := np.isfinite(error) & (error >= 0)).all():
-            raise InputError(
-                f"error holds {error.flat[int(np.argmin(good))]:g}; it must be finite and not"
-                " negative"
+                f"error is {error}; it must be one number or one for each of the {mean.shape[1]}"
+                " radii, finite and not negative"
             )
         variance = np.clip(s2[:, None] * (1 - gain @ (B**2).T), 1e-24 * mean**2 + 1e-200, None)
         return PointPrediction(

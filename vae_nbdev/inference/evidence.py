@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ..core import InputError, as_noise, torch_generator
+from ..core import InputError, as_curves, as_noise, torch_generator
 from ..curves.units import Batch
 from .importance import Evidence, importance_evidence
 from .latent import posterior_moments
@@ -24,11 +24,12 @@ from ..model.losses import gaussian_log_likelihood
 from ..model.priors import Prior
 from ..model.vae import VAE
 
-# %% ../../nbs/inference/50_evidence.ipynb #48407cba
-def _observed(x: Tensor, mask: ArrayLike | None) -> Tensor:
-    """The mask (N, R) of curves, checked: True where a value was observed, and there the value is
-    finite.
-    """
+# %% ../../nbs/inference/50_evidence.ipynb #b5994445
+def _measured(
+    x: ArrayLike, sigma: ArrayLike, mask: ArrayLike | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Curves and noise (N, R), float64 and finite, and the mask, None if nothing is missing."""
+    x = torch.as_tensor(x).double()
     seen = torch.ones(x.shape, dtype=torch.bool) if mask is None else torch.as_tensor(mask)
     if seen.dtype != torch.bool or seen.shape != x.shape:
         raise InputError(
@@ -36,31 +37,13 @@ def _observed(x: Tensor, mask: ArrayLike | None) -> Tensor:
             f" {tuple(x.shape)}, True where a value was observed"
         )
     seen = seen.to(x.device)
-    bad = seen & ~torch.isfinite(x)
-    if bad.any():
-        row, column = bad.nonzero()[0].tolist()
-        hint = "" if mask is None else ", where the mask says that it was observed"
-        raise InputError(
-            f"x is {float(x[row, column]):g} in row {row}, column {column}{hint}; mark missing"
-            " values by False in mask"
-        )
-    return seen
-
-# %% ../../nbs/inference/50_evidence.ipynb #b5994445
-def _measured(
-    x: ArrayLike, sigma: ArrayLike, mask: ArrayLike | None
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Curves and noise (N, R), float64 and finite, and the mask, None if nothing is missing."""
-    x = torch.as_tensor(x).double()
-    if x.ndim != 2:
-        raise InputError(f"x has shape {tuple(x.shape)}; it must be (N, R), one row per curve")
-    seen = _observed(x, mask)
+    x = torch.where(seen, x, 0.0)
+    as_curves(x, name="x" if mask is None else "x, where the mask is True,", min_radii=1)
     sigma = torch.as_tensor(sigma).detach().double().cpu()
     if sigma.shape == x.shape:
         sigma = torch.where(seen.cpu(), sigma, 1.0)
     noise = torch.from_numpy(as_noise(sigma, tuple(x.shape), name="sigma"))
-    noise = noise.to(x.device).expand(x.shape)
-    return torch.where(seen, x, 0.0), noise, None if seen.all() else seen
+    return x, noise.to(x.device).expand(x.shape), None if seen.all() else seen
 
 # %% ../../nbs/inference/50_evidence.ipynb #8d3ca049
 def _jacobian(f: Callable, z: Tensor, step: float = 1e-5) -> Tensor:

@@ -7,13 +7,12 @@ __all__ = ['FIELDS', 'ROOM', 'as_field', 'check_room', 'file_size', 'read_parque
            'read_ecsv', 'write_ecsv']
 
 # %% ../../nbs/curves/12_columns.ipynb #1f7fd79c
-import contextlib
 import io
 import json
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection
 from typing import BinaryIO
 
 import numpy as np
@@ -34,24 +33,17 @@ def as_field(name: str, value) -> np.ndarray | str | tuple[str, ...]:
     """Return one entry of a table as an array of numbers, as text, or as a tuple of names; an
     array that lies on disk stays there.
     """
-    text = name not in _ARRAYS
-    array = value if isinstance(value, np.memmap) else np.asarray(value)
-    if name == "parameter_names" and array.size == 0:
-        return ()
-    if array.dtype.kind not in ("U" if text else "biuf") or not (
-        text or array.dtype.itemsize <= 8
-    ):
-        raise InputError(
-            f"{name} is stored as {quote(array.dtype)}; it must be an array of"
-            f" {'text' if text else 'numbers'}"
-        )
-    if not text:
-        bits = array.view(np.uint8) != 0 if array.dtype == bool else array
-        return bits.astype(bits.dtype.newbyteorder("="), copy=False)
-    words = tuple(map(str, array.ravel()))
-    if (name != "parameter_names" and len(words) != 1) or any(
-        "\ud800" <= letter <= "\udfff" for word in words for letter in word
-    ):
+    if name in _ARRAYS:
+        array = value if isinstance(value, np.memmap) else np.asarray(value)
+        if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+            raise InputError(
+                f"{name} is stored as {quote(array.dtype)}; it must be an array of numbers"
+            )
+        array = array.view(np.uint8) != 0 if array.dtype == bool else array
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
+    words = tuple(np.ravel(value).tolist())
+    plain = all(isinstance(word, str) and not re.search("[\ud800-\udfff]", word) for word in words)
+    if not plain or (name != "parameter_names" and len(words) != 1):
         raise InputError(f"{name} is {quote(words)}; it must be plain text")
     return words if name == "parameter_names" else words[0]
 
@@ -75,14 +67,14 @@ def file_size(handle: BinaryIO) -> int:
     return size
 
 # %% ../../nbs/curves/12_columns.ipynb #a8dc48c9
-def _about(fields: dict) -> str:
+def _about(fields: dict, elsewhere: Collection[str] = ()) -> str:
     """Return as JSON what is no column: labels, whether there is a mask, errors that are one
-    number or one per radius.
+    number or one per radius, unless they are elsewhere.
     """
     about = {name: fields[name] for name in FIELDS[5:] if name in fields}
     if "mask" in fields:
         about["masked"] = True
-    if "errors" in fields and np.ndim(fields["errors"]) < 2:
+    if "errors" in fields and "errors" not in elsewhere and np.ndim(fields["errors"]) < 2:
         about["errors"] = np.asarray(fields["errors"]).tolist()
     return json.dumps(about)
 
@@ -90,38 +82,26 @@ def _about(fields: dict) -> str:
 # %% ../../nbs/curves/12_columns.ipynb #f6c92bff
 def _columns(fields: dict) -> dict[str, np.ndarray]:
     """Return the columns of the wide layout."""
-    columns = {repr(r): column for r, column in zip(fields["radius"].tolist(), fields["values"].T)}
+    radii = [repr(r) for r in fields["radius"].tolist()]
+    columns = dict(zip(radii, fields["values"].T))
     if np.ndim(fields.get("errors")) == 2:
-        columns |= {
-            f"errors.{r!r}": column
-            for r, column in zip(fields["radius"].tolist(), fields["errors"].T)
-        }
+        columns |= {f"errors.{r}": column for r, column in zip(radii, fields["errors"].T)}
     if "parameters" in fields:
-        names = fields.get("parameter_names") or [
-            f"p{j + 1}" for j in range(fields["parameters"].shape[1])
-        ]
-        columns |= {
-            f"parameters.{name}": column for name, column in zip(names, fields["parameters"].T)
-        }
+        pairs = zip(fields["parameter_names"], fields["parameters"].T)
+        columns |= {f"parameters.{name}": column for name, column in pairs}
     return columns
 
 # %% ../../nbs/curves/12_columns.ipynb #1d560c72
-def _wide(columns: dict[str, np.ndarray], prefix: str) -> dict[str, tuple[float, np.ndarray]]:
-    """Return name → radius and numbers of the columns that are named by a radius after `prefix`,
-    in order of radius.
+def _place(name: str) -> tuple[str, float | str | None]:
+    """Return the entry of the table to which a column belongs, and which part of it the column is:
+    a radius, the name of a parameter, or None for all of it.
     """
-    named = {name: name[len(prefix) :] for name in columns if name.startswith(prefix)}
-    found = {
-        name: (float(rest), columns[name])
-        for name, rest in named.items()
-        if complain_of_cell(rest) is None
-    }
-    if any(column.ndim != 1 for _, column in found.values()):
-        raise InputError(
-            "a column that is named by a radius holds lists; it must hold one number for each"
-            " curve"
-        )
-    return dict(sorted(found.items(), key=lambda item: item[1][0]))
+    if name.startswith("parameters."):
+        return "parameters", name.removeprefix("parameters.")
+    radius = name.removeprefix("errors.")
+    if complain_of_cell(radius) is None:
+        return "values" if radius == name else "errors", float(radius)
+    return name.lower(), None
 
 # %% ../../nbs/curves/12_columns.ipynb #d4f64543
 _ADVICE = (
@@ -130,12 +110,15 @@ _ADVICE = (
 )
 
 # %% ../../nbs/curves/12_columns.ipynb #2c9a7926
-def _no_values(names: list[str]) -> InputError:
-    """Return the error for a table with columns of these names, none of which holds curves."""
-    return InputError(
-        "no column is named by a radius, such as '0.5', and none is called 'values', only"
-        f" {quote(names)}; call the one with the curves 'values'"
-    )
+def _check_names(names: list[str]) -> None:
+    """Raise an InputError unless the names of columns differ and one of them holds curves."""
+    if len({name.lower() for name in names}) < len(names):
+        raise InputError("two columns have the same name; the names of columns must differ")
+    if not any(_place(name)[0] == "values" for name in names):
+        raise InputError(
+            "no column is named by a radius, such as '0.5', and none is called 'values', only"
+            f" {quote(names)}; call the one with the curves 'values'"
+        )
 
 # %% ../../nbs/curves/12_columns.ipynb #b5718fd5
 def _from_columns(
@@ -143,41 +126,42 @@ def _from_columns(
 ) -> dict:
     """Return a table from its columns, in the wide layout or as vectors, and what `_about` wrote.
     """
-    fields = {name.lower(): c for name, c in columns.items() if name.lower() in _ARRAYS}
-    values, errors = _wide(columns, ""), _wide(columns, "errors.")
-    parameters = [name for name in columns if name.startswith("parameters.")]
-    if not values and "values" not in fields:
-        raise _no_values(list(columns))
+    _check_names(list(columns))
+    parts, labels = {}, {}
     for name, column in columns.items():
-        if name.lower() not in _ARRAYS and name not in (*values, *errors, *parameters):
+        entry, part = _place(name)
+        if entry not in _ARRAYS:
             raise InputError(
                 f"column {quote(name)} is neither a radius nor one of {', '.join(_ARRAYS)};"
                 f" {_ADVICE}"
             )
-        if column.dtype.kind not in "biuf":
+        if column.dtype.kind not in "biuf" or (part is not None and column.ndim != 1):
             raise InputError(
-                f"column {quote(name)} holds {quote(column.dtype)}; it must hold numbers"
+                f"column {quote(name)} holds {quote(column.dtype)}, {column.shape[1:]} in a cell;"
+                " it must hold numbers, and one for each curve if its name is a radius"
             )
-    radii = [radius for radius, _ in values.values()]
-    if errors and [radius for radius, _ in errors.values()] != radii:
+        parts.setdefault(entry, {})[part] = column
+        labels[entry] = units.get(name)
+    fields = {}
+    for entry, group in parts.items():
+        if None in group and len(group) > 1:
+            raise InputError(f"the {entry} stand in a column {entry} and in others; which is it?")
+        names = list(group) if entry == "parameters" else sorted(group)
+        fields[entry] = group[None] if None in group else np.column_stack([group[n] for n in names])
+    radii = sorted(parts["values"])
+    if None not in radii:
+        fields["radius"] = np.array(radii)
+    if sorted(parts.get("errors", {None: 0})) not in ([None], radii):
         raise InputError(
             "the columns errors.RADIUS are for other radii than the columns of the values; there"
             " must be one for each"
         )
-    if values:
-        fields["values"] = np.column_stack([column for _, column in values.values()])
-        fields["radius"] = np.array(radii)
-    if errors:
-        fields["errors"] = np.column_stack([column for _, column in errors.values()])
-    if parameters:
-        fields["parameters"] = np.column_stack([columns[name] for name in parameters])
-        fields["parameter_names"] = tuple(name.removeprefix("parameters.") for name in parameters)
-    units = {"values" if name in values else name.lower(): u for name, u in units.items() if u}
-    return _tidy(fields, json.loads(about or "{}"), units)
-
+    if None not in parts.get("parameters", [None]):
+        fields["parameter_names"] = tuple(parts["parameters"])
+    return _tidy(fields, json.loads(about or "{}"), labels)
 
 # %% ../../nbs/curves/12_columns.ipynb #c4556d5b
-def _tidy(fields: dict, about: dict, units: dict[str, str]) -> dict:
+def _tidy(fields: dict, about: dict, units: dict[str, str | None]) -> dict:
     """Return a table with one row of radii, two axes for what has two, and what stood beside the
     columns.
     """
@@ -192,118 +176,92 @@ def _tidy(fields: dict, about: dict, units: dict[str, str]) -> dict:
         fields |= {name: fields[name][None] for name in one}
     if np.ndim(fields.get("parameters")) == 1:
         fields["parameters"] = fields["parameters"][:, None]
-    if "radius" in units:
-        fields["xlabel"] = f"radius [{units['radius']}]"
-    if "values" in units:
-        fields["ylabel"] = f"value [{units['values']}]"
-    told = ("parameter_names", "xlabel", "ylabel", "errors")
-    fields |= {name: about[name] for name in told if name in about}
-    if about.get("masked"):
+    for name, label, what in (("radius", "xlabel", "radius"), ("values", "ylabel", "value")):
+        if units.get(name):
+            fields[label] = f"{what} [{units[name]}]"
+    if about.pop("masked", False):
         fields["mask"] = ~np.isnan(fields["values"])
-    return fields
+    return fields | {name: value for name, value in about.items() if name in FIELDS}
 
-
-# %% ../../nbs/curves/12_columns.ipynb #b3d69857
-@contextlib.contextmanager
-def _extra(ending: str, package: str) -> Iterator[None]:
-    """Turn a failed import into the sentence that says how to install what is missing."""
-    try:
-        yield
-    except ImportError:
-        raise InputError(
-            f"{ending} files need {package}, which is not installed; pip install"
-            " 'vae_nbdev[files]'"
-        ) from None
 
 # %% ../../nbs/curves/12_columns.ipynb #7987a7ee
 def read_parquet(handle: BinaryIO) -> dict:
     """Read a table in the wide layout from a Parquet file."""
-    with _extra("Parquet", "pyarrow"):
-        import pyarrow.parquet as pq
+    import pyarrow.parquet as pq
+
     file = pq.ParquetFile(handle, page_checksum_verification=True)
     check_room(8 * file.metadata.num_rows * file.metadata.num_columns, file_size(handle))
     schema, extra = file.schema_arrow, file.schema_arrow.metadata or {}
     index = json.loads(extra.get(b"pandas", b"{}")).get("index_columns", [])
     names = [name for name in schema.names if name not in index]
-    if len(set(schema.names)) < len(schema.names):
-        raise InputError("two columns have the same name; the names of columns must differ")
+    _check_names(names)
     for name in names:
-        if not re.fullmatch(
-            r"u?int\d+|halffloat|float|double|bool", kind := str(schema.field(name).type)
-        ):
+        kind = str(schema.field(name).type)
+        if not re.fullmatch(r"u?int\d+|halffloat|float|double|bool", kind):
             raise InputError(f"column {quote(name)} holds {quote(kind)}; it must hold numbers")
     table = file.read(names, use_threads=False)
-    return _from_columns(
-        {name: table[name].to_numpy() for name in names}, extra.get(b"vae_nbdev", b"").decode(), {}
-    )
+    columns = {name: table[name].to_numpy() for name in names}
+    return _from_columns(columns, extra.get(b"vae_nbdev", b"").decode(), {})
 
 # %% ../../nbs/curves/12_columns.ipynb #bbbdabde
 def write_parquet(handle: BinaryIO, fields: dict) -> None:
     """Write a table in the wide layout; gaps are nulls."""
-    with _extra("Parquet", "pyarrow"):
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     columns = {
         name: pa.array(np.ascontiguousarray(column), from_pandas=True)
         for name, column in _columns(fields).items()
     }
-    pq.write_table(
-        pa.table(columns).replace_schema_metadata({"vae_nbdev": _about(fields)}),
-        handle,
-        use_dictionary=False,
-        write_page_checksum=True,
-    )
+    table = pa.table(columns).replace_schema_metadata({"vae_nbdev": _about(fields)})
+    pq.write_table(table, handle, use_dictionary=False, write_page_checksum=True)
 
 # %% ../../nbs/curves/12_columns.ipynb #0b206294
 def _open_fits(handle: BinaryIO) -> list:
     """Return the units of a FITS file whose declared sizes and checksums agree with what is there.
     """
-    with _extra("FITS", "astropy"):
-        from astropy.io import fits
+    from astropy.io import fits
+
     size = file_size(handle)
     if handle.read(9) != b"SIMPLE  =":
         raise InputError("a FITS file begins with SIMPLE, and this one does not")
-    warnings.filterwarnings("error", message=r"(?s).*(verification failed|the file is corrupted)")
-    for checksum in (False, True):
-        handle.seek(0)
-        units = fits.open(
-            handle,
-            memmap=False,
-            lazy_load_hdus=False,
-            disable_image_compression=True,
-            checksum=checksum,
-        )
-        for unit in units:
-            if unit.size < 0 or unit.fileinfo()["datLoc"] + unit.size > size:
-                raise InputError(
-                    f"unit {quote(unit.name)} claims {unit.size} bytes, and the file has {size};"
-                    " it is cut off or damaged"
-                )
-    return list(units)
+    handle.seek(0)
+    warnings.filterwarnings("error", message=r"(?s).*the file is corrupted")
+    options = {"memmap": False, "lazy_load_hdus": False, "disable_image_compression": True}
+    units = list(fits.open(handle, **options))
+    for unit in units:
+        end = unit.fileinfo()["datLoc"] + unit.size
+        if unit.size < 0 or end > size or not (unit.verify_datasum() and unit.verify_checksum()):
+            raise InputError(
+                f"unit {quote(unit.name)} claims {unit.size} bytes, and the file has {size}; it is"
+                " cut off or damaged, or its checksum is not that of its bytes"
+            )
+    return units
 
 # %% ../../nbs/curves/12_columns.ipynb #71b07c63
-def _fits_columns(unit) -> dict[str, np.ndarray]:
-    """Return the columns of a FITS table that holds curves; none if it holds something else."""
-    names = unit.columns.names
-    if not any(name.lower() in _ARRAYS or complain_of_cell(name) is None for name in names):
-        return {}
-    if len({name.lower() for name in names}) < len(names):
-        raise InputError("two columns have the same name; the names of columns must differ")
-    columns = {}
+def _astropy_columns(table) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Return the columns of a table of astropy, with NaN for what is masked, and their units."""
+    columns, units = {}, {}
+    for name, column in table.columns.items():
+        numbers = np.ma.asarray(getattr(column, "value", column))
+        if np.ma.is_masked(numbers):
+            numbers = numbers.astype(np.result_type(numbers, np.float32)).filled(np.nan)
+        columns[name] = np.ma.getdata(numbers)
+        units[name] = str(getattr(column, "unit", None) or "")
+    return columns, units
+
+# %% ../../nbs/curves/12_columns.ipynb #b27dffb6
+def _fits_columns(unit) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Return the columns of a FITS table and their units."""
+    from astropy.table import Table
+
     for column in unit.columns:
         if not re.fullmatch(r"\d*[LBIJKED]", str(column.format)):
             raise InputError(
                 f"column {quote(column.name)} has the format {quote(str(column.format))}; it"
                 " must hold numbers, as many in each row"
             )
-        columns[column.name] = np.asarray(unit.data[column.name])
-        if column.null is not None:
-            columns[column.name] = np.where(
-                unit.data.view(np.ndarray)[column.name] == column.null,
-                np.nan,
-                columns[column.name],
-            )
-    return columns
+    return _astropy_columns(Table.read(unit))
 
 # %% ../../nbs/curves/12_columns.ipynb #1c014b0f
 def _fits_image(unit) -> dict[str, np.ndarray]:
@@ -320,48 +278,32 @@ def _fits_image(unit) -> dict[str, np.ndarray]:
 # %% ../../nbs/curves/12_columns.ipynb #0bfde127
 def read_fits(handle: BinaryIO) -> dict:
     """Read a table from the tables and images of a FITS file."""
-    columns, images, about, labels, names = {}, {}, None, {}, []
+    columns, units, image, about, names = {}, {}, {}, None, []
     for unit in _open_fits(handle):
-        about = unit.header.get("ABOUT", about)
+        about, name = unit.header.get("ABOUT", about), unit.name.lower()
         if hasattr(unit, "columns"):
-            columns |= _fits_columns(unit)
             names += unit.columns.names
-            labels |= {column.name: column.unit for column in unit.columns}
-        elif unit.is_image and unit.name.lower() in _ARRAYS:
-            columns[unit.name.lower()] = np.asarray(unit.data)
+            if any(_place(name)[0] in _ARRAYS for name in unit.columns.names):
+                found, found_units = _fits_columns(unit)
+                columns, units = columns | found, units | found_units
+        elif unit.is_image and name in _ARRAYS:
+            columns[name] = np.asarray(unit.data)
         elif unit.is_image and unit.header["NAXIS"] == 2:
-            images = images or _fits_image(unit)
+            image = image or _fits_image(unit)
     if about and "radius" not in columns:
         raise InputError("the table of radii is missing; the file is cut off")
-    if not (columns or images):
-        raise _no_values(names)
-    return _from_columns(columns or images, about, labels)
+    columns = columns or image or dict.fromkeys(names)
+    return _from_columns(columns, about, units)
 
 # %% ../../nbs/curves/12_columns.ipynb #e0eee38d
 def write_fits(handle: BinaryIO, fields: dict) -> None:
-    """Write a table CURVES with a row for each curve, and a table GRID with a row for each radius.
-    """
-    with _extra("FITS", "astropy"):
-        from astropy.io import fits
-    curves, grid = {"values": fields["values"]}, {"radius": fields["radius"]}
-    for name in ("errors", "parameters"):
-        if name in fields and np.ndim(fields[name]):
-            (curves if np.ndim(fields[name]) == 2 else grid)[name] = fields[name]
-    units = [fits.PrimaryHDU()]
-    for title, columns in (("CURVES", curves), ("GRID", grid)):
-        kinds = {
-            name: "E" if array.dtype == np.float32 else "D" for name, array in columns.items()
-        }
-        vectors = [
-            fits.Column(
-                name, f"{array.shape[1] if array.ndim == 2 else 1}{kinds[name]}", array=array
-            )
-            for name, array in columns.items()
-        ]
-        units.append(fits.BinTableHDU.from_columns(vectors, name=title))
-    units[1].header["ABOUT"] = _about(
-        {name: value for name, value in fields.items() if name != "errors" or not np.ndim(value)}
-    )
+    """Write an image for each array, with a curve a row."""
+    from astropy.io import fits
+
+    names = ("values", "radius", "errors", "parameters")
+    arrays = {name: fields[name] for name in names if np.ndim(fields.get(name))}
+    units = [fits.PrimaryHDU(), *(fits.ImageHDU(a, name=name) for name, a in arrays.items())]
+    units[0].header["ABOUT"] = _about(fields, arrays)
     for unit in units:
         unit.add_checksum(when="")
     fits.HDUList(units).writeto(handle)
@@ -372,19 +314,16 @@ _YAML_TAGS = (("!!", "omap"), ("!", "astropy.units.Unit"), ("!", "astropy.table.
 # %% ../../nbs/curves/12_columns.ipynb #a2df7e30
 def _check_yaml(text: str) -> None:
     """Raise an InputError if a YAML header holds more than plain data."""
-    with _extra("ECSV", "astropy"):
-        import yaml
+    import yaml
+
     if len(text) > 2**24:
         raise InputError(
             "the header is larger than 16 MiB; an ECSV file has a line for each column there"
         )
     for token in yaml.scan(text):
-        if isinstance(token, (yaml.AnchorToken, yaml.AliasToken)) or (
-            isinstance(token, yaml.TagToken) and token.value not in _YAML_TAGS
-        ):
-            mark = (
-                token.value if isinstance(token.value, str) else "".join(filter(None, token.value))
-            )
+        tag = isinstance(token, yaml.TagToken) and token.value not in _YAML_TAGS
+        if tag or isinstance(token, (yaml.AnchorToken, yaml.AliasToken)):
+            mark = "".join(part or "" for part in token.value)
             raise InputError(
                 f"the header holds the YAML tag or reference {quote(mark)}; it may hold plain"
                 " data only"
@@ -393,25 +332,14 @@ def _check_yaml(text: str) -> None:
 # %% ../../nbs/curves/12_columns.ipynb #83309ed3
 def read_ecsv(handle: BinaryIO) -> dict:
     """Read a table in either layout from an ECSV file."""
-    with _extra("ECSV", "astropy"):
-        from astropy.io import ascii
+    from astropy.io import ascii
+
     lines = decode_text(handle.read()).split("\n")
     if not lines[0].startswith("# %ECSV "):
         raise InputError("an ECSV file begins with '# %ECSV 1.0', and this one does not")
     _check_yaml("\n".join(line[2:] for line in lines[1:] if line.startswith("#")))
     table = ascii.read(lines, format="ecsv", guess=False)
-    columns, units = {}, {}
-    for name, column in table.columns.items():
-        numbers = np.ma.asarray(getattr(column, "value", column))
-        columns[name] = np.ma.filled(
-            (
-                numbers.astype(np.float64)
-                if numbers.dtype.kind in "iu" and np.ma.is_masked(numbers)
-                else numbers
-            ),
-            np.nan if np.ma.is_masked(numbers) else None,
-        )
-        units[name] = str(column.unit or "") if hasattr(column, "unit") else ""
+    columns, units = _astropy_columns(table)
     return _from_columns(columns, table.meta.get("vae_nbdev"), units)
 
 # %% ../../nbs/curves/12_columns.ipynb #a00afd5d
@@ -419,12 +347,9 @@ def write_ecsv(handle: BinaryIO, fields: dict) -> None:
     """Write a table in the wide layout; the rest goes to the entry `vae_nbdev` of the header's
     meta.
     """
-    with _extra("ECSV", "astropy"):
-        from astropy.io import ascii
-        from astropy.table import Table
-    ascii.write(
-        Table(_columns(fields), meta={"vae_nbdev": _about(fields)}),
-        text := io.StringIO(),
-        format="ecsv",
-    )
+    from astropy.io import ascii
+    from astropy.table import Table
+
+    table = Table(_columns(fields), meta={"vae_nbdev": _about(fields)})
+    ascii.write(table, text := io.StringIO(), format="ecsv")
     handle.write(text.getvalue().encode())

@@ -20,6 +20,7 @@ from vae_nbdev.core import (
     as_noise,
     as_numbers,
     as_radius,
+    check_finite,
     iterate_blocks,
     stream,
 )
@@ -52,13 +53,9 @@ def _check_errors(errors, values: np.ndarray) -> float | np.ndarray | None:
     if errors is None:
         return None
     errors = as_numbers(errors, "errors").astype(np.float64)
-    if errors.ndim == 0:
-        return float(as_noise(errors, values.shape, name="errors"))
-    if errors.shape != values.shape:
-        return as_noise(errors, values.shape, name="errors")
-    missing = np.isnan(values)
-    errors = as_noise(np.where(missing, 1.0, errors), values.shape, name="errors")
-    return np.where(missing, np.nan, errors)
+    missing = np.isnan(values) if errors.shape == values.shape else np.zeros_like(errors, bool)
+    as_noise(np.where(missing, 1.0, errors), values.shape, name="errors")
+    return np.where(missing, np.nan, errors) if errors.ndim else float(errors)
 
 # %% ../../nbs/curves/14_curve_set.ipynb #3dc4553d
 def _check_parameters(
@@ -77,12 +74,7 @@ def _check_parameters(
             f"parameters has shape {parameters.shape}; it must have one row for each of the"
             f" {n_curves} curves"
         )
-    if not np.isfinite(parameters).all():
-        i, j = np.unravel_index(np.argmin(np.isfinite(parameters)), parameters.shape)
-        raise InputError(
-            f"parameters holds {parameters[i, j]} in row {i}, column {j}; parameters must be"
-            " finite"
-        )
+    check_finite(parameters, "parameters")
     names = names or tuple(f"p{j + 1}" for j in range(parameters.shape[1]))
     if len(names) != parameters.shape[1] or len(set(names)) != len(names):
         raise InputError(
@@ -288,11 +280,6 @@ def _summary(curves: CurveSet) -> str:
         parts.append("parameters " + ", ".join(curves.parameter_names))
     return f"CurveSet({'; '.join(parts)})"
 
-# %% ../../nbs/curves/14_curve_set.ipynb #d20d9370
-def _called(path: str | os.PathLike, stream: str) -> str:
-    """Return what messages call a file."""
-    return f"standard {stream}" if str(path) == "-" else str(path)
-
 # %% ../../nbs/curves/14_curve_set.ipynb #b0ae4973
 def read_curves(path: str | os.PathLike, format: str | None = None) -> CurveSet:
     """Read a set of curves from a file.
@@ -331,19 +318,17 @@ def read_curves(path: str | os.PathLike, format: str | None = None) -> CurveSet:
     UserWarning
         If the file could hold radii and does not; a `.npy` file cannot.
     """
+    name, kind, _ = resolve_format(path, format, "input")
     table = read_table(path, format)
     try:
-        with (
-            warnings.catch_warnings()
-        ):  # a number that overflows becomes infinity, which is refused by name
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of overflow to infinity, which is refused by name
             curves = CurveSet(**table)
     except InputError as error:
-        raise InputError(f"{_called(path, 'input')}: {error}") from None
-    if "radius" not in table and resolve_format(path, format, "input")[1] != "npy":
+        raise InputError(f"{name}: {error}") from None
+    if "radius" not in table and kind != "npy":
         warnings.warn(
-            f"{_called(path, 'input')} holds no radii; its columns are numbered 0 to"
-            f" {curves.n_radii - 1}",
+            f"{name} holds no radii; its columns are numbered 0 to {curves.n_radii - 1}",
             stacklevel=2,
         )
     return curves
@@ -372,8 +357,7 @@ def write_curves(path: str | os.PathLike, curves: CurveSet, format: str | None =
     """
     if not isinstance(curves, CurveSet):
         raise InputError(
-            f"{_called(path, 'output')}: curves is {type(curves).__name__}; write CurveSet(values,"
-            " radius) instead"
+            f"{path}: curves is {type(curves).__name__}; write CurveSet(values, radius) instead"
         )
     known = {field.name: getattr(curves, field.name) for field in fields(curves)}
     write_table(path, known | {"mask": curves.mask}, format)

@@ -42,12 +42,9 @@ def _read_header(handle: BinaryIO, size: int) -> tuple[tuple[int, ...], str, np.
     bytes, and go to the first of its numbers.
     """
     version = np.lib.format.read_magic(handle)
-    if version == (1, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(handle)
-    elif version == (2, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_2_0(handle)
-    else:
+    if version != (1, 0):
         raise InputError(f"the npy format {version} is unknown; numpy.save writes (1, 0)")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(handle)
     if dtype.kind not in "biufU":
         raise InputError(
             f"an array holds {quote(dtype)}; arrays of numbers and text are read, and nothing is"
@@ -83,10 +80,8 @@ def _read_npz(handle: BinaryIO) -> dict:
                 " np.savez(path, values=curves, radius=radius)"
             )
         wanted = {name: members[name] for name in FIELDS if name in members}
-        if any(
-            info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-            for info in wanted.values()
-        ):
+        known = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+        if not {info.compress_type for info in wanted.values()} <= known:
             raise InputError(
                 "the archive is compressed in a way that NumPy does not use; write it with"
                 " np.savez or np.savez_compressed"
@@ -170,26 +165,19 @@ def resolve_format(
     InputError
         If it is no name, or the format is not known.
     """
-    given = path
-    try:
-        path = os.fsdecode(path)
-    except TypeError:
-        path = None
-    if path is None or "\0" in path or "\n" in path:
-        raise InputError(f"path is {quote(given)}; it must be the name of a file")
-    name = f"standard {stream}" if path == "-" else path
+    name = os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else ""
+    if not name or "\0" in name or "\n" in name:
+        raise InputError(f"path is {quote(path)}; it must be the name of a file")
+    what = f"the format {quote(format)}"
     if format is None:
-        endings = Path(path).suffixes or ([".csv"] if path == "-" else [""])
-        what = f"the ending {quote(endings[-1].lower())} is not known"
-    else:
-        endings = [f".{part}" for part in str(format).lstrip(".").split(".")]
-        what = f"the format {quote(format)} is not known"
-    *_, before, ending = ["", *(ending.lower() for ending in endings)]
-    zipped = ending == ".gz" and before != ""
-    kind = (before if zipped else ending)[1:]
+        what = f"the ending {quote(Path(name).suffix.lower())}"
+        format = "csv" if name == "-" else "".join(Path(name).suffixes[-2:])
+    *before, kind = str(format).lower().lstrip(".").split(".")
+    zipped = kind == "gz" and bool(before)
+    kind, name = before[-1] if zipped else kind, f"standard {stream}" if name == "-" else name
     if kind not in _FORMATS:
         raise InputError(
-            f"{name}: {what}; curves are read from and written to"
+            f"{name}: {what} is not known; curves are read from and written to"
             f" {', '.join(f'.{known}' for known in _FORMATS)}, and each with .gz"
         )
     return name, kind, zipped
@@ -218,6 +206,14 @@ def _unzipped(handle: BinaryIO) -> BinaryIO:
     whole.seek(0)
     return whole
 
+# %% ../../nbs/curves/13_files.ipynb #d5824b23
+def _missing_package(kind: str, error: ImportError) -> InputError:
+    """Return the sentence that says how to install what a format needs."""
+    return InputError(
+        f".{kind} files need {error.name.split('.')[0]}, which is not installed; pip install"
+        " 'vae_nbdev[files]'"
+    )
+
 # %% ../../nbs/curves/13_files.ipynb #828fac09
 def _parse(handle: BinaryIO, kind: str, zipped: bool) -> dict:
     """Read a table in one format; whatever goes wrong is an InputError."""
@@ -229,6 +225,8 @@ def _parse(handle: BinaryIO, kind: str, zipped: bool) -> dict:
             return {name: as_field(name, value) for name, value in fields.items()}
     except InputError:
         raise
+    except ImportError as error:
+        raise _missing_package(kind, error) from None
     except Exception as error:  # libraries raise anything when they meet unexpected bytes
         raise InputError(
             f"not a readable .{kind}{'.gz' * zipped} file ({type(error).__name__}); it is damaged,"
@@ -281,14 +279,12 @@ def read_table(
 # %% ../../nbs/curves/13_files.ipynb #17db406d
 def _print_bytes(data: bytes) -> None:
     """Write bytes to standard output; one that takes text only, as in a notebook, gets text."""
-    if hasattr(sys.stdout, "buffer"):
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-        return
+    out = getattr(sys.stdout, "buffer", None)
     try:
-        sys.stdout.write(data.decode("utf-8"))
+        sys.stdout.write(data.decode()) if out is None else out.write(data)
     except UnicodeDecodeError:
         raise InputError("this standard output takes text only; name a file") from None
+    sys.stdout.flush()
 
 # %% ../../nbs/curves/13_files.ipynb #4ebc27a8
 @contextlib.contextmanager
@@ -313,24 +309,6 @@ def _sink(path: str | os.PathLike) -> Iterator[BinaryIO]:
     with atomic_path(path) as part, open(part, "wb") as handle:
         yield handle
 
-# %% ../../nbs/curves/13_files.ipynb #1dd2d35e
-def _complete(fields: dict) -> dict:
-    """Return the entries that are not None, checked, with radii, and with NaN in the gaps."""
-    if strange := [name for name in fields if name not in FIELDS]:
-        raise InputError(
-            f"a table has no entry {quote(strange[0])}; the entries are {', '.join(FIELDS)}"
-        )
-    fields = {name: as_field(name, value) for name, value in fields.items() if value is not None}
-    if np.ndim(values := fields.get("values")) != 2:
-        raise InputError(
-            f"values has shape {np.shape(values)}; it must have two axes, one row per curve, one"
-            " column per radius"
-        )
-    values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
-    if "mask" in fields:
-        values = np.where(fields["mask"], values, np.nan).astype(values.dtype)
-    return {"radius": np.arange(values.shape[1], dtype=np.float64)} | fields | {"values": values}
-
 # %% ../../nbs/curves/13_files.ipynb #53aef9fb
 def write_table(path: str | os.PathLike, fields: dict, format: str | None = None) -> None:
     """Write the arrays and labels of a set of curves to a file, completely or not at all.
@@ -340,7 +318,8 @@ def write_table(path: str | os.PathLike, fields: dict, format: str | None = None
     path : path-like
         The name of a file, which is replaced if it exists, or `-` for standard output.
     fields : dict
-        `values` (N, R) and any others of `FIELDS`; None means that there is none.
+        `values` (N, R) with NaN in the gaps, `radius` (R,) and any others of `FIELDS`; None means
+        that there is none.
     format : str, optional
         As for `read_table`. The text formats keep radii and values; so does `npy`, in two files,
         `NAME.npy` and `NAME.radius.npy`, but in a pipe the values only; the others keep
@@ -352,7 +331,8 @@ def write_table(path: str | os.PathLike, fields: dict, format: str | None = None
         If an entry is not known, the format is not, or the file cannot be written.
     """
     name, kind, zipped = resolve_format(path, format, "output")
-    fields, (_, write) = _complete(fields), _FORMATS[kind]
+    fields = {name: as_field(name, value) for name, value in fields.items() if value is not None}
+    _, write = _FORMATS[kind]
     try:
         with contextlib.ExitStack() as files:
             handle = files.enter_context(_sink(path))
@@ -366,6 +346,8 @@ def write_table(path: str | os.PathLike, fields: dict, format: str | None = None
                 np.lib.format.write_array(beside, fields["radius"], allow_pickle=False)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
+    except ImportError as error:
+        raise InputError(f"{name}: {_missing_package(kind, error)}") from None
     except OSError as error:
         raise InputError(
             f"{name}: the file cannot be written ({error.strerror or type(error).__name__})"

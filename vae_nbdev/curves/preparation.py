@@ -165,18 +165,12 @@ def warn_of_placeholders(X: np.ndarray, name: str = "X") -> None:
     some = X[spread_evenly(len(X), _LOOKED_AT)]
     middle = np.nanmedian(some)
     typical = np.nanmedian(np.abs(some - middle))
-    far, rows = [np.zeros(0)], [np.zeros(0, int)]
-    for start, block in iterate_blocks(X):
-        place = np.abs(block - middle) > 100 * typical
-        far.append(block[place])
-        rows.append(start + place.nonzero()[0])
-    far, rows = np.concatenate(far), np.concatenate(rows)
-    values, counts = np.unique(far, return_counts=True)
-    if not len(values) or counts.max() < 2:
+    far = [block[np.abs(block - middle) > 100 * typical] for _, block in iterate_blocks(X)]
+    values, counts = np.unique(np.concatenate(far), return_counts=True)
+    if counts.max(initial=0) < 2:
         return
     value = values[counts.argmax()]
-    row = rows[far == value].min()
-    column = int(np.argmax(X[row] == value))
+    row, column = np.argwhere(np.equal(X, value))[0]
     warnings.warn(
         f"{name} holds {value:g} {counts.max()} times, first in row {row}, column {column}, far"
         " from everything else; if it stands for a missing value, write NaN",
@@ -274,16 +268,13 @@ class Learnable:
         """Mean of the training curves (R,), over what was observed; at a radius that only held-out
         curves have, of these.
         """
-        train = self.known.values[self.sample].astype(np.float64)
-        seen = ~np.isnan(train)
-        if seen.all():
-            return train.mean(0)
-        whole = self.known.values[self.held_out]
-        mean = train.sum(0, where=seen) / np.maximum(seen.sum(0), 1)
-        if seen.any(0).all():
-            return mean
-        rest = np.nansum(whole, 0, dtype=np.float64)
-        return np.where(seen.any(0), mean, rest / np.maximum((~np.isnan(whole)).sum(0), 1))
+        sample, rest = (
+            self.known.values[rows].astype(np.float64) for rows in (self.sample, self.held_out)
+        )
+        with warnings.catch_warnings():  # of a radius that has no value
+            warnings.simplefilter("ignore")
+            mean = np.nanmean(sample, 0)
+            return np.nan_to_num(np.where(np.isnan(mean), np.nanmean(rest, 0), mean))
 
     @cached_property
     def _centred(self) -> np.ndarray:
@@ -301,23 +292,16 @@ class Learnable:
         sigma = guess_noise(self._centred) if self.noise is None else self.noise
         return Units(self.center, np.broadcast_to(sigma, self.center.shape).copy())
 
-    def in_units(self, units: Units | None) -> CurveBatches:
+    def in_units(self, units: Units | None = None) -> CurveBatches:
         """The training curves in these units, or in their own."""
         return CurveBatches(self.curves, units or self.units, self.held_out)
 
-    @property
-    def batches(self) -> CurveBatches:
-        """The training curves, in their units."""
-        return self.in_units(self.units)
-
-    def held_out_in(self, units: Units) -> Batch | None:
-        """The held-out curves in these units; None if there are none."""
+    def held_out_in(self, units: Units | None = None) -> Batch | None:
+        """The held-out curves in these units, or in those of the training curves; None if there
+        are none.
+        """
+        units = units or self.units
         return units.to_model(self.curves, self.held_out) if len(self.held_out) else None
-
-    @property
-    def held_out_batch(self) -> Batch | None:
-        """The held-out curves, in the units of the training curves; None if there are none."""
-        return self.held_out_in(self.units)
 
     @property
     def for_components(self) -> Batch:
@@ -389,18 +373,14 @@ def learnable(
     n = len(curves)
     if n < 2:
         raise InputError(f"X has {n} curve(s); at least 2 are needed (n_samples={n})")
-    if clean_input and errors_to_come is None and curves.errors is not None:
-        errors_to_come = curves.errors
+    known, errors = curves, curves.errors
     if clean_input:
-        curves = replace(curves, mask=None, errors=None)
-        errors = check_errors_to_come(errors_to_come, curves)
-    else:
-        errors = curves.errors
-    known = check_learnable(curves, noise, errors, clean_input)
-    trained_on = curves
-    if clean_input and errors is not None:
-        measured = np.where(np.isnan(errors), np.nan, curves.values)
-        trained_on = replace(curves, mask=None, values=measured, errors=errors)
+        known = replace(curves, mask=None, errors=None)
+        errors = check_errors_to_come(errors if errors_to_come is None else errors_to_come, known)
+        curves = known
+        if errors is not None:
+            measured = np.where(np.isnan(errors), np.nan, known.values)
+            curves = replace(known, mask=None, values=measured, errors=errors)
+    noise = check_learnable(known, noise, errors, clean_input)
     n_held_out = min(round(validation_fraction * n), _MOST_HELD_OUT) if n >= _FEWEST else 0
-    held_out = choose_rows(n, n_held_out, seed)
-    return Learnable(trained_on, curves, known, clean_input, held_out)
+    return Learnable(curves, known, noise, clean_input, choose_rows(n, n_held_out, seed))

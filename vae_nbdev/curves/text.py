@@ -6,11 +6,8 @@
 __all__ = ['quote', 'decode_text', 'complain_of_cell', 'read_csv', 'write_csv']
 
 # %% ../../nbs/curves/11_text.ipynb #9a0166c7
-import contextlib
 import math
-import re
 from collections.abc import Sequence
-from functools import partial
 from typing import BinaryIO
 
 import numpy as np
@@ -151,43 +148,29 @@ def _suspicion(lines: Sequence[str], delimiter: str | None) -> str:
         else "; a table with an index column is written without it by to_csv(..., index=False)"
     )
 
-# %% ../../nbs/curves/11_text.ipynb #eaf05e71
-def _fill_gaps(lines: list[str], delimiter: str | None) -> list[str]:
-    """Return the lines with `nan` for every cell that stands for a missing value."""
-    mark = delimiter or " "
-    return [
-        mark.join(
-            "nan" if cell.strip().lower() in _GAPS else cell for cell in line.split(delimiter)
-        )
-        for line in lines
-    ]
-
 # %% ../../nbs/curves/11_text.ipynb #c62f6264
-def _find_culprit(
+def _read_cells(
     lines: list[str], rows: list[int], delimiter: str | None, radius: np.ndarray
-) -> InputError:
-    """Return the error for the first cell, in reading order, that is neither a number nor a gap,
-    or is not there.
+) -> np.ndarray:
+    """Return the values (N, R) of lines with these row numbers, NaN in the gaps, or raise an
+    InputError for the first cell that is neither a number nor a gap, or is not there.
     """
+    values = []
     for line, row in zip(lines, rows):
-        cells = _cells(line, delimiter, len(radius))
+        cells = _cells(line, delimiter)
         for column, (cell, r) in enumerate(zip(cells, radius), 1):
             if cell.lower() not in _GAPS and (why := complain_of_cell(cell)):
-                return InputError(
+                raise InputError(
                     f"row {row} of the file, column {column} (radius {r:g}) holds {quote(cell)};"
                     f" {why}"
                 )
         if len(cells) != len(radius):
-            n = (
-                line.count(delimiter) + 1
-                if delimiter
-                else sum(1 for _ in re.finditer(r"\S+", line))
+            raise InputError(
+                f"row {row} of the file has {len(cells)} columns; the first line names"
+                f" {len(radius)} radii, so it must have {len(radius)}"
             )
-            return InputError(
-                f"row {row} of the file has {n} columns; the first line names {len(radius)} radii,"
-                f" so it must have {len(radius)}"
-            )
-    return InputError("the curves cannot be read as numbers")
+        values.append(np.array([math.nan if c.lower() in _GAPS else float(c) for c in cells]))
+    return np.array(values)
 
 # %% ../../nbs/curves/11_text.ipynb #888e2b7e
 def read_csv(handle: BinaryIO) -> dict[str, np.ndarray]:
@@ -215,13 +198,13 @@ def read_csv(handle: BinaryIO) -> dict[str, np.ndarray]:
         raise InputError(
             f"there are {len(radius)} radii but no curves; every line below the radii is one curve"
         )
-    whole = all(len(line.split(delimiter, len(radius))) == len(radius) for line in body)
-    for prepare in (list, partial(_fill_gaps, delimiter=delimiter)) if whole else ():
-        with contextlib.suppress(ValueError):
-            values = np.loadtxt(prepare(body), delimiter=delimiter, comments=None, ndmin=2)
-            if values.shape == (len(body), len(radius)) and not np.isinf(values).any():
-                return {"values": values, "radius": radius}
-    raise _find_culprit(body, rows[1:], delimiter, radius)
+    try:
+        values = np.loadtxt(body, delimiter=delimiter, comments=None, ndmin=2)
+    except ValueError:
+        values = np.zeros(0)
+    if values.shape != (len(body), len(radius)) or np.isinf(values).any():
+        values = _read_cells(body, rows[1:], delimiter, radius)
+    return {"values": values, "radius": radius}
 
 # %% ../../nbs/curves/11_text.ipynb #c20a6696
 def write_csv(handle: BinaryIO, fields: dict, mark: str = ",") -> None:

@@ -16,11 +16,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
+from ..core import as_noise, as_radius
 from vae_nbdev.plotting.style import (
     PALETTE,
     as_array,
     as_entries,
-    as_rising_radius,
     given_or_new_axes,
     legend_right,
     random_rows,
@@ -66,7 +66,7 @@ def plot_curves(
     ValueError
         If the shapes do not fit, the radii do not rise, or a value is infinite.
     """
-    radius = as_rising_radius("plot_curves", radius)
+    radius = as_radius(radius, name="plot_curves: radius")
     values = as_array("plot_curves: values", values, ("N", radius.size), "radius", nan=True)
     ax = given_or_new_axes(ax, (6.5, 4.0))
     rows = random_rows(len(values), max_curves, seed)
@@ -85,47 +85,11 @@ def plot_curves(
     ax.set(xlabel=xlabel, ylabel=ylabel)
     return ax
 
-# %% ../../nbs/plotting/04_curves.ipynb #b04e3dae
-def _check_sigma(sigma: ArrayLike | None, x: np.ndarray) -> np.ndarray | None:
-    """Return the errors in the shape of `x`, or say what is wrong with them."""
-    if sigma is None:
-        return None
-    sigma = np.asarray(sigma, dtype=np.float64)
-    shapes = [(), x.shape[1:], x.shape]
-    if sigma.shape not in shapes:
-        raise ValueError(
-            f"plot_reconstruction: sigma must be a number or have shape {shapes[1]} or"
-            f" {shapes[2]}, got {sigma.shape}"
-        )
-    sigma = np.broadcast_to(sigma, x.shape)
-    bad = np.argwhere(~(np.isfinite(sigma) & (sigma > 0)) & ~np.isnan(x))
-    if bad.size:
-        i, j = bad[0]
-        raise ValueError(
-            f"plot_reconstruction: sigma must be positive and finite, got {sigma[i, j]:g} at row"
-            f" {i}, column {j}"
-        )
-    return sigma
-
-# %% ../../nbs/plotting/04_curves.ipynb #26cc4453
-def _residual_axes(ax: Sequence[Axes] | None) -> tuple[Axes, Axes]:
-    """Return the pair (top, bottom) that was given, or that of a new figure."""
-    if ax is not None:
-        if np.shape(ax) != (2,):
-            raise ValueError("plot_reconstruction: ax must be a pair (top, bottom) of axes")
-        return tuple(ax)
-    fig, (top, bottom) = plt.subplots(
-        2, 1, figsize=(7.0, 4.6), sharex=True, height_ratios=(3, 1), layout="constrained"
-    )
-    fig.align_ylabels()
-    return top, bottom
-
 # %% ../../nbs/plotting/04_curves.ipynb #aaadd6b8
 def _finish_residuals(ax: Axes, residual: np.ndarray, ylabel: str, in_sigmas: bool) -> None:
     """Set the limits, the label and the guide lines of a panel of residuals."""
-    unit = ylabel[ylabel.find("[") :] if "[" in ylabel else ""
+    unit = "[σ]" if in_sigmas else "".join(ylabel.partition("[")[1:])
     if in_sigmas:
-        unit = "[σ]"
         ax.axhspan(-1, 1, color="0.9", lw=0, zorder=0)
     ax.axhline(0, color="0.3", lw=0.8, zorder=1)
     most = np.max(np.abs(residual), where=~np.isnan(residual), initial=1 if in_sigmas else 0)
@@ -169,14 +133,23 @@ def plot_reconstruction(
         If the shapes do not fit, the radii do not rise, a value is infinite, or an error is not
         positive.
     """
-    radius = as_rising_radius("plot_reconstruction", radius)
+    radius = as_radius(radius, name="plot_reconstruction: radius")
     x = as_array("plot_reconstruction: x", x, ("n", radius.size), "radius", nan=True)
     reconstruction = as_array(
         "plot_reconstruction: reconstruction", reconstruction, x.shape, "x", nan=True
     )
-    sigma = _check_sigma(sigma, x)
+    if sigma is not None:
+        sigma = np.asarray(sigma, dtype=np.float64)
+        if sigma.shape == x.shape:  # anything in the gaps
+            sigma = np.where(np.isnan(x), 1.0, sigma)
+        sigma = as_noise(sigma, x.shape, name="plot_reconstruction: sigma")
+        sigma = np.broadcast_to(sigma, x.shape)
     labels = as_entries("plot_reconstruction: labels", labels, len(x), "curve {}")
-    top, bottom = _residual_axes(ax)
+    if ax is None:
+        layout = {"height_ratios": (3, 1), "layout": "constrained"}
+        fig, ax = plt.subplots(2, 1, figsize=(7.0, 4.6), sharex=True, **layout)
+        fig.align_ylabels()
+    top, bottom = ax
     residual = (x - reconstruction) / (1.0 if sigma is None else sigma)
     handles = [
         Line2D([], [], color="0.3", marker="o", ms=3.5, ls="", label="data"),
@@ -316,7 +289,7 @@ def plot_bands(
     ValueError
         If a shape does not fit, the radii do not rise, or a value is infinite.
     """
-    radius = as_rising_radius("plot_bands", radius)
+    radius = as_radius(radius, name="plot_bands: radius")
     ax = given_or_new_axes(ax, (7.5, 4.0))
     handles = []
     for i, (name, values) in enumerate(samples.items()):

@@ -19,6 +19,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
+from scipy.stats import rankdata
 
 from vae_nbdev.plotting.style import (
     PALETTE,
@@ -38,15 +39,6 @@ def _limits(x: np.ndarray, margin: float = 0.03) -> tuple[float, float]:
     scale = max(abs(low), abs(high))
     step = margin * (high - low) if high - low > 1e-9 * scale else 0.1 * scale or 0.5
     return low - step, high + step
-
-# %% ../../nbs/plotting/05_latents.ipynb #05372ef4
-def _corner_range(spec: Sequence | None, column: np.ndarray) -> tuple[float, float]:
-    """Return the limits of one column of a corner plot, from a pair or the values themselves."""
-    if spec is None:
-        return _limits(column)
-    if np.shape(spec) == (2,) and spec[0] < spec[1]:
-        return tuple(spec)
-    raise ValueError(f"corner_plot: an entry of range must be (low, high) or None, got {spec}")
 
 # %% ../../nbs/plotting/05_latents.ipynb #2769e927
 def _import_corner() -> ModuleType:
@@ -107,7 +99,6 @@ def corner_plot(
     labels: Sequence[str] | None = None,
     overlay: ArrayLike | None = None,
     names: Sequence[str] = ("samples", "overlay"),
-    range: Sequence | None = None,
     **kw,
 ) -> Figure:
     """Draw the histogram of every column and the density of every pair.
@@ -122,16 +113,14 @@ def corner_plot(
         A second set, shape (M, K), drawn into the same panels in another colour.
     names
         What the two sets are called in the legend, which appears with an overlay.
-    range
-        Per column a pair (low, high), or None for limits that hold all samples.
     kw
-        For `corner.corner`, such as `bins`, `smooth`, `quantiles`, `fig`. `weights` belong to
-        `samples`.
+        For `corner.corner`, such as `bins`, `smooth`, `range`, `quantiles`, `fig`. `weights`
+        belong to `samples`.
 
     Raises
     ------
     ValueError
-        If a shape or a number of entries does not fit, a value is not finite, or a range is empty.
+        If a shape or a number of entries does not fit, or a value is not finite.
 
     References
     ----------
@@ -145,8 +134,7 @@ def corner_plot(
     fewest = min(len(x) for x in sets)
     if fewest < k:
         raise ValueError(f"corner_plot: {k} columns need at least {k} samples, got {fewest}")
-    specs = as_entries("corner_plot: range", range, k)
-    kw["range"] = [_corner_range(*pair) for pair in zip(specs, np.concatenate(sets).T)]
+    kw.setdefault("range", [_limits(column) for column in np.concatenate(sets).T])
     labels = as_entries("corner_plot: labels", labels, k, "z[{}]")
     kw["labels"] = [wrap_unit(label) for label in labels]
     with plt.rc_context(_CORNER_STYLE):
@@ -167,16 +155,6 @@ def _pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     norm = np.outer(np.linalg.norm(a, axis=0), np.linalg.norm(b, axis=0))
     varies = np.outer(*spread)
     return np.divide(a.T @ b, norm, out=np.full(norm.shape, np.nan), where=varies)
-
-# %% ../../nbs/plotting/05_latents.ipynb #18805c0b
-def _ranks(x: np.ndarray) -> np.ndarray:
-    """Return the ranks 1 … N within each column; equal values share the mean of theirs."""
-
-    def rank(column):
-        _, place, count = np.unique(column, return_inverse=True, return_counts=True)
-        return (np.cumsum(count) - (count - 1) / 2)[place]
-
-    return np.column_stack([rank(column) for column in x.T])
 
 # %% ../../nbs/plotting/05_latents.ipynb #3f194a1e
 _SHADE = LinearSegmentedColormap.from_list("shade", ["#ffffff", "#f6c58f"])
@@ -238,7 +216,7 @@ def cross_corner(
         *shape, figsize=size, sharex="col", sharey="row", squeeze=False, layout="constrained"
     )
     rows = random_rows(len(a), max_points, seed=0)
-    r, rho = _pearson(a, b), _pearson(_ranks(a), _ranks(b))
+    r, rho = _pearson(a, b), _pearson(rankdata(a, axis=0), rankdata(b, axis=0))
     for (i, j), panel in np.ndenumerate(panels):
         _cross_panel(panel, b[rows, j], a[rows, i], r[i, j], rho[i, j], **scatter_kwargs)
         low, high = _limits(a[:, i])

@@ -22,12 +22,10 @@ from vae_nbdev.interface.output import (
     check_table_name,
     has_quality,
     is_pipe,
-    noise_kind,
     quality_rows,
     read_input,
     say,
     shown,
-    size_line,
     write_output,
     write_text,
 )
@@ -55,15 +53,11 @@ class Sample:
 
 def sample(command: Sample) -> None:
     """Run `vae_nbdev sample`."""
-    from vae_nbdev.core import InputError
-
-    c = command
-    if c.n < 1:
-        raise InputError(f"--n is {c.n}; it must be at least 1 curve")
-    check_new(c.out, c.overwrite)
     from vae_nbdev.curves.curve_set import CurveSet
     from vae_nbdev.fitted.estimator import CurveVAE
 
+    c = command
+    check_new(c.out, c.overwrite)
     vae = CurveVAE.load(c.run)
     labels = {k: vae.data_[k] for k in ("xlabel", "ylabel") if k in vae.data_}
     values = vae.sample(c.n, observed=c.observed, seed=c.seed)
@@ -189,12 +183,10 @@ def evaluate(command: Evaluate) -> None:
 
     vae, curves = _model_and_curves(command)
     numbers = {"command": "evaluate"} | summarise(vae, curves)
-    noise = f"the model's noise is {numbers['noise']:.4g}"
     ess = f"{numbers['smallest_ess']:.0f}, of the importance sampling behind log p(x)"
     rows = [
         ("curves", str(len(curves))),
         *quality_rows(numbers),
-        ("residuals", f"{numbers['residual_rms']:.4g} rms; {noise}"),
         ("smallest effective sample size", ess),
     ]
     answer(numbers, as_table(rows), command.json)
@@ -237,57 +229,26 @@ class Info:
     """Print it as one JSON object."""
 
 
-def _data_rows(data: dict) -> list[tuple[str, str]]:
-    """What is to be said of the data of a run."""
-    if "n_curves" not in data:
-        return []
-    return [
-        ("data", size_line(data) + (f", {data['file']}" if data.get("file") else "")),
-        ("  fingerprint", data["fingerprint"]),
-        ("  missing", f"{100 * data.get('missing_fraction', 0):.2g} % of the values"),
-        ("  errors", data.get("errors") or "none"),
-    ]
+def _as_text(value) -> str:
+    """A value of a description in words."""
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_as_text(v)}" for k, v in value.items() if v is not None)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _info_of_run(path: Path) -> tuple[dict, list[tuple[str, str]]]:
+def _about_run(path: Path) -> dict:
     """What is to be said of a run."""
     from vae_nbdev.fitted.run_files import read_run
 
-    run = read_run(path)
-    c, m, recipe = run.config, run.metrics, run.config["recipe"]
-    data, versions = c.get("data", {}), c.get("versions", {})
+    run, defaults = read_run(path), asdict(FitOptions())
+    changed = {k: v for k, v in run.config["parameters"].items() if v != defaults.get(k)}
     size = sum(t.numel() for t in run.tensors.values())
-    defaults = asdict(FitOptions())
-    changed = {k: v for k, v in c["parameters"].items() if v != defaults.get(k)}
-    about = {"kind": "run", "options": changed, "numbers_in_the_model": size, "metrics": m}
-    about |= {k: c[k] for k in ("format_version", "versions", "data", "recipe") if k in c}
-    layers = f"{recipe['depth']} hidden layers of {recipe['width']} units"
-    rows = [
-        ("what", f"a run, format version {c['format_version']}"),
-        ("written by", ", ".join(f"{k} {v}" for k, v in versions.items()) or "unknown versions"),
-        *_data_rows(data),
-        ("options", ", ".join(f"{k} {v}" for k, v in changed.items()) or "the defaults"),
-        ("model", f"{layers}, {recipe['prior']} prior, {size} numbers"),
-        ("training", f"{recipe['max_steps']} optimiser steps at most"),
-    ]
-    if isinstance(m.get("noise"), (int, float)):
-        rows.append(("noise", f"{m['noise']:.4g}, {noise_kind(c['parameters'], data)}"))
-    if has_quality(m):
-        rows += quality_rows(m)
-    return about, rows
+    about = {"kind": "run", "options": changed, "numbers_in_the_model": size}
+    about |= {k: v for k, v in run.config.items() if k != "parameters"}
+    return about | {"metrics": run.metrics}
 
 # %% ../../nbs/interface/86_ask_commands.ipynb #f79d648b
-def _info_of_checkpoint(run: Path, checkpoint: Path) -> tuple[dict, list[tuple[str, str]]]:
-    """What is to be said of a training that is not finished."""
-    rows = [
-        ("what", "a training that is not finished"),
-        ("checkpoint", str(checkpoint)),
-        ("go on with", f"the same command, vae_nbdev train … --out {run}"),
-    ]
-    return {"kind": "unfinished training", "checkpoint": str(checkpoint)}, rows
-
-
-def _info_of_curves(path: Path, format: str | None) -> tuple[dict, list[tuple[str, str]]]:
+def _about_curves(path: Path, format: str | None) -> dict:
     """What is to be said of curves in a file or a pipe."""
     import numpy as np
 
@@ -295,33 +256,26 @@ def _info_of_curves(path: Path, format: str | None) -> tuple[dict, list[tuple[st
 
     curves = read_input(path, format)
     about = {"kind": "curves"} | describe_curves(curves, None if is_pipe(path) else path)
-    low, high = float(np.nanmin(curves.values)), float(np.nanmax(curves.values))
-    about |= {"value_range": [low, high], "parameters": list(curves.parameter_names)}
-    rows = [
-        ("what", f"{len(curves)} curves at {curves.n_radii} radii"),
-        ("radius", f"{curves.radius[0]:g} to {curves.radius[-1]:g}"),
-        ("values", f"{low:g} to {high:g}"),
-        ("errors", about["errors"] or "none"),
-        ("parameters", ", ".join(curves.parameter_names) or "none"),
-        ("missing", f"{100 * about['missing_fraction']:.2g} % of the values"),
-        ("fingerprint", about["fingerprint"]),
-    ]
-    return about, rows
+    extremes = [float(np.nanmin(curves.values)), float(np.nanmax(curves.values))]
+    return about | {"value_range": extremes, "parameters": list(curves.parameter_names)}
 
 
 def info(command: Info) -> None:
     """Run `vae_nbdev info`."""
-    from vae_nbdev.core import InputError
     from vae_nbdev.fitted.run_files import checkpoint_path
 
     path = command.path
     run = path.with_suffix("") if path.suffix == ".checkpoint" else path
     if path.is_dir():
-        about, rows = _info_of_run(path)
+        about = _about_run(path)
     elif checkpoint_path(run).is_file() and (run != path or not path.exists()):
-        about, rows = _info_of_checkpoint(run, checkpoint_path(run))
+        about = {"kind": "unfinished training", "checkpoint": str(checkpoint_path(run))}
+        about["go on with"] = f"the same command, vae_nbdev train … --out {run}"
     elif is_pipe(path) or path.exists():
-        about, rows = _info_of_curves(path, command.format)
+        about = _about_curves(path, command.format)
     else:
-        raise InputError(f"{path}: there is no such file or folder")
+        raise ValueError(f"{path}: there is no such file or folder")
+    metrics = about.get("metrics", {})
+    rows = [(name, _as_text(value)) for name, value in about.items() if name != "metrics"]
+    rows += quality_rows(metrics) if has_quality(metrics) else []
     answer({"command": "info"} | about, as_table(rows), command.json)

@@ -53,8 +53,6 @@ class Infer:
     error_factor: float | None = None
     """The errors are inferred too, around so many times what is given; 0.3 suits SPARC's; only if
     errors are known to be too large."""
-    min_error: float = 0.0
-    """Smaller errors count as this."""
     surprise: int = 0
     """Curves of the model that the evidence is compared with; 0: none."""
     seed: int = 0
@@ -66,22 +64,12 @@ class Infer:
 
 
 def _check_command(command: Infer) -> None:
-    """Raise an InputError if the options cannot be used."""
-    from vae_nbdev.core import InputError
-
+    """Raise a ValueError if the options cannot be used."""
     check_table_name(command.out, "infer")
     if not command.files:
-        raise InputError("no file is named; give at least one with the points of a curve")
-    if not 0 <= command.min_error < float("inf"):
-        raise InputError(
-            f"--min-error is {command.min_error:g}; it must be a number, zero or larger"
-        )
-    if command.surprise < 0:
-        raise InputError(
-            f"--surprise is {command.surprise}; it must be a number of curves, or 0 for none"
-        )
+        raise ValueError("no file is named; give at least one with the points of a curve")
     if command.json and is_pipe(command.out):
-        raise InputError("--json takes standard output; name a file for the table with --out")
+        raise ValueError("--json takes standard output; name a file for the table with --out")
     check_new(command.out, command.overwrite)
 
 # %% ../../nbs/interface/87_infer_command.ipynb #8d9fd2cb
@@ -99,22 +87,16 @@ def _as_departure(command: Infer):
 
 def _read_points(command: Infer, grid, departure) -> list[tuple]:
     """The points of each file: radius, value and error."""
-    import numpy as np
-
-    from vae_nbdev.core import InputError
     from vae_nbdev.inference.departure import spline_operator
     from vae_nbdev.inference.points import read_points, whiten_points
 
     spline_operator(grid, command.radii or grid)  # refuses what lies outside
-    curves = []
-    for file in command.files:
-        radius, value, error = read_points(file)
-        error = np.where(error >= 0, np.maximum(error, command.min_error), error)
-        curves.append((radius, value, error))
+    curves = [read_points(file) for file in command.files]
+    for file, curve in zip(command.files, curves, strict=True):
         try:
-            whiten_points(curves[-1:], grid, departure)
-        except InputError as problem:
-            raise InputError(f"{shown(file)}: {problem}".replace(" of curve 0", "")) from None
+            whiten_points([curve], grid, departure)
+        except ValueError as problem:
+            raise ValueError(f"{shown(file)}: {problem}".replace(" of curve 0", "")) from None
     return curves
 
 # %% ../../nbs/interface/87_infer_command.ipynb #f5eee540
@@ -142,22 +124,19 @@ def _facts(posterior, command: Infer) -> dict:
 
 def _in_words(facts: dict, command: Infer) -> str:
     """One line about one curve."""
-    a, (low, high) = facts, facts["radius_range"]
-    evidence = f"{a['log_evidence']:.2f} ± {a['log_evidence_error']:.2f} nats"
-    text = f"{a['n_points']} points from {low:g} to {high:g}; log evidence {evidence}"
-    if command.departure is None:
-        text += f", χ² per point {a['chi_squared_per_point']:.2g}"
-    else:
-        text += f", departure {a['departure_size']:.3g}"
-    if command.error_factor is not None:
-        text += f", errors × {a['error_factor']:.2g}"
-    if command.surprise:
-        n = round(a["surprise"] * (command.surprise + 1)) - 1
-        told = f"{n} {'is' if n == 1 else 'are'} as improbable"
-        text += f"; of {command.surprise} curves of the model {told}"
-    if command.departure is None and a["chi_squared_per_point"] > 3:
-        text += "; the model does not describe these points, try --departure 0.3"
-    return text
+    low, high = facts["radius_range"]
+    told = [
+        f"{facts['n_points']} points from {low:g} to {high:g}",
+        f"log evidence {facts['log_evidence']:.2f} ± {facts['log_evidence_error']:.2f} nats",
+        f"χ² per point {facts['chi_squared_per_point']:.2g}",
+        f"departure {facts['departure_size']:.3g}",
+        f"errors × {facts['error_factor']:.2g}",
+    ]
+    if "surprise" in facts:
+        told.append(f"{100 * facts['surprise']:.0f} % of the model's curves are as improbable")
+    if command.departure is None and facts["chi_squared_per_point"] > 3:
+        told.append("the model does not describe these points, try --departure 0.3")
+    return "; ".join(told)
 
 
 def infer(command: Infer) -> None:

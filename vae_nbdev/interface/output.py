@@ -126,12 +126,14 @@ def quality_rows(summary: dict) -> list[tuple[str, str]]:
         ("log p(x)", f"{s['log_p']:.2f} ± {s['log_p_standard_error']:.2f} nats per curve"),
         ("KL per latent, from N(0, 1)", f"{kl} nats"),
         ("active units", f"{s['active_units']} of {s['n_latent']}"),
+        ("residuals", f"{s['residual_rms']:.4g} rms; the model's noise is {s['noise']:.4g}"),
     ]
 
 
 def has_quality(metrics: dict) -> bool:
     """Whether these numbers, perhaps read from a file, are enough for `quality_rows`."""
     numbers = ("elbo", "log_p", "log_p_standard_error", "active_units", "n_latent")
+    numbers += ("residual_rms", "noise")
     known = all(isinstance(metrics.get(name), (int, float)) for name in numbers)
     return known and isinstance(metrics.get("kl_per_latent"), list)
 

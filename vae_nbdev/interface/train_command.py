@@ -20,7 +20,6 @@ from vae_nbdev.interface.output import (
     answer,
     as_table,
     is_pipe,
-    noise_kind,
     quality_rows,
     read_input,
     say,
@@ -85,11 +84,10 @@ class Train:
 # %% ../../nbs/interface/84_train_command.ipynb #ef2ec276
 def run_folder(command: Train) -> Path:
     """Where the run goes; raise if it cannot go there or an option is out of range."""
-    from vae_nbdev.core import InputError
     from vae_nbdev.fitted.run_files import check_target
 
     if command.checkpoint_every < 1:
-        raise InputError(
+        raise ValueError(
             f"--checkpoint-every is {command.checkpoint_every}; it must be at least 1 step"
         )
     checked(command.fit)
@@ -126,11 +124,10 @@ def add_test_noise(vae, clean, seed: int):
 # %% ../../nbs/interface/84_train_command.ipynb #7e1a754a
 def train(command: Train) -> None:
     """Run `vae_nbdev train`; under torchrun as one of several processes."""
-    from vae_nbdev.core import InputError
     from vae_nbdev.training.processes import started
 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and is_pipe(command.file):
-        raise InputError("several processes cannot read one pipe; give train a file")
+        raise ValueError("several processes cannot read one pipe; give train a file")
     with started(command.fit.device) as device:
         _train(replace(command, fit=replace(command.fit, device=str(device))))
 
@@ -160,8 +157,7 @@ def _train(command: Train) -> None:
 
 # %% ../../nbs/interface/84_train_command.ipynb #e466744d
 def _fit(command: Train, curves, checkpoint: Path):
-    """Fit, from the checkpoint on if there is one; what cannot be used is said with the file."""
-    from vae_nbdev.core import InputError
+    """Fit, from the checkpoint on if there is one."""
     from vae_nbdev.fitted.estimator import CurveVAE
     from vae_nbdev.training.checkpoints import CheckpointError
     from vae_nbdev.training.processes import from_main, is_main
@@ -175,24 +171,18 @@ def _fit(command: Train, curves, checkpoint: Path):
     if from_main(checkpoint.exists):
         say(f"going on from {checkpoint}")
     try:
-        try:
-            vae.fit(curves, **files, resume=True)
-        except CheckpointError as error:
-            if not command.overwrite:
-                raise CheckpointError(f"{error}, or start afresh with --overwrite") from None
-            say(f"{error}; starting afresh")
-            vae.fit(curves, **files)
-    except CheckpointError:
-        raise
-    except InputError as error:
-        raise InputError(f"{shown(command.file)}: {error}") from None
+        vae.fit(curves, **files, resume=True)
+    except CheckpointError as error:
+        if not command.overwrite:
+            raise CheckpointError(f"{error}, or start afresh with --overwrite") from None
+        say(f"{error}; starting afresh")
+        vae.fit(curves, **files)
     finally:
         if is_main() and is_new and not any(checkpoint.parent.iterdir()):
             checkpoint.parent.rmdir()
     if vae.history_.interrupted:
         raise KeyboardInterrupt
     return vae.set_params(verbose=0)
-
 
 # %% ../../nbs/interface/84_train_command.ipynb #32b6b348
 def _finish(command: Train, out: Path, vae, data: dict, parts: tuple) -> None:
@@ -201,10 +191,7 @@ def _finish(command: Train, out: Path, vae, data: dict, parts: tuple) -> None:
     from vae_nbdev.fitted.estimator import save_run
     from vae_nbdev.interface.figures import draw_figures, extra_files
 
-    curves, testing, tested_on = parts
-    clean = None
-    if not command.quiet:
-        say(f"measuring on {len(testing)} {tested_on}")
+    (curves, testing, tested_on), clean = parts, None
     if command.fit.clean_input:
         clean = testing.values
         testing = add_test_noise(vae, testing, command.fit.random_state)
@@ -214,11 +201,8 @@ def _finish(command: Train, out: Path, vae, data: dict, parts: tuple) -> None:
     figures = draw_figures(vae, drawn, testing, new, observed=clean is None)
     vae.fitted_.data = data
     save_run(vae, out, command.overwrite, extra_files(figures, testing), metrics)
-    kind = noise_kind(asdict(command.fit), data)
-    noise = f"{metrics['noise']:.4g} ({kind})"
-    rows = quality_rows(metrics)
-    rows += [("noise", f"{noise}, rms of the residuals {metrics['residual_rms']:.4g}")]
-    text = f"\n{out}, measured on {metrics['n_curves']} {tested_on}:\n{as_table(rows)}"
+    table = as_table(quality_rows(metrics))
+    text = f"\n{out}, measured on {metrics['n_curves']} {tested_on}:\n{table}"
     if command.quiet:  # otherwise the fit has said it already
         text += "".join(f"\n  {d.sentence}" for d in vae.diagnosis_ if not d.fine)
     say(f"{text}\n\nnew curves: vae_nbdev sample {out} --n 500 --out new_curves.csv")

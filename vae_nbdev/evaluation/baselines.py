@@ -8,6 +8,7 @@ __all__ = ['PCAMixture']
 # %% ../../nbs/evaluation/73_baselines.ipynb #352018a2
 import math
 import warnings
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -105,8 +106,13 @@ class PCAMixture:
             limits = (0.4, 0.15)
             components = sorted({_n_visible(variance, n, self.clean_input, s) for s in limits})
         sizes = [s for s in self.sizes if 30 * s <= n <= 500 * s] or [1]
-        size = self._best([(size, components[0]) for size in sizes], X)[0]
-        self.n_components_ = self._best([(size, k) for k in components], X)[1]
+        score = cache(partial(self._held_out_score, X))
+        size = sizes[0]
+        if len(sizes) > 1:
+            size = max(sizes, key=lambda s: score(s, components[0]))
+        self.n_components_ = components[0]
+        if len(components) > 1:
+            self.n_components_ = max(components, key=lambda k: score(size, k))
         self.size_ = round(1.5 * size) if len(sizes) > 1 else size  # there are half as many again
         return self._fit_size(X, self.size_, self.n_components_, self.n_starts)
 
@@ -147,12 +153,6 @@ class PCAMixture:
                 f"noise has shape {noise.shape}; a baseline takes one number or one per radius"
             )
         return np.broadcast_to(noise, shape[1:]).copy()
-
-    def _best(self, choices: list[tuple[int, int]], X: np.ndarray) -> tuple[int, int]:
-        """The size and number of components that describe curves best that are set aside."""
-        if len(choices) == 1:
-            return choices[0]
-        return max(choices, key=lambda choice: self._held_out_score(X, *choice))
 
     def _held_out_score(self, X: np.ndarray, size: int, k: int) -> float:
         """Mean log p of each third of the curves, or of one third if there are many."""

@@ -11,7 +11,6 @@ __all__ = ['stream', 'torch_generator', 'resolve_device', 'one_thread', 'InputEr
 import contextlib
 import os
 import shutil
-import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,8 +40,6 @@ def stream(seed: int, *purpose: str | int) -> np.random.Generator:
     words = [int(seed)]
     for part in purpose:
         words += [part] if isinstance(part, int) else list(str(part).encode())
-    if min(words) >= 0 and max(words) < 2**32:
-        words = np.array(words, np.uint32)  # what NumPy makes of the list, three times faster
     return np.random.default_rng(np.random.SeedSequence(words))
 
 # %% ../nbs/01_core.ipynb #b32e3af3
@@ -104,8 +101,7 @@ def as_numbers(values, name: str) -> np.ndarray:
     """
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu().numpy()
-    scipy_sparse = sys.modules.get("scipy.sparse")  # whoever has a sparse matrix has imported it
-    if scipy_sparse is not None and scipy_sparse.issparse(values):
+    if hasattr(values, "toarray"):  # of SciPy
         raise InputTypeError(
             f"{name} is a sparse matrix; sparse input is not supported: give {name}.toarray()"
         )
@@ -321,12 +317,7 @@ def as_noise(noise, shape: tuple[int, int], *, name: str = "noise") -> np.ndarra
     bad = ~(np.isfinite(noise) & (noise > 0))
     if bad.any():
         place = np.unravel_index(np.argmax(bad), noise.shape)
-        labels = ("column",) if noise.ndim == 1 else ("row", "column")
-        where = (
-            " in " + ", ".join(f"{label} {i}" for label, i in zip(labels, place))
-            if noise.ndim
-            else ""
-        )
+        where = ("", " in column {}", " in row {}, column {}")[noise.ndim].format(*place)
         raise InputError(
             f"{name} is {noise[place]:g}{where}; a standard deviation must be positive and finite"
         )

@@ -6,7 +6,6 @@
 __all__ = ['Batch', 'Units', 'global_units', 'CurveBatches']
 
 # %% ../../nbs/curves/18_units.ipynb #4ff3ef34
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..core import iterate_blocks
-from .curve_set import CurveSet
+from .curve_set import CurveSet, hash_arrays
 from .gaps import value_weights
 
 # %% ../../nbs/curves/18_units.ipynb #626273b0
@@ -62,12 +61,8 @@ class Batch:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the numbers: 32 hexadecimal digits."""
-        digest = hashlib.blake2b(digest_size=16)
-        for part in (self.y, self.weight):
-            if part is not None:
-                digest.update(f"{part.dtype} {tuple(part.shape)}".encode())
-                digest.update(part.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        parts = (self.y, self.weight)
+        return hash_arrays(*(None if p is None else p.detach().cpu().numpy() for p in parts))
 
 # %% ../../nbs/curves/18_units.ipynb #8315de50
 @dataclass(frozen=True, eq=False)
@@ -200,5 +195,4 @@ class CurveBatches:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the curves and of what is left out."""
-        left_out = hashlib.blake2b(self.left_out.tobytes(), digest_size=8).hexdigest()
-        return f"{self.curves.fingerprint} {left_out}"
+        return f"{self.curves.fingerprint} {hash_arrays(self.left_out)}"

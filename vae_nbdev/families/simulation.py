@@ -19,7 +19,6 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr
 from tqdm.auto import tqdm
 
-from ..config import GridConfig
 from vae_nbdev.core import (
     InputError,
     as_count,
@@ -149,7 +148,7 @@ def _scaling_relations(u: np.ndarray) -> np.ndarray:
 ROTATION_CURVES = Family(
     _rotation_curve,
     ("log_disc_mass", "log_scale_length", "log_halo_mass", "log_concentration"),
-    np.geomspace(GridConfig.r_min, GridConfig.r_max, GridConfig.n_radii),
+    np.geomspace(0.1, 50.0, 50),  # [kpc]
     from_normal=_scaling_relations,
     parameter_labels=(
         r"$\log_{10}$ disc mass [$M_\odot$]",

@@ -13,6 +13,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     submod_attrs={
         "curve_set": ["CurveSet", "read_curves", "write_curves"],
         "gaps": ["factor_analysis", "linear_codes", "value_weights"],
+        "normal": ["NormalCurves", "fit_normal"],
         "preparation": ["Learnable", "learnable"],
         "units": ["Batch", "CurveBatches", "Units", "global_units"],
     },

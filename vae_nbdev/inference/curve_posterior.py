@@ -213,12 +213,6 @@ class PointPosterior:
     def __getitem__(self, i: int) -> "CurvePosterior":
         return CurvePosterior(self, range(len(self))[index(i)])
 
-    def __repr__(self) -> str:
-        return (
-            f"PointPosterior({len(self)} curves, {self.evidence.z.shape[1]} draws of"
-            f" {self.n_latent} codes)"
-        )
-
     @property
     def z(self) -> np.ndarray:
         """Draws of the codes (N, n, n_latent)."""

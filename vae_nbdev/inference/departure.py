@@ -86,14 +86,12 @@ class Departure:
 
     def __post_init__(self):
         for name in ("length", "size", "spread", "error_factor", "error_spread"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-                raise InputError(f"{name} of the departure is {value!r}; it must be a number")
-            least_ok = value > 0 if name in ("size", "error_factor") else value >= 0
-            if not (math.isfinite(value) and least_ok):
+            value, positive = getattr(self, name), name in ("size", "error_factor")
+            number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+            if not number or not math.isfinite(value) or value < 0 or (positive and value == 0):
                 raise InputError(
-                    f"{name} of the departure is {value}; it must be finite and"
-                    f" {'positive' if name in ('size', 'error_factor') else 'not negative'}"
+                    f"{name} of the departure is {value!r}; it must be a number, finite and"
+                    f" {'positive' if positive else 'not negative'}"
                 )
 
     def correlation(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -89,25 +89,6 @@ def _seen_through(f: Callable, operator: Tensor | None) -> Callable:
     """
     return f if operator is None else lambda z: torch.einsum("npr,...nr->...np", operator, f(z))
 
-# %% ../../nbs/inference/50_evidence.ipynb #5f3fb51e
-def _expand_cost(
-    f: Callable,
-    x: Tensor,
-    inverse_sigma: Tensor,
-    prior: Prior,
-    z: Tensor,
-    operator: Tensor | None = None,
-) -> list[Tensor]:
-    """Cost (N,), −log p(x, z) but for a constant, its gradient (N, d) and the Gauss–Newton matrix
-    (N, d, d) at codes z (N, d).
-    """
-    f = _seen_through(f, operator)
-    cost, gradient, precision = prior_terms(prior, z)
-    residual = (x - f(z)) * inverse_sigma
-    J = _jacobian(f, z) * inverse_sigma[..., None]
-    pull = (J.mT @ residual[..., None]).squeeze(-1)
-    return [cost + 0.5 * residual.square().sum(-1), gradient - pull, precision + J.mT @ J]
-
 # %% ../../nbs/inference/50_evidence.ipynb #96ce81e9
 def _descend(expand: Callable, z: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
     """Codes z (N, d) moved to where the cost is smallest, and the Gauss–Newton matrices (N, d, d)
@@ -179,8 +160,15 @@ def laplace_approximation(
     inverse_sigma = 1 / sigma if mask is None else mask / sigma
 
     def expand(rows: Tensor, z: Tensor) -> list[Tensor]:
-        maps = None if operator is None else operator[rows]
-        return _expand_cost(f, x[rows], inverse_sigma[rows], prior, z, maps)
+        """Cost (n,), −log p(x, z) but for a constant, its gradient (n, d) and the Gauss–Newton
+        matrix (n, d, d) of some curves (n,) at codes z (n, d).
+        """
+        curve = _seen_through(f, None if operator is None else operator[rows])
+        cost, gradient, precision = prior_terms(prior, z)
+        residual = (x[rows] - curve(z)) * inverse_sigma[rows]
+        J = _jacobian(curve, z) * inverse_sigma[rows][..., None]
+        pull = (J.mT @ residual[..., None]).squeeze(-1)
+        return [cost + 0.5 * residual.square().sum(-1), gradient - pull, precision + J.mT @ J]
 
     z, precision = _descend(expand, z, iterations)
     return z, torch.linalg.cholesky(torch.linalg.inv(precision))

@@ -8,7 +8,7 @@ __all__ = ['Evidence', 'importance_evidence']
 # %% ../../nbs/inference/49_importance.ipynb #97c9ec81
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,12 +92,6 @@ def _warn(ess: np.ndarray, rows: np.ndarray, min_ess: float) -> None:
         stacklevel=4,
     )
 
-# %% ../../nbs/inference/49_importance.ipynb #277e5cd6
-def _join(parts: Sequence[StudentMixture]) -> StudentMixture:
-    """The mixtures of several groups of curves as one, each with K components."""
-    names = ("weights", "mean", "scale_tril")
-    return StudentMixture(*(torch.cat([getattr(q, name) for q in parts]) for name in names))
-
 # %% ../../nbs/inference/49_importance.ipynb #862729f3
 _BLOCK = 2**14  # draws × curves at once: few enough to stay in the processor's cache
 
@@ -156,7 +150,8 @@ def importance_evidence(
         todo = todo[again]
         if len(todo) == 0:
             break
-        first = _join(adapted).take(torch.from_numpy(again))
+        joined = StudentMixture(*map(torch.cat, zip(*adapted, strict=True)))
+        first = joined.take(torch.from_numpy(again))
     else:
         _warn(found.ess, todo, min_ess)
     return found

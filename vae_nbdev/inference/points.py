@@ -159,12 +159,9 @@ def read_points(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, np.nda
     path, rows, named = Path(path), [], False
     try:
         lines = decode_text(path.read_bytes()).split("\n")
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read ({error.strerror}); a text file is wanted"
-        ) from None
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    except (OSError, InputError) as error:
+        why = getattr(error, "strerror", error)
+        raise InputError(f"{path} cannot be read: {why}; a text file is wanted") from None
     for number, line in enumerate(lines, 1):
         cells = line.replace(",", " ").split()[:3]
         if not cells or cells[0].startswith("#"):

@@ -8,7 +8,7 @@ __all__ = ['StudentMixture', 'adapt_proposal', 'distinct_minima', 'widen_tails']
 # %% ../../nbs/inference/48_proposals.ipynb #6604e77d
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -62,8 +62,7 @@ def _student_log_prob(z: Tensor, mean: Tensor, scale_tril: Tensor) -> Tensor:
     return constant - log_det - 0.5 * (_DOF + d) * torch.log1p(quadratic / _DOF)
 
 # %% ../../nbs/inference/48_proposals.ipynb #a3005963
-@dataclass(frozen=True)
-class StudentMixture:
+class StudentMixture(NamedTuple):
     """For each of N curves, a mixture of K Student-t distributions with 6 degrees of freedom."""
 
     weights: Tensor  # (N, K), summing to one; a component that is not used has weight zero
@@ -77,7 +76,7 @@ class StudentMixture:
 
     def take(self, rows: Tensor) -> "StudentMixture":
         """The mixtures of some of the curves (n,)."""
-        return StudentMixture(self.weights[rows], self.mean[rows], self.scale_tril[rows])
+        return StudentMixture(*(a[rows] for a in self))
 
     def beside(self, other: "StudentMixture", share: float) -> "StudentMixture":
         """A mixture of this one and another, which has this share of the weight."""
@@ -154,11 +153,6 @@ def _fit_to_shares(shares: Tensor, z: Tensor, old: StudentMixture) -> StudentMix
     mean, scale_tril = (torch.stack(p, 1) for p in zip(*parts))
     return StudentMixture(mass / mass.sum(1, keepdim=True), mean, scale_tril)
 
-
-def _refit(q: StudentMixture, z: Tensor, log_weights: Tensor) -> StudentMixture:
-    """Fit the components to weighted draws z (S, N, d), log weights (S, N)."""
-    return _fit_to_shares(_shares(q, z, log_weights), z, q)
-
 # %% ../../nbs/inference/48_proposals.ipynb #dfc4d3db
 def _split(q: StudentMixture, z: Tensor, log_weights: Tensor) -> StudentMixture:
     """Fit three components in place of each, one beside the other along its longest axis."""
@@ -209,8 +203,10 @@ def adapt_proposal(
         so_far = torch.cat(z)
         density = torch.stack([p.log_prob(so_far) for p in proposals]).logsumexp(0)
         log_weights = torch.cat(target) - (density - math.log(len(proposals)))
-        adapt = _split if split and i == 0 else _refit
-        proposals.append(adapt(q, so_far, log_weights))
+        if split and i == 0:
+            proposals.append(_split(q, so_far, log_weights))
+        else:
+            proposals.append(_fit_to_shares(_shares(q, so_far, log_weights), so_far, q))
     return proposals[-1]
 
 # %% ../../nbs/inference/48_proposals.ipynb #3849fcb7

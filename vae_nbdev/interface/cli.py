@@ -66,12 +66,6 @@ def _parse(given: list[str]):
     return tyro.cli(reduce(or_, choices), prog="vae_nbdev", description=description, args=given)
 
 # %% ../../nbs/interface/88_cli.ipynb #f440a876
-def _close_pipe() -> None:
-    """Let nothing more be written to a standard output that has been closed."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _complain(text: str) -> None:
     """Write an error to standard error, with the number of the process if there are several."""
     number = process_number()
@@ -87,7 +81,8 @@ def _run(command) -> int:
         say(f"vae_nbdev: interrupted; {stop if stop.args else 'nothing was written'}")
         return 130
     except BrokenPipeError:
-        _close_pipe()
+        with contextlib.suppress(OSError, ValueError):  # let nothing more be written to it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, FloatingPointError, OSError) as error:
         _complain(f"vae_nbdev: {' '.join(str(error).split())}")
         return 2

@@ -103,17 +103,6 @@ def _is_demo(path: Path) -> bool:
         return False
 
 # %% ../../nbs/interface/85_demo_command.ipynb #cdc2d0ba
-def _demo_rows(metrics: dict) -> list[tuple[str, str]]:
-    """Rows of the table that the demo shows."""
-    m = metrics
-    error = f"{m['reconstruction_rms']:.2f} km/s rms against the noise-free curves"
-    rows = [*quality_rows(m), ("reconstruction error", error)]
-    if "gap_to_exact" in m:
-        gap = f"{m['gap_to_exact']:.2f} ± {m['gap_standard_error']:.2f} nats"
-        rows.append(("gap to the exact evidence", f"{gap}, on 80 reference curves"))
-    return rows
-
-
 def demo(command: Demo) -> None:
     """Run `vae_nbdev demo`."""
     from vae_nbdev.curves.curve_set import CurveSet
@@ -144,7 +133,12 @@ def demo(command: Demo) -> None:
     figures = draw_figures(vae, curves, measured, new.values, observed=False)
     extra = extra_files(figures, measured, new)
     save_run(vae.set_params(verbose=0), c.out, overwrite, extra, metrics)
+    error = f"{metrics['reconstruction_rms']:.2f} km/s rms against the noise-free curves"
+    rows = [*quality_rows(metrics), ("reconstruction error", error)]
+    if "gap_to_exact" in metrics:
+        gap = f"{metrics['gap_to_exact']:.2f} ± {metrics['gap_standard_error']:.2f} nats"
+        rows.append(("gap to the exact evidence", f"{gap}, on 80 reference curves"))
     text = f"\nHow good is it? Measured on {len(testing)} held-out curves with {c.noise:g} km/s"
-    text += f" of noise\n\n{as_table(_demo_rows(metrics))}\n\n{c.out}: the model, {len(new)} new"
+    text += f" of noise\n\n{as_table(rows)}\n\n{c.out}: the model, {len(new)} new"
     text += f" curves in new_curves.csv, {len(figures)} figures, metrics.json"
     answer(metrics, text, c.json)

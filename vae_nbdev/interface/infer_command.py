@@ -62,16 +62,6 @@ class Infer:
     overwrite: bool = False
     """Replace a file that is there."""
 
-
-def _check_command(command: Infer) -> None:
-    """Raise a ValueError if the options cannot be used."""
-    check_table_name(command.out, "infer")
-    if not command.files:
-        raise ValueError("no file is named; give at least one with the points of a curve")
-    if command.json and is_pipe(command.out):
-        raise ValueError("--json takes standard output; name a file for the table with --out")
-    check_new(command.out, command.overwrite)
-
 # %% ../../nbs/interface/87_infer_command.ipynb #8d9fd2cb
 def _as_departure(command: Infer):
     """The `Departure` that the options describe."""
@@ -79,10 +69,8 @@ def _as_departure(command: Infer):
 
     c = command
     departure = NO_DEPARTURE if c.departure is None else Departure(size=c.departure)
-    if c.error_factor is None:
-        return departure
-    spread = GALAXY_DEPARTURE.error_spread
-    return replace(departure, error_factor=c.error_factor, error_spread=spread)
+    errors = {"error_factor": c.error_factor, "error_spread": GALAXY_DEPARTURE.error_spread}
+    return departure if c.error_factor is None else replace(departure, **errors)
 
 
 def _read_points(command: Infer, grid, departure) -> list[tuple]:
@@ -141,7 +129,12 @@ def _in_words(facts: dict, command: Infer) -> str:
 
 def infer(command: Infer) -> None:
     """Run `vae_nbdev infer`."""
-    _check_command(command)
+    check_table_name(command.out, "infer")
+    if not command.files:
+        raise ValueError("no file is named; give at least one with the points of a curve")
+    if command.json and is_pipe(command.out):
+        raise ValueError("--json takes standard output; name a file for the table with --out")
+    check_new(command.out, command.overwrite)
     import numpy as np
 
     from vae_nbdev.fitted.estimator import CurveVAE

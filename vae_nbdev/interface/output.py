@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Format', 'RunPath', 'FilePath', 'process_number', 'say', 'as_table', 'answer', 'is_pipe', 'shown', 'read_input',
-           'check_new', 'check_table_name', 'write_output', 'write_text', 'size_line', 'summary_line', 'quality_rows',
-           'has_quality', 'noise_kind']
+           'check_new', 'check_table_name', 'write_output', 'write_text', 'summary_line', 'quality_rows', 'has_quality',
+           'noise_kind']
 
 # %% ../../nbs/interface/81_output.ipynb #69ed01a9
 import os
@@ -104,16 +104,11 @@ def write_text(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 # %% ../../nbs/interface/81_output.ipynb #5c4a7e9c
-def size_line(data: dict) -> str:
-    """How many curves a description is about, and where they are; see `describe_curves`."""
-    low, high = data["radius_range"]
-    return f"{data['n_curves']} curves at {data['n_radii']} radii, {low:g} to {high:g}"
-
-
 def summary_line(data: dict) -> str:
     """What a description of curves says, in one line."""
-    missing = data["missing_fraction"]
-    text = size_line(data) + (f", {100 * missing:.2g} % missing" if missing else "")
+    (low, high), missing = data["radius_range"], data["missing_fraction"]
+    text = f"{data['n_curves']} curves at {data['n_radii']} radii, {low:g} to {high:g}"
+    text += f", {100 * missing:.2g} % missing" if missing else ""
     return text + (f", errors {data['errors']}" if data["errors"] else "")
 
 # %% ../../nbs/interface/81_output.ipynb #de598880

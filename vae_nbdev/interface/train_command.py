@@ -124,36 +124,30 @@ def add_test_noise(vae, clean, seed: int):
 # %% ../../nbs/interface/84_train_command.ipynb #7e1a754a
 def train(command: Train) -> None:
     """Run `vae_nbdev train`; under torchrun as one of several processes."""
-    from vae_nbdev.training.processes import started
+    from vae_nbdev.curves.preparation import describe_curves
+    from vae_nbdev.fitted.run_files import checkpoint_path
+    from vae_nbdev.training.processes import from_main, is_main, started
 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and is_pipe(command.file):
         raise ValueError("several processes cannot read one pipe; give train a file")
     with started(command.fit.device) as device:
-        _train(replace(command, fit=replace(command.fit, device=str(device))))
-
-
-def _train(command: Train) -> None:
-    """Train, measure, and write the run."""
-    from vae_nbdev.curves.preparation import describe_curves
-    from vae_nbdev.fitted.run_files import checkpoint_path
-    from vae_nbdev.training.processes import from_main, is_main
-
-    out = from_main(lambda: run_folder(command))
-    checkpoint = checkpoint_path(out)
-    curves = read_input(command.file, command.format)
-    data = describe_curves(curves, None if is_pipe(command.file) else command.file)
-    say(f"{shown(command.file)}: {summary_line(data)}")
-    fitting, testing, tested_on = split_off_test(curves, command.fit.random_state)
-    try:
-        vae = _fit(command, fitting, checkpoint)
-        if is_main():
-            _finish(command, out, vae, data, (curves, testing, tested_on))
-            checkpoint.unlink(missing_ok=True)
-    except KeyboardInterrupt:
-        if checkpoint.exists():
-            note = f"{checkpoint} is kept, and the same command goes on from it"
-            raise KeyboardInterrupt(note) from None
-        raise
+        command = replace(command, fit=replace(command.fit, device=str(device)))
+        out = from_main(lambda: run_folder(command))
+        checkpoint = checkpoint_path(out)
+        curves = read_input(command.file, command.format)
+        data = describe_curves(curves, None if is_pipe(command.file) else command.file)
+        say(f"{shown(command.file)}: {summary_line(data)}")
+        fitting, testing, tested_on = split_off_test(curves, command.fit.random_state)
+        try:
+            vae = _fit(command, fitting, checkpoint)
+            if is_main():
+                _finish(command, out, vae, data, (curves, testing, tested_on))
+                checkpoint.unlink(missing_ok=True)
+        except KeyboardInterrupt:
+            if checkpoint.exists():
+                note = f"{checkpoint} is kept, and the same command goes on from it"
+                raise KeyboardInterrupt(note) from None
+            raise
 
 # %% ../../nbs/interface/84_train_command.ipynb #e466744d
 def _fit(command: Train, curves, checkpoint: Path):

@@ -165,7 +165,7 @@ _SHAPES = (0, 3, 12)  # factors beside which a noise of each radius is tried; 0:
 def _fit_complete(x: np.ndarray, parts: list[np.ndarray]) -> NormalCurves:
     """Fit complete curves (N, R) in units of their spread; `parts` are set aside in turn."""
     n, n_radii = x.shape
-    k = min(n - max(map(len, parts)) - 1, n_radii)
+    k = max(1, min(n - max(map(len, parts)) - 1, n_radii))
     shapes = [f for f in _SHAPES if f <= min(n // 3, n_radii // 2)]
     folds = [[_set_aside(x, rows, f, k) for rows in parts] for f in shapes]
     scores = [_judge(each, n_radii) for each in folds]
@@ -175,7 +175,8 @@ def _fit_complete(x: np.ndarray, parts: list[np.ndarray]) -> NormalCurves:
     mean, scale = x.mean(0), noise_shape(x, n_factors)
     basis = _principal((x - mean) / scale)[1][:, :k]
     inside = variance > 1.001 * noise
-    spread = np.sqrt(variance[inside] / noise - 1)
+    inside[0] = True
+    spread = np.sqrt(np.maximum(variance[inside] / noise - 1, 1e-3))
     return NormalCurves(mean, scale * np.sqrt(noise), basis[:, inside], spread, held_out)
 
 # %% ../../nbs/curves/17_normal.ipynb #721452d2

@@ -66,7 +66,8 @@ def _look(vae: VAE, data, clean_input: bool, seed: int, purpose: str) -> _Looked
         batch = replace(batch, y=y)
     eps = torch.randn(len(y), vae.n_latent, generator=generator, dtype=y.dtype)
     z, _ = draw(vae.encode(batch), eps)
-    residuals = (y - vae.decoder.mean(z)) / vae.decoder.sigma
+    curve = vae.decoder.draw_given(batch, z[None], generator)[0]
+    residuals = (y - curve) / vae.decoder.sigma
     if batch.weight is not None:
         residuals = residuals * batch.weight.sqrt()
     return _Looked(batch, z, vae.elbo(batch, eps), residuals)

@@ -150,8 +150,9 @@ class CurveCodec:
         seed = self.seed if seed is None else seed
         codes = self.vae.prior.sample(as_count(n, "n_samples"), torch_generator(seed, "sample"))
         noise, out = stream(seed, "sample noise"), np.empty((n, len(self.radius)))
+        rest = torch_generator(seed, "sample rest")
         for start, z in zip(range(0, n, _ROWS), codes.split(_ROWS), strict=True):
-            out[start : start + _ROWS] = self.units.to_data(decode(self.vae, z))
+            out[start : start + _ROWS] = self.units.to_data(self.vae.decoder.draw(z, rest))
         if observed:
             for start in range(0, n, _ROWS):
                 part = out[start : start + _ROWS]
@@ -212,6 +213,9 @@ class CurveDensity(CurveCodec):
         }
 
 # %% ../../nbs/fitted/64_fitted_vae.ipynb #f428bea8
+_VALUES = 2**22  # numbers in the draws of curves that are made at once
+
+
 @dataclass(eq=False)
 class FittedVAE(CurveDensity):
     """All that you may ask of a fitted model, in the unit of the data.
@@ -262,14 +266,21 @@ class FittedVAE(CurveDensity):
         gappy = np.isnan(curves.values).any(1)
         if gappy.any():
             z = self.posterior(curves[gappy], n, seed)  # (G, n, d)
-            drawn = self.units.to_data(decode(self.vae, z.reshape(-1, z.shape[2])))
-            drawn = drawn.reshape(-1, n, curves.n_radii).swapaxes(0, 1)
+            drawn = self._draw_given(self.to_model(curves[gappy]), z, seed)
             if observed:
                 noise = stream(seed, "impute noise").standard_normal(drawn.shape)
                 drawn = drawn + self.noise * noise
             there = curves.values[gappy]
             out[:, gappy] = np.where(np.isnan(there), drawn, there)
         return out[0] if n_draws is None else out
+
+    def _draw_given(self, batch: Batch, z: np.ndarray, seed: int) -> np.ndarray:
+        """Noise-free curves (n, N, R) of curves with codes z (N, n, n_latent)."""
+        codes, rest = torch.from_numpy(z).swapaxes(0, 1), torch_generator(seed, "impute rest")
+        size = max(1, _VALUES // (codes.shape[0] * batch.y.shape[1]))
+        parts = zip(batch.split(size), codes.split(size, 1), strict=True)
+        drawn = [self.vae.decoder.draw_given(part, c, rest) for part, c in parts]
+        return self.units.to_data(torch.cat(drawn, 1))
 
     def infer(
         self, radius, value, error, departure: Departure | None = None, n_draws=400, seed=0

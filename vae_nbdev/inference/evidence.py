@@ -22,7 +22,7 @@ from .latent import posterior_moments
 from .proposals import StudentMixture, distinct_minima, widen_tails
 from ..model.losses import gaussian_log_likelihood
 from ..model.priors import Prior
-from ..model.vae import VAE
+from ..model.vae import VAE, FactorDecoder
 
 # %% ../../nbs/inference/50_evidence.ipynb #b5994445
 def _measured(
@@ -369,6 +369,38 @@ def map_evidence(
         result.log_evidence[nothing], result.standard_error[nothing] = 0.0, 0.0
     return result
 
+# %% ../../nbs/inference/50_evidence.ipynb #bb55f591
+@torch.no_grad()
+def _factor_evidence(
+    vae: VAE, batch: Batch, n_starts: int, n_scan: int = 4000, seed: int = 0, **options
+) -> Evidence:
+    """`vae_evidence` with a `FactorDecoder`."""
+    prior, p_z = vae.prior, vae.prior()
+    codes = prior.sample(n_scan, torch_generator(seed, "scan"))
+    precision, pull = vae.decoder.precision(batch, codes)
+
+    def f(z: Tensor) -> Tensor:
+        return vae.decoder.factors(z)[0]
+
+    value, axes = torch.linalg.eigh(precision)
+    root = value.clamp_min(1e-12).sqrt()
+    operator, x = root[..., None] * axes.mT, (axes.mT @ pull[..., None]).squeeze(-1) / root
+    each = torch.diagonal(precision, dim1=1, dim2=2).clamp_min(1e-12)
+    points = spread_starts(codes, f(codes), pull / each, each, n_starts)
+    own = torch.from_numpy(posterior_moments(vae, batch)[0]).to(x)
+    points, search = torch.cat([own[:, None], points], 1), search_prior(prior, codes)
+    minima = find_minima(f, x, torch.ones_like(x), None, search, points, operator)
+
+    def log_joint(z: Tensor, rows: Tensor) -> Tensor:
+        return vae.log_likelihood(batch.take(rows), z) + p_z.log_prob(z)
+
+    first = widen_tails(distinct_minima(*minima))
+    result = importance_evidence(log_joint, first, seed=seed, **options)
+    if batch.weight is not None:
+        nothing = ~batch.observed.any(1).cpu().numpy()
+        result.log_evidence[nothing], result.standard_error[nothing] = 0.0, 0.0
+    return result
+
 # %% ../../nbs/inference/50_evidence.ipynb #9cb769ca
 def vae_evidence(vae: VAE, batch: Batch, *, n_starts: int = 2, **options) -> Evidence:
     """Evidence of measured curves under a VAE.
@@ -390,11 +422,13 @@ def vae_evidence(vae: VAE, batch: Batch, *, n_starts: int = 2, **options) -> Evi
         raise InputError(
             f"the VAE is in {found}; the evidence needs double precision: vae.double()"
         )
+    options = {"n_draws": 128, "rounds": 2, "min_ess": 200.0} | options
+    if isinstance(vae.decoder, FactorDecoder):
+        return _factor_evidence(vae, batch, n_starts, **options)
     sigma, mask = vae.decoder.sigma.detach(), batch.observed
     if mask is not None:
         sigma = sigma * torch.where(mask, batch.weight, 1.0).rsqrt()
     y, sigma, mask = _measured(batch.y, sigma, mask)
     starts = torch.from_numpy(posterior_moments(vae, batch)[0]).to(y)
-    options = {"n_draws": 128, "rounds": 2, "min_ess": 200.0} | options
     where = {"mask": mask, "prior": vae.prior, "starts": starts, "n_starts": n_starts}
     return map_evidence(vae.decoder.mean, y, sigma, vae.n_latent, **where, **options)

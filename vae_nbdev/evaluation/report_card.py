@@ -30,7 +30,6 @@ from vae_nbdev.evaluation.gap import (
 from vae_nbdev.evaluation.physics import (
     HeldOut,
     TrueFamily,
-    draw_outside,
     draw_physics,
     fit_physics,
     outside_scores,
@@ -38,13 +37,11 @@ from vae_nbdev.evaluation.physics import (
 from vae_nbdev.evaluation.posterior import (
     bound_gap,
     coverage,
-    draw_calibration,
     rate,
     simulation_based_calibration,
 )
 from .tables import Report, number_with_error
 from vae_nbdev.evaluation.two_samples import (
-    draw_memorisation,
     draw_tests,
     energy_distance,
     memorisation,
@@ -211,7 +208,7 @@ def _row_samples(m, about: _Material, keep: dict) -> dict:
     row["bands"] = {"largest": bands.largest, "p_value": bands.p_value}
     if about.train is not None and (about.clean is not None or not about.clean_input):
         true, made = (about.clean, new) if about.clean_input else (about.noisy, new_noisy)
-        keep["memory"] = d = memorisation(made, about.train, true)
+        d = memorisation(made, about.train, true)
         row["memorisation"] = {"ratio": d.ratio, "too_close": d.too_close, "p_value": d.p_value}
     if about.exact is not None:
         row["physics"], keep["physics"] = _physics(new[:300], about)
@@ -232,7 +229,7 @@ def _physics(new: np.ndarray, about: _Material) -> tuple[dict, object]:
     return numbers, made
 
 # %% ../../nbs/evaluation/77_report_card.ipynb #72b4a69f
-def _row_posterior(m, about: _Material, keep: dict) -> dict:
+def _row_posterior(m, about: _Material) -> dict:
     """Calibration, coverage, and scores of curves from outside."""
     if isinstance(m, (TrueFamily, HeldOut)):
         return {}
@@ -240,7 +237,7 @@ def _row_posterior(m, about: _Material, keep: dict) -> dict:
     is_vae = fitted_vae(m) is not None
     for kind, n in (("encoder", 500), ("importance", 300)) if is_vae else ():
         options = {"posterior": kind, "like": like, "seed": seed}
-        keep[kind] = c = simulation_based_calibration(m, n, **options)
+        c = simulation_based_calibration(m, n, **options)
         row[f"sbc_{kind}"] = {"p_value": c.p_value, "p_values": c.p_values.tolist()}
     if is_vae and about.clean is not None:
         c = coverage(m, about.noisy[:300], about.clean[:300], seed=seed)
@@ -250,8 +247,7 @@ def _row_posterior(m, about: _Material, keep: dict) -> dict:
     if about.noisy is not None:
         base = about.noisy if about.clean is None else about.clean
         base = CurveSet(base[:40], about.radius)
-        keep["outside"] = o = outside_scores(m, about.noisy[:300], base, seed=seed)
-        row["outside"] = o.detected
+        row["outside"] = outside_scores(m, about.noisy[:300], base, seed=seed).detected
     return row
 
 # %% ../../nbs/evaluation/77_report_card.ipynb #9bf8e152
@@ -267,13 +263,8 @@ def _figures(rows: dict[str, dict], kept: dict[str, dict], about: _Material, fir
     the name of the model.
     """
     figures, own, ylabel = {}, kept[first], about.held_out.ylabel
-    found = {
-        key: {name: k[key] for name, k in kept.items() if key in k}
-        for key in ("gap", "memory", "physics")
-    }
-    unit = ylabel[ylabel.find("[") :] if "[" in ylabel else ""
-    if found["gap"]:
-        draw_gaps(_panels(figures, "gap")[0], found["gap"])
+    if gaps := {name: k["gap"] for name, k in kept.items() if "gap" in k}:
+        draw_gaps(_panels(figures, "gap")[0], gaps)
     if about.noisy is not None:
         axes = _panels(figures, "two_sample", 2, (13, 1.2 + 0.6 * len(rows)))
         for kind, ax in zip(("noise_free", "noisy"), axes):
@@ -286,20 +277,10 @@ def _figures(rows: dict[str, dict], kept: dict[str, dict], about: _Material, fir
         labels = {"xlabel": about.held_out.xlabel, "ylabel": ylabel}
         plot_bands(about.radius, {"truth": about.clean} | shown, ax=ax, **labels)
         ax.set_xscale("log" if about.radius[0] > 0 else "linear")
-    if found["memory"]:
-        draw_memorisation(_panels(figures, "memorisation")[0], found["memory"], unit)
-    if found["physics"]:
-        labels = about.family.parameter_labels
-        n = 1 + len(labels)
-        draw_physics(_panels(figures, "physics", n, (3 * n, 3.2)), found["physics"], labels, unit)
-    if "encoder" in own:
-        axes = _panels(figures, "calibration", 2, (10, 3.4))
-        axes[0].set_ylabel("fraction below − uniform")
-        for kind, ax in zip(("encoder", "importance"), axes):
-            draw_calibration(ax, own[kind], legend=kind == "importance")
-            ax.set_title(f"{first}: {kind}")
-    if "outside" in own:
-        draw_outside(_panels(figures, "outside", size=(7, 3.4))[0], own["outside"])
+    if fits := {name: k["physics"] for name, k in kept.items() if "physics" in k}:
+        n, unit = 1 + len(about.family.parameter_labels), ylabel[ylabel.find("[") :]
+        axes = _panels(figures, "physics", n, (3 * n, 3.2))
+        draw_physics(axes, fits, about.family.parameter_labels, unit if "[" in unit else "")
     return figures
 
 # %% ../../nbs/evaluation/77_report_card.ipynb #dc3b65ad
@@ -383,6 +364,6 @@ def report(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             row = _row_evidence(m, about, keep) | _row_bound(m, about)
-            rows[label] = row | _row_samples(m, about, keep) | _row_posterior(m, about, keep)
+            rows[label] = row | _row_samples(m, about, keep) | _row_posterior(m, about)
     drawn = _figures(rows, kept, about, name) if figures else {}
     return Report(rows, _settings(about), drawn)

@@ -247,8 +247,8 @@ def train_model(
                 "free_bits needs the mean over a whole batch, which several processes do not"
                 " share; train in one process"
             )
-        seed, log_scale = options.random_state, torch.from_numpy(np.log(units.scale))
-        loss = vae_loss(options.clean_input, r.objective, r.n_importance, r.free_bits, log_scale)
+        seed = options.random_state
+        loss = vae_loss(options.clean_input, r.objective, r.n_importance, r.free_bits)
         train, held_out = data.in_units(units), data.held_out_in(units)
         model.to(resolve_device(options.device))
         files |= {"verbose": bool(options.verbose), "options": f"{r} {options.clean_input}"}

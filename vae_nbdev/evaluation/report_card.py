@@ -54,19 +54,19 @@ from ..plotting.curves import plot_bands
 from ..plotting.style import figure_style
 
 # %% ../../nbs/evaluation/77_report_card.ipynb #eed1c4ef
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Material:
     """What the rows of a report are measured with."""
 
     held_out: CurveSet  # measured, with gaps and errors if there are any
     special: bool  # whether there are gaps, or errors that are not the model's noise
-    noisy: np.ndarray | None  # true measured curves without gaps
-    clean: np.ndarray | None  # the same without noise
-    truth: TrueFamily | HeldOut | None  # a model that makes no mistake
-    exact: Evidence | None  # of the held-out curves
+    noisy: np.ndarray | None = None  # true measured curves without gaps
+    clean: np.ndarray | None = None  # the same without noise
+    truth: TrueFamily | HeldOut | None = None  # a model that makes no mistake
+    exact: Evidence | None = None  # of the held-out curves
     train: np.ndarray | None
     clean_input: bool  # whether these are noise-free
-    family: Family | None
+    family: Family | None = None
     noise: np.ndarray  # (R,)
     n_generated: int
     seed: int
@@ -94,15 +94,14 @@ def _truth_of_family(
     if family.from_normal is not None:
         errors = noise if curves.errors is None else None
         exact = exact_evidence(truth.family, curves, errors)
-    known = {"clean": clean, "noisy": noisy, "exact": exact, "truth": truth}
-    return known | {"family": truth.family}
+    known = {"clean": clean, "noisy": noisy, "exact": exact}
+    return known | {"truth": truth, "family": truth.family}
 
 
 def _truth_of_curves(curves: CurveSet, clean: np.ndarray | None, special: bool) -> dict:
     """What is known of the truth without a family: half of the curves, against the other half."""
-    known = {"exact": None, "family": None, "noisy": None, "truth": None, "clean": None}
     if special:
-        return known
+        return {}
     half, noisy = len(curves) // 2, curves.values.astype(np.float64)
     if half < 10:
         raise InputError(
@@ -110,7 +109,7 @@ def _truth_of_curves(curves: CurveSet, clean: np.ndarray | None, special: bool) 
             " them to stand for the truth"
         )
     first, second = (None, None) if clean is None else (clean[:half], clean[half:])
-    return known | {"noisy": noisy[:half], "clean": first, "truth": HeldOut(noisy[half:], second)}
+    return {"noisy": noisy[:half], "clean": first, "truth": HeldOut(noisy[half:], second)}
 
 
 def _prepare(model, held_out, clean, train, family, n_generated: int, seed: int) -> _Material:
@@ -173,13 +172,19 @@ def _row_bound(m, about: _Material) -> dict:
         return {}
     gaps = bound_gap(m, about.held_out[:50], seed=about.seed)
     latents = fitted.latent_report(about.held_out)
-    row = {"posterior": gaps.kind, "total": number_with_error(*mean_and_error(gaps.total))}
-    if gaps.kind == "flow":
-        row["best_normal"] = number_with_error(*mean_and_error(gaps.log_p - gaps.best))
-    else:
-        row["amortisation"] = number_with_error(*mean_and_error(gaps.amortisation))
-        row["approximation"] = number_with_error(*mean_and_error(gaps.approximation))
+    parts = {
+        "total": gaps.total,
+        "amortisation": gaps.amortisation,
+        "approximation": gaps.approximation,
+        "best_normal": gaps.log_p - gaps.best if gaps.kind == "flow" else None,
+    }
+    row = {
+        name: number_with_error(*mean_and_error(nats))
+        for name, nats in parts.items()
+        if nats is not None
+    }
     return row | {
+        "posterior": gaps.kind,
         "rate": number_with_error(*rate(m, about.held_out, seed=about.seed)),
         "kl_per_latent": latents["kl_per_latent"],
         "active": int(np.sum(latents["active"])),

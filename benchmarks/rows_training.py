@@ -213,7 +213,6 @@ class Loop:
                 done += 1
             return loss(*arguments)
 
-        pausing.describe = loss.describe
         model, data = deepcopy(self.training["model"]), self.training["data"]
         with (tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as null,
               contextlib.redirect_stderr(null)):

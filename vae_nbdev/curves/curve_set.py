@@ -43,8 +43,7 @@ def _check_values(values, mask, name: str) -> np.ndarray:
         raise InputError(
             f"{name} holds nan in row {i}, column {j}, where mask says that a value was observed"
         )
-    if not mask.all():
-        values = np.where(mask, values, np.nan).astype(values.dtype)
+    values = np.where(mask, values, np.nan).astype(values.dtype)
     return as_curves(values, name=name, missing=True)
 
 # %% ../../nbs/curves/14_curve_set.ipynb #ef389bfa
@@ -321,9 +320,7 @@ def read_curves(path: str | os.PathLike, format: str | None = None) -> CurveSet:
     name, kind, _ = resolve_format(path, format, "input")
     table = read_table(path, format)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of overflow to infinity, which is refused by name
-            curves = CurveSet(**table)
+        curves = CurveSet(**table)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
     if "radius" not in table and kind != "npy":

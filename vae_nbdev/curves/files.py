@@ -207,12 +207,24 @@ def _unzipped(handle: BinaryIO) -> BinaryIO:
     return whole
 
 # %% ../../nbs/curves/13_files.ipynb #d5824b23
-def _missing_package(kind: str, error: ImportError) -> InputError:
-    """Return the sentence that says how to install what a format needs."""
-    return InputError(
-        f".{kind} files need {error.name.split('.')[0]}, which is not installed; pip install"
-        " 'vae_nbdev[files]'"
-    )
+@contextlib.contextmanager
+def _name_file(name: str, kind: str, done: str) -> Iterator[None]:
+    """Turn what goes wrong with a file into an InputError that begins with its name."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+    except ImportError as error:
+        raise InputError(
+            f"{name}: .{kind} files need {error.name.split('.')[0]}, which is not installed; pip"
+            " install 'vae_nbdev[files]'"
+        ) from None
+    except FileNotFoundError:
+        raise InputError(f"{name}: there is no such file") from None
+    except OSError as error:
+        raise InputError(
+            f"{name}: the file cannot be {done} ({error.strerror or type(error).__name__})"
+        ) from None
 
 # %% ../../nbs/curves/13_files.ipynb #828fac09
 def _parse(handle: BinaryIO, kind: str, zipped: bool) -> dict:
@@ -223,10 +235,8 @@ def _parse(handle: BinaryIO, kind: str, zipped: bool) -> dict:
             read, _ = _FORMATS[kind]
             fields = read(_unzipped(handle) if zipped else handle)
             return {name: as_field(name, value) for name, value in fields.items()}
-    except InputError:
+    except (InputError, ImportError):
         raise
-    except ImportError as error:
-        raise _missing_package(kind, error) from None
     except Exception as error:  # libraries raise anything when they meet unexpected bytes
         raise InputError(
             f"not a readable .{kind}{'.gz' * zipped} file ({type(error).__name__}); it is damaged,"
@@ -264,17 +274,8 @@ def read_table(
         name.
     """
     name, kind, zipped = resolve_format(path, format, "input")
-    try:
-        with _source(path) as handle:
-            return _parse(handle, kind, zipped)
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from None
-    except FileNotFoundError:
-        raise InputError(f"{name}: there is no such file") from None
-    except OSError as error:
-        raise InputError(
-            f"{name}: the file cannot be read ({error.strerror or type(error).__name__})"
-        ) from None
+    with _name_file(name, kind, "read"), _source(path) as handle:
+        return _parse(handle, kind, zipped)
 
 # %% ../../nbs/curves/13_files.ipynb #17db406d
 def _print_bytes(data: bytes) -> None:
@@ -333,22 +334,13 @@ def write_table(path: str | os.PathLike, fields: dict, format: str | None = None
     name, kind, zipped = resolve_format(path, format, "output")
     fields = {name: as_field(name, value) for name, value in fields.items() if value is not None}
     _, write = _FORMATS[kind]
-    try:
-        with contextlib.ExitStack() as files:
-            handle = files.enter_context(_sink(path))
-            if zipped:
-                write(plain := io.BytesIO(), fields)
-                handle.write(gzip.compress(plain.getbuffer(), mtime=0))
-            else:
-                write(handle, fields)
-            if kind == "npy" and not zipped and not isinstance(handle, io.BytesIO):
-                beside = files.enter_context(_sink(_radius_path(path)))
-                np.lib.format.write_array(beside, fields["radius"], allow_pickle=False)
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from None
-    except ImportError as error:
-        raise InputError(f"{name}: {_missing_package(kind, error)}") from None
-    except OSError as error:
-        raise InputError(
-            f"{name}: the file cannot be written ({error.strerror or type(error).__name__})"
-        ) from None
+    with _name_file(name, kind, "written"), contextlib.ExitStack() as files:
+        handle = files.enter_context(_sink(path))
+        if zipped:
+            write(plain := io.BytesIO(), fields)
+            handle.write(gzip.compress(plain.getbuffer(), mtime=0))
+        else:
+            write(handle, fields)
+        if kind == "npy" and not zipped and not isinstance(handle, io.BytesIO):
+            beside = files.enter_context(_sink(_radius_path(path)))
+            np.lib.format.write_array(beside, fields["radius"], allow_pickle=False)

@@ -331,9 +331,7 @@ def describe_curves(curves: CurveSet, file: str | os.PathLike | None = None) -> 
 
     Of the file that they come from only the name is kept.
     """
-    name = None if file is None else Path(file).name
-    if name is not None:
-        name = "".join(c if c.isprintable() else "?" for c in name)
+    letters = "" if file is None else Path(file).name
     kinds = {0: "one number", 1: "one per radius", 2: "one per value"}
     return {
         "fingerprint": curves.fingerprint,
@@ -342,7 +340,7 @@ def describe_curves(curves: CurveSet, file: str | os.PathLike | None = None) -> 
         "radius_range": [float(curves.radius[0]), float(curves.radius[-1])],
         "missing_fraction": curves.n_missing / curves.values.size,
         "errors": None if curves.errors is None else kinds[np.ndim(curves.errors)],
-        "file": name,
+        "file": "".join(c if c.isprintable() else "?" for c in letters) or None,
         "xlabel": curves.xlabel,
         "ylabel": curves.ylabel,
     }

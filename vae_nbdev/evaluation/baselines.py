@@ -97,7 +97,9 @@ class PCAMixture:
         use all.
         """
         self.radius_, X = CurveSet.of(X).radius, complete_curves(X)
-        self.noise_ = self._checked_noise(X.shape)
+        if self.noise is None:
+            raise InputError("noise is None; give a number or one per radius")
+        self.noise_ = np.broadcast_to(as_noise(self.noise, (1, X.shape[1])), (1, X.shape[1]))[0]
         n = len(X) - len(X) // 3
         variance = _principal((X - X.mean(0)) / self.noise_)[0]
         if self.n_components:
@@ -142,17 +144,6 @@ class PCAMixture:
         if observed:
             y = y + rng.standard_normal(y.shape)
         return self.center_ + self.noise_ * y
-
-    def _checked_noise(self, shape: tuple[int, int]) -> np.ndarray:
-        """The noise of each radius, (R,)."""
-        if self.noise is None or isinstance(self.noise, str):
-            raise InputError(f"noise is {self.noise!r}; give a number or one per radius")
-        noise = as_noise(self.noise, shape)
-        if noise.ndim == 2:
-            raise InputError(
-                f"noise has shape {noise.shape}; a baseline takes one number or one per radius"
-            )
-        return np.broadcast_to(noise, shape[1:]).copy()
 
     def _held_out_score(self, X: np.ndarray, size: int, k: int) -> float:
         """Mean log p of each third of the curves, or of one third if there are many."""

@@ -75,20 +75,6 @@ def complete_curves(X, name: str = "X", n_radii: int | None = None) -> np.ndarra
     values = CurveSet.of(X, name=name).values
     return as_curves(values, name=name, n_radii=n_radii).astype(np.float64)
 
-# %% ../../nbs/evaluation/71_gap.ipynb #6a813013
-def _measured(X, noise: ArrayLike | None, n_radii: int) -> tuple[torch.Tensor, ...]:
-    """Curves, the noise of each value and whether it was observed, all (N, R)."""
-    curves = CurveSet.of(X)
-    as_curves(curves.values, n_radii=n_radii, missing=True)
-    if noise is not None:
-        curves = replace(curves, errors=noise)
-    if curves.errors is None:
-        raise InputError("noise is None and the curves have no errors; give one of the two")
-    seen = ~np.isnan(curves.values)
-    sigma = np.where(seen, curves.errors, 1.0)
-    values = curves.values.astype(np.float64)
-    return torch.from_numpy(values), torch.from_numpy(sigma), torch.from_numpy(seen)
-
 # %% ../../nbs/evaluation/71_gap.ipynb #2680d3bf
 def exact_evidence(
     family: Family,
@@ -132,12 +118,17 @@ def exact_evidence(
             " from_normal"
         )
     radius = family.radius if radius is None else as_radius(radius)
-    x, sigma, seen = _measured(X, noise, len(radius))
+    found = CurveSet.of(X)
+    x = as_curves(found.values, n_radii=len(radius), missing=True)
+    sigma = found.errors if noise is None else noise
+    if sigma is None:
+        raise InputError("noise is None and the curves have no errors; give one of the two")
 
     def curves(u: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(family.curve(u.clamp(-12, 12).numpy(), radius))
 
-    return map_evidence(curves, x, sigma, family.n_normal, mask=seen, seed=seed, **options)
+    options |= {"mask": ~np.isnan(x), "seed": seed}
+    return map_evidence(curves, torch.from_numpy(x), sigma, family.n_normal, **options)
 
 # %% ../../nbs/evaluation/71_gap.ipynb #fda50cc6
 def exact_reference(noise: float) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:

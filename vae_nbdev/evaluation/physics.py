@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['OUTSIDE_KINDS', 'PhysicsFit', 'fit_physics', 'draw_physics', 'outside_curves', 'OutsideScores', 'outside_scores',
-           'draw_outside', 'TrueFamily', 'HeldOut']
+           'TrueFamily', 'HeldOut']
 
 # %% ../../nbs/evaluation/75_physics.ipynb #d459181f
 from collections.abc import Mapping, Sequence
@@ -161,19 +161,6 @@ def outside_scores(model, measured, clean, *, seed: int = 0) -> OutsideScores:
     edge = np.quantile(held_out, 0.01)
     detected = {kind: float((score < edge).mean()) for kind, score in scores.items()}
     return OutsideScores(held_out, scores, detected)
-
-# %% ../../nbs/evaluation/75_physics.ipynb #db387278
-def draw_outside(ax, found: OutsideScores) -> None:
-    """Draw, for each kind, the score relative to the first percentile of held-out ones."""
-    edge, kinds = np.quantile(found.held_out, 0.01), {"held-out": found.held_out, **found.outside}
-    for i, scores in enumerate(kinds.values()):
-        height = i + 0.25 * stream(0, "height", i).uniform(-1, 1, len(scores))
-        ax.plot(scores - edge, height, ".", ms=3, alpha=0.5, rasterized=True)
-    ax.axvline(0, color="0.4", lw=0.9)
-    ax.set_yticks(range(len(kinds)), list(kinds))
-    ax.invert_yaxis()
-    ax.set_xscale("symlog", linthresh=10)
-    ax.set_xlabel("log p(x) − first percentile of held-out curves [nats]")
 
 # %% ../../nbs/evaluation/75_physics.ipynb #b7767eb8
 class TrueFamily:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['posterior_kind', 'BoundGap', 'bound_gap', 'rate', 'Calibration', 'check_bins', 'posterior_draws',
-           'simulation_based_calibration', 'draw_calibration', 'Coverage', 'coverage']
+           'simulation_based_calibration', 'Coverage', 'coverage']
 
 # %% ../../nbs/evaluation/72_posterior.ipynb #199d9e41
 import math
@@ -304,24 +304,6 @@ def simulation_based_calibration(
     ranks = torch.cat([(draws < z).sum(0), (fits < fit_true).sum(0)[:, None]], 1).numpy()
     names = [*(f"z[{i}]" for i in range(vae.n_latent)), "log p(x|z)"]
     return Calibration.of_ranks(names, ranks, n_draws, n_bins)
-
-# %% ../../nbs/evaluation/72_posterior.ipynb #f0186e94
-def draw_calibration(ax, found: Calibration, legend: bool = True) -> None:
-    """Draw the distribution of the ranks minus the uniform one, with the band that 95 % of uniform
-    ranks stay in.
-    """
-    n, values = len(found.ranks), np.arange(found.n_draws + 1)
-    points = (values + 1) / (found.n_draws + 1)
-    chance = np.sort(stream(0, "uniform ranks").random((500, n)), 1)
-    away = [np.abs(np.searchsorted(u, points) / n - points).max() for u in chance]
-    largest = np.quantile(away, 0.95)
-    ax.axhspan(-largest, largest, color="0.92", lw=0)
-    for name, ranks in zip(found.names, found.ranks.T):
-        below = np.searchsorted(np.sort(ranks), values, side="right") / n
-        ax.plot(points, below - points, label=name)
-    ax.set_xlabel("rank / number of draws")
-    if legend:
-        ax.legend(loc="upper left", bbox_to_anchor=(1.02, 1))
 
 # %% ../../nbs/evaluation/72_posterior.ipynb #ff926432
 @dataclass(frozen=True)

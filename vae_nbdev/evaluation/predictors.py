@@ -12,12 +12,11 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.interpolate import make_smoothing_spline
-from scipy.linalg import cho_factor, cho_solve
-from scipy.special import chdtri, ndtri
+from scipy.special import chdtri
+from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteKernel
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern
 
 from ..core import InputError, as_numbers, stream
 from ..families.family import Family
@@ -26,32 +25,19 @@ from ..inference.curve_posterior import PointPrediction
 from ..inference.departure import GALAXY_DEPARTURE, spline_operator
 
 # %% ../../nbs/evaluation/78_predictors.ipynb #369bfe6a
-def _seen_points(
-    radius: ArrayLike,
-    value: ArrayLike,
-    error: ArrayLike,
-    new_radius: ArrayLike,
-    new_error: ArrayLike,
-) -> list[np.ndarray]:
+def _seen_points(*points: ArrayLike) -> list[np.ndarray]:
     """Return radii, values and errors (P,), and radii and errors (Q,) of the points that are asked
     for, checked.
     """
-    arrays = {
-        "radius": radius,
-        "value": value,
-        "error": error,
-        "new_radius": new_radius,
-        "new_error": new_error,
-    }
-    arrays = {
-        name: np.atleast_1d(as_numbers(a, name)).astype(np.float64) for name, a in arrays.items()
-    }
-    for name, a in arrays.items():
-        wanted = arrays["new_radius" if name.startswith("new") else "radius"].shape
-        if a.shape != wanted or a.ndim != 1 or not a.size:
+    names = "radius", "value", "error", "new_radius", "new_error"
+    arrays = [
+        np.atleast_1d(as_numbers(a, name)).astype(np.float64) for name, a in zip(names, points)
+    ]
+    for name, a, radius in zip(names, arrays, [arrays[0]] * 3 + [arrays[3]] * 2):
+        if a.shape != radius.shape or a.ndim != 1 or not a.size:
             raise InputError(
-                f"{name} has shape {a.shape} and its radii have {wanted}; both must be lists of"
-                " one length, at least 1"
+                f"{name} has shape {a.shape} and its radii have {radius.shape}; both must be lists"
+                " of one length, at least 1"
             )
         good = np.isfinite(a) & ((a > 0) | (name == "value"))
         if not good.all():
@@ -59,25 +45,19 @@ def _seen_points(
                 f"{name} holds {a[np.argmin(good)]:g} at position {np.argmin(good)}; it must be"
                 f" finite{'' if name == 'value' else ' and positive'}"
             )
-    return list(arrays.values())
+    return arrays
 
-# %% ../../nbs/evaluation/78_predictors.ipynb #46062eb7
-def _strata(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Means and standard deviations (n,) of a standard normal variable within n intervals of equal
-    probability.
-    """
-    ends = np.clip(ndtri(np.arange(n + 1) / n), -40, 40)
-    density = np.exp(-0.5 * ends**2) / np.sqrt(2 * np.pi)
-    mean = n * (density[:-1] - density[1:])
-    return mean, np.sqrt(1 + n * (ends[:-1] * density[:-1] - ends[1:] * density[1:]) - mean**2)
 
 # %% ../../nbs/evaluation/78_predictors.ipynb #5e9d717d
-def _error_factors(unsure: bool) -> np.ndarray:
-    """Factors of the errors of equal prior probability; 1 alone if the errors are believed."""
+def _error_factors(unsure: bool, n: int = 7) -> np.ndarray:
+    """Factors of the errors of equal prior probability, from the means of a standard normal
+    variable within n intervals; 1 alone if the errors are believed.
+    """
     if not unsure:
         return np.ones(1)
-    prior = GALAXY_DEPARTURE
-    return prior.error_factor * np.exp(prior.error_spread * _strata(7)[0])
+    means = -n * np.diff(norm.pdf(norm.ppf(np.linspace(0, 1, n + 1))))
+    return GALAXY_DEPARTURE.error_factor * np.exp(GALAXY_DEPARTURE.error_spread * means)
+
 
 # %% ../../nbs/evaluation/78_predictors.ipynb #01cf9e9c
 def _by_weight(log_weight: ArrayLike, n: int = 200) -> np.ndarray:
@@ -92,20 +72,12 @@ def _by_weight(log_weight: ArrayLike, n: int = 200) -> np.ndarray:
 
 # %% ../../nbs/evaluation/78_predictors.ipynb #26fa7719
 _WIDE = 30.0  # prior standard deviation of the constant mean, in standard deviations of the values
+_SHAPES = RBF(1.0, (0.1, 10.0)), *(Matern(1.0, (0.1, 10.0), nu=nu) for nu in (1.5, 2.5))
+_KERNELS = [  # of standardised values as functions of ln r, with bounds
+    ConstantKernel(_WIDE**2, "fixed") + ConstantKernel(1.0, (1e-3, 1e3)) * shape
+    for shape in _SHAPES
+]
 
-
-def _plain_kernels(scatter: bool) -> list:
-    """Kernels for standardised values as functions of ln r, with bounds, to be fitted."""
-    shapes = [
-        RBF(1.0, (0.1, 10.0)),
-        Matern(1.0, (0.1, 10.0), nu=1.5),
-        Matern(1.0, (0.1, 10.0), nu=2.5),
-    ]
-    kernels = [
-        ConstantKernel(_WIDE**2, "fixed") + ConstantKernel(1.0, (1e-3, 1e3)) * shape
-        for shape in shapes
-    ]
-    return [k + WhiteKernel(0.01, (1e-6, 1.0)) for k in kernels] if scatter else kernels
 
 # %% ../../nbs/evaluation/78_predictors.ipynb #05825d4d
 def _fit_plain(
@@ -141,9 +113,6 @@ class PlainGP:
 
     Parameters
     ----------
-    scatter : bool
-        Whether the points have an independent scatter besides their errors; it is fitted, and part
-        of the prediction of a point.
     factor : bool
         Whether the errors are known only up to a factor, over which the prediction is averaged.
     n_restarts : int
@@ -156,7 +125,6 @@ class PlainGP:
     Rasmussen & Williams 2006, Gaussian Processes for Machine Learning, sections 2.7 and 5.4.
     """
 
-    scatter: bool = False
     factor: bool = False
     n_restarts: int = 3
     seed: int = 0
@@ -176,7 +144,7 @@ class PlainGP:
         factors, middle, unit = _error_factors(self.factor), v.mean(), v.std() or e.mean()
         points = np.log(r), (v - middle) / unit, (e / unit) ** 2
         how = self.n_restarts, self.seed
-        fits = [_fit_plain(*points, k, factors, *how) for k in _plain_kernels(self.scatter)]
+        fits = [_fit_plain(*points, k, factors, *how) for k in _KERNELS]
 
         def evidence(gp: GaussianProcessRegressor) -> float:
             return gp.log_marginal_likelihood_value_
@@ -188,43 +156,13 @@ class PlainGP:
         sd = np.hypot(unit * sd, factors[k][:, None] * new_e)
         return PointPrediction(middle + unit * mean, sd)
 
-# %% ../../nbs/evaluation/78_predictors.ipynb #a4427a24
-def _population_moments(
-    family: Family, n_draws: int, seed: int, log: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (R,) and covariance (R, R) of the curves of a family on its grid, or of their
-    logarithms.
-    """
-    curves = family.evaluate(family.draw(n_draws, seed))
-    if log and curves.min() <= 0:
-        raise InputError(
-            f"{family.name}: a curve falls to {curves.min():g}, which has no logarithm; choose"
-            " log=False"
-        )
-    curves = np.log(curves) if log else curves
-    return curves.mean(0), np.cov(curves.T)
-
 # %% ../../nbs/evaluation/78_predictors.ipynb #8ead04a7
-def _condition(
-    mean: np.ndarray, cov: np.ndarray, value: np.ndarray, sd: np.ndarray, log: bool
-) -> tuple[np.ndarray, tuple, float]:
-    """Fit u ~ N(mean, cov) (P,) to values of u, or of exp(u), with errors (P,).
+def _log_evidence(residual: np.ndarray, covariances: np.ndarray) -> np.ndarray:
+    """Log densities (J,) of residuals (P,) under normals with these covariances (J, P, P)."""
+    weighed = np.linalg.solve(covariances, residual[:, None])[..., 0]
+    log_det = np.linalg.slogdet(covariances)[1]
+    return -0.5 * (weighed @ residual + log_det + len(residual) * np.log(2 * np.pi))
 
-    Returns M⁻¹ times the residuals (P,), the Cholesky factor of M, and the log of the evidence.
-    """
-    u = np.log(np.maximum(value, sd)) if log else value
-    for _ in range(30 if log else 1):
-        slope = np.exp(u) if log else np.ones_like(u)
-        residual = u + (value - (slope if log else u)) / slope - mean
-        factor = cho_factor(cov + np.diag((sd / slope) ** 2), lower=True)
-        weighed = cho_solve(factor, residual)
-        step = mean + cov @ weighed - u
-        if not log or np.abs(step).max() < 1e-6:
-            break
-        u = u + np.clip(step, -0.5, 0.5)
-    log_det = 2 * np.log(np.diag(factor[0])).sum()
-    log_evidence = -0.5 * (residual @ weighed + log_det + len(u) * np.log(2 * np.pi))
-    return weighed, factor, log_evidence - np.log(slope).sum()
 
 # %% ../../nbs/evaluation/78_predictors.ipynb #72d93cf4
 @dataclass(frozen=True, eq=False)
@@ -240,8 +178,6 @@ class PopulationGP:
         point has it too.
     factor : bool
         Whether the errors are known only up to a factor.
-    log : bool
-        Whether the logarithm of a curve is taken as normal, instead of the curve.
     n_draws : int
         Curves from which mean and covariance are taken.
     seed : int
@@ -255,24 +191,14 @@ class PopulationGP:
     family: Family = OBSERVED_GALAXIES
     scatter: bool = False
     factor: bool = False
-    log: bool = False
     n_draws: int = 4000
     seed: int = 0
 
     @cached_property
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (R,) and covariance (R, R) on the grid of the family, of curves [km/s] or their
-        logarithms.
-        """
-        return _population_moments(self.family, self.n_draws, self.seed, self.log)
-
-    def _tried(self, value: np.ndarray, error: np.ndarray) -> np.ndarray:
-        """Pairs (J, 2) of a factor of the errors and a scatter [km/s] that are tried."""
-        scatters = np.zeros(1)
-        if self.scatter:
-            largest = max(np.abs(value).max(), error.max())
-            scatters = np.append(0.0, np.geomspace(0.1 * np.median(error), largest, 25))
-        return np.array([(kappa, t) for kappa in _error_factors(self.factor) for t in scatters])
+        """Mean (R,) and covariance (R, R) of curves on the grid of the family [km/s]."""
+        curves = self.family.evaluate(self.family.draw(self.n_draws, self.seed))
+        return curves.mean(0), np.cov(curves.T)
 
     def predict(
         self,
@@ -287,31 +213,20 @@ class PopulationGP:
         """
         r, v, e, new_r, new_e = _seen_points(radius, value, error, new_radius, new_error)
         W, new_W = (spline_operator(self.family.radius, a) for a in (r, new_r))
-        (mean, cov), tried = self.moments, self._tried(v, e)
-        prior, cross = (W @ mean, W @ cov @ W.T), new_W @ cov @ W.T
-        fits = [_condition(*prior, v, np.hypot(k * e, t), self.log) for k, t in tried]
-        picks = _by_weight([evidence for _, _, evidence in fits])
-        picked, times = np.unique(picks, return_counts=True)
-        u = np.array([new_W @ mean + cross @ fits[j][0] for j in picked])
-        explained = [(cross * cho_solve(fits[j][1], cross.T).T).sum(1) for j in picked]
-        sd = np.sqrt(np.clip(np.einsum("qr,rs,qs->q", new_W, cov, new_W) - explained, 0, None))
-        noise = np.hypot(tried[picked, :1] * new_e, tried[picked, 1:])
-        u, sd, noise = (np.repeat(a, times, 0) for a in (u, sd, noise))
-        if self.log:
-            return PointPrediction(*_from_logarithm(u, sd, noise))
-        return PointPrediction(u, np.hypot(sd, noise))
+        (mean, cov), scatters = self.moments, np.zeros(1)
+        if self.scatter:
+            largest = max(np.abs(v).max(), e.max())
+            scatters = np.append(0.0, np.geomspace(0.1 * np.median(e), largest, 25))
+        tried = np.meshgrid(_error_factors(self.factor), scatters, indexing="ij")
+        kappa, t = (a.reshape(-1, 1) for a in tried)
+        seen = W @ cov @ W.T + ((kappa * e) ** 2 + t**2)[:, None] * np.eye(len(r))
+        residual, cross = v - W @ mean, W @ cov @ new_W.T
+        gain = np.linalg.solve(seen, cross)
+        variance = np.diag(new_W @ cov @ new_W.T) - (cross * gain).sum(1)
+        sd = np.sqrt(np.clip(variance, 0, None) + (kappa * new_e) ** 2 + t**2)
+        k = _by_weight(_log_evidence(residual, seen))
+        return PointPrediction((new_W @ mean + residual @ gain)[k], sd[k])
 
-# %% ../../nbs/evaluation/78_predictors.ipynb #8891b321
-def _from_logarithm(
-    u: np.ndarray, sd: np.ndarray, noise: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Means and standard deviations (50 K, Q) of normals that stand for exp(u + sd × normal) +
-    noise × normal, each (K, Q).
-    """
-    z, within = (a[:, None, None] for a in _strata(50))
-    center = np.exp(u + sd * z)
-    spread = np.hypot(center * sd * within, noise)
-    return center.reshape(-1, u.shape[1]), spread.reshape(-1, u.shape[1])
 
 # %% ../../nbs/evaluation/78_predictors.ipynb #fb39e777
 def _merged(
@@ -337,50 +252,50 @@ def _spline_covariance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return low**2 * (3 * high - low) / 6
 
 # %% ../../nbs/evaluation/78_predictors.ipynb #29600565
-def _spline_residuals(
-    x: np.ndarray, v: np.ndarray, variance: np.ndarray, penalty: float
-) -> tuple[np.ndarray, float, float]:
-    """Return v − f (P,), tr(1 − A) and the most likely variance b of the process, for errors of
-    this variance (P,) up to a factor.
+def _spline_system(x: np.ndarray, variance: np.ndarray, penalty: float) -> np.ndarray:
+    """Inverse (P + 2, P + 2) of the equations for the weights of the process at x (P,) and of the
+    line, for errors of this variance (P,) up to a factor.
+    """
+    line = np.column_stack([np.ones_like(x), x])
+    M = _spline_covariance(x, x) + np.diag(penalty * variance)
+    return np.linalg.inv(np.block([[M, line], [line.T, np.zeros((2, 2))]]))
+
+
+def _spline(
+    x: np.ndarray, v: np.ndarray, variance: np.ndarray, penalty: float, new_x: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Spline through v (P,) and variance of its process, both at new_x (Q,), and the most likely
+    variance b of the process.
 
     References
     ----------
     Wahba 1983, J. R. Stat. Soc. B 45, 133; b maximises the likelihood of what is left of v after
     any straight line.
     """
-    contrasts = np.linalg.qr(np.column_stack([np.ones_like(x), x]), mode="complete")[0][:, 2:]
-    M = _spline_covariance(x, x) + np.diag(penalty * variance)
-    B = contrasts @ np.linalg.solve(contrasts.T @ M @ contrasts, contrasts.T)
-    return (
-        penalty * variance * (B @ v),
-        float(penalty * variance @ np.diag(B)),
-        float(max(v @ B @ v, 0.0) / (len(x) - 2)),
-    )
+    system = _spline_system(x, variance, penalty)
+    k = np.column_stack([_spline_covariance(new_x, x), np.ones_like(new_x), new_x])
+    b = max(v @ system[: len(x), : len(x)] @ v, 0.0) / (len(x) - 2)
+    band = np.diag(_spline_covariance(new_x, new_x)) - ((k @ system) * k).sum(1)
+    return k @ system[:, : len(x)] @ v, b * np.clip(band, 0, None), b
+
 
 # %% ../../nbs/evaluation/78_predictors.ipynb #40a30949
 _PENALTIES = np.geomspace(1e-8, 1e4, 61)
 
 
+def _cross_validation(
+    x: np.ndarray, v: np.ndarray, variance: np.ndarray, penalty: float
+) -> float:
+    """The sum of squared residuals in units of their errors over tr(1 − A)²."""
+    B = _spline_system(x, variance, penalty)[: len(x), : len(x)]
+    return float((variance * (B @ v) ** 2).sum() / (variance @ np.diag(B)) ** 2)
+
+
 def _best_penalty(x: np.ndarray, v: np.ndarray, variance: np.ndarray) -> float:
     """Return the penalty of the least generalised cross-validation."""
-    scores = []
-    for penalty in _PENALTIES:
-        left, degrees, _ = _spline_residuals(x, v, variance, penalty)
-        scores.append((left**2 / variance).sum() / degrees**2)
+    scores = [_cross_validation(x, v, variance, penalty) for penalty in _PENALTIES]
     return float(_PENALTIES[np.argmin(scores)])
 
-# %% ../../nbs/evaluation/78_predictors.ipynb #d201a8e8
-def _spline_band(
-    x: np.ndarray, new_x: np.ndarray, variance: np.ndarray, penalty: float
-) -> np.ndarray:
-    """Variance (Q,) of the process at new_x (Q,), in units of b, given points at x (P,)."""
-    T, new_T = (np.column_stack([np.ones_like(a), a]) for a in (x, new_x))
-    M, k = _spline_covariance(x, x) + np.diag(penalty * variance), _spline_covariance(new_x, x)
-    K, MT = np.linalg.solve(M, k.T).T, np.linalg.solve(M, T)
-    line = new_T - K @ T
-    unsure = (line * np.linalg.solve(T.T @ MT, line.T).T).sum(1)
-    band = np.diag(_spline_covariance(new_x, new_x)) - (K * k).sum(1) + unsure
-    return np.clip(band, 0, None)
 
 # %% ../../nbs/evaluation/78_predictors.ipynb #c3cd1aeb
 @dataclass(frozen=True)
@@ -416,15 +331,10 @@ class SmoothingSpline:
         r, v, e = _merged(r, v, e)
         origin, width, unit = np.log(min(r[0], new_r.min())), np.log(r[-1] / r[0]), (e**2).mean()
         x, new_x = (np.log(r) - origin) / width, (np.log(new_r) - origin) / width
-        variance = e**2 / unit
-        penalty = _best_penalty(x, v, variance)
-        b = _spline_residuals(x, v, variance, penalty)[2]
-        spline = make_smoothing_spline(x, v, w=1 / variance, lam=penalty)
-        inside = np.clip(new_x, x[0], x[-1])
-        center = spline(inside) + (new_x - inside) * spline(inside, 1)
+        penalty = _best_penalty(x, v, e**2 / unit)
+        center, band, b = _spline(x, v, e**2 / unit, penalty, new_x)
         dof, share = len(x) - 2, (np.arange(200)[:, None] + 0.5) / 200
         widths = np.sqrt(dof / chdtri(dof, share))  # of Student's t as a mixture
-        band = np.sqrt(b * _spline_band(x, new_x, variance, penalty))
         kappa = widths * max(np.sqrt(penalty * b / unit), 0.05) if self.factor else 1.0
-        sd = np.hypot(widths * band, kappa * new_e)
+        sd = np.hypot(widths * np.sqrt(band), kappa * new_e)
         return PointPrediction(np.repeat(center[None], 200, 0), sd)

@@ -30,7 +30,6 @@ from vae_nbdev.evaluation.gap import (
 from vae_nbdev.evaluation.physics import (
     HeldOut,
     TrueFamily,
-    draw_outside,
     draw_physics,
     fit_physics,
     outside_scores,
@@ -38,13 +37,11 @@ from vae_nbdev.evaluation.physics import (
 from vae_nbdev.evaluation.posterior import (
     bound_gap,
     coverage,
-    draw_calibration,
     rate,
     simulation_based_calibration,
 )
 from .tables import Report, number_with_error
 from vae_nbdev.evaluation.two_samples import (
-    draw_memorisation,
     draw_tests,
     energy_distance,
     memorisation,
@@ -57,19 +54,19 @@ from ..plotting.curves import plot_bands
 from ..plotting.style import figure_style
 
 # %% ../../nbs/evaluation/77_report_card.ipynb #eed1c4ef
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Material:
     """What the rows of a report are measured with."""
 
     held_out: CurveSet  # measured, with gaps and errors if there are any
     special: bool  # whether there are gaps, or errors that are not the model's noise
-    noisy: np.ndarray | None  # true measured curves without gaps
-    clean: np.ndarray | None  # the same without noise
-    truth: TrueFamily | HeldOut | None  # a model that makes no mistake
-    exact: Evidence | None  # of the held-out curves
+    noisy: np.ndarray | None = None  # true measured curves without gaps
+    clean: np.ndarray | None = None  # the same without noise
+    truth: TrueFamily | HeldOut | None = None  # a model that makes no mistake
+    exact: Evidence | None = None  # of the held-out curves
     train: np.ndarray | None
     clean_input: bool  # whether these are noise-free
-    family: Family | None
+    family: Family | None = None
     noise: np.ndarray  # (R,)
     n_generated: int
     seed: int
@@ -97,15 +94,14 @@ def _truth_of_family(
     if family.from_normal is not None:
         errors = noise if curves.errors is None else None
         exact = exact_evidence(truth.family, curves, errors)
-    known = {"clean": clean, "noisy": noisy, "exact": exact, "truth": truth}
-    return known | {"family": truth.family}
+    known = {"clean": clean, "noisy": noisy, "exact": exact}
+    return known | {"truth": truth, "family": truth.family}
 
 
 def _truth_of_curves(curves: CurveSet, clean: np.ndarray | None, special: bool) -> dict:
     """What is known of the truth without a family: half of the curves, against the other half."""
-    known = {"exact": None, "family": None, "noisy": None, "truth": None, "clean": None}
     if special:
-        return known
+        return {}
     half, noisy = len(curves) // 2, curves.values.astype(np.float64)
     if half < 10:
         raise InputError(
@@ -113,7 +109,7 @@ def _truth_of_curves(curves: CurveSet, clean: np.ndarray | None, special: bool) 
             " them to stand for the truth"
         )
     first, second = (None, None) if clean is None else (clean[:half], clean[half:])
-    return known | {"noisy": noisy[:half], "clean": first, "truth": HeldOut(noisy[half:], second)}
+    return {"noisy": noisy[:half], "clean": first, "truth": HeldOut(noisy[half:], second)}
 
 
 def _prepare(model, held_out, clean, train, family, n_generated: int, seed: int) -> _Material:
@@ -176,13 +172,19 @@ def _row_bound(m, about: _Material) -> dict:
         return {}
     gaps = bound_gap(m, about.held_out[:50], seed=about.seed)
     latents = fitted.latent_report(about.held_out)
-    row = {"posterior": gaps.kind, "total": number_with_error(*mean_and_error(gaps.total))}
-    if gaps.kind == "flow":
-        row["best_normal"] = number_with_error(*mean_and_error(gaps.log_p - gaps.best))
-    else:
-        row["amortisation"] = number_with_error(*mean_and_error(gaps.amortisation))
-        row["approximation"] = number_with_error(*mean_and_error(gaps.approximation))
+    parts = {
+        "total": gaps.total,
+        "amortisation": gaps.amortisation,
+        "approximation": gaps.approximation,
+        "best_normal": gaps.log_p - gaps.best if gaps.kind == "flow" else None,
+    }
+    row = {
+        name: number_with_error(*mean_and_error(nats))
+        for name, nats in parts.items()
+        if nats is not None
+    }
     return row | {
+        "posterior": gaps.kind,
         "rate": number_with_error(*rate(m, about.held_out, seed=about.seed)),
         "kl_per_latent": latents["kl_per_latent"],
         "active": int(np.sum(latents["active"])),
@@ -211,7 +213,7 @@ def _row_samples(m, about: _Material, keep: dict) -> dict:
     row["bands"] = {"largest": bands.largest, "p_value": bands.p_value}
     if about.train is not None and (about.clean is not None or not about.clean_input):
         true, made = (about.clean, new) if about.clean_input else (about.noisy, new_noisy)
-        keep["memory"] = d = memorisation(made, about.train, true)
+        d = memorisation(made, about.train, true)
         row["memorisation"] = {"ratio": d.ratio, "too_close": d.too_close, "p_value": d.p_value}
     if about.exact is not None:
         row["physics"], keep["physics"] = _physics(new[:300], about)
@@ -232,7 +234,7 @@ def _physics(new: np.ndarray, about: _Material) -> tuple[dict, object]:
     return numbers, made
 
 # %% ../../nbs/evaluation/77_report_card.ipynb #72b4a69f
-def _row_posterior(m, about: _Material, keep: dict) -> dict:
+def _row_posterior(m, about: _Material) -> dict:
     """Calibration, coverage, and scores of curves from outside."""
     if isinstance(m, (TrueFamily, HeldOut)):
         return {}
@@ -240,7 +242,7 @@ def _row_posterior(m, about: _Material, keep: dict) -> dict:
     is_vae = fitted_vae(m) is not None
     for kind, n in (("encoder", 500), ("importance", 300)) if is_vae else ():
         options = {"posterior": kind, "like": like, "seed": seed}
-        keep[kind] = c = simulation_based_calibration(m, n, **options)
+        c = simulation_based_calibration(m, n, **options)
         row[f"sbc_{kind}"] = {"p_value": c.p_value, "p_values": c.p_values.tolist()}
     if is_vae and about.clean is not None:
         c = coverage(m, about.noisy[:300], about.clean[:300], seed=seed)
@@ -250,8 +252,7 @@ def _row_posterior(m, about: _Material, keep: dict) -> dict:
     if about.noisy is not None:
         base = about.noisy if about.clean is None else about.clean
         base = CurveSet(base[:40], about.radius)
-        keep["outside"] = o = outside_scores(m, about.noisy[:300], base, seed=seed)
-        row["outside"] = o.detected
+        row["outside"] = outside_scores(m, about.noisy[:300], base, seed=seed).detected
     return row
 
 # %% ../../nbs/evaluation/77_report_card.ipynb #9bf8e152
@@ -267,13 +268,8 @@ def _figures(rows: dict[str, dict], kept: dict[str, dict], about: _Material, fir
     the name of the model.
     """
     figures, own, ylabel = {}, kept[first], about.held_out.ylabel
-    found = {
-        key: {name: k[key] for name, k in kept.items() if key in k}
-        for key in ("gap", "memory", "physics")
-    }
-    unit = ylabel[ylabel.find("[") :] if "[" in ylabel else ""
-    if found["gap"]:
-        draw_gaps(_panels(figures, "gap")[0], found["gap"])
+    if gaps := {name: k["gap"] for name, k in kept.items() if "gap" in k}:
+        draw_gaps(_panels(figures, "gap")[0], gaps)
     if about.noisy is not None:
         axes = _panels(figures, "two_sample", 2, (13, 1.2 + 0.6 * len(rows)))
         for kind, ax in zip(("noise_free", "noisy"), axes):
@@ -286,20 +282,10 @@ def _figures(rows: dict[str, dict], kept: dict[str, dict], about: _Material, fir
         labels = {"xlabel": about.held_out.xlabel, "ylabel": ylabel}
         plot_bands(about.radius, {"truth": about.clean} | shown, ax=ax, **labels)
         ax.set_xscale("log" if about.radius[0] > 0 else "linear")
-    if found["memory"]:
-        draw_memorisation(_panels(figures, "memorisation")[0], found["memory"], unit)
-    if found["physics"]:
-        labels = about.family.parameter_labels
-        n = 1 + len(labels)
-        draw_physics(_panels(figures, "physics", n, (3 * n, 3.2)), found["physics"], labels, unit)
-    if "encoder" in own:
-        axes = _panels(figures, "calibration", 2, (10, 3.4))
-        axes[0].set_ylabel("fraction below − uniform")
-        for kind, ax in zip(("encoder", "importance"), axes):
-            draw_calibration(ax, own[kind], legend=kind == "importance")
-            ax.set_title(f"{first}: {kind}")
-    if "outside" in own:
-        draw_outside(_panels(figures, "outside", size=(7, 3.4))[0], own["outside"])
+    if fits := {name: k["physics"] for name, k in kept.items() if "physics" in k}:
+        n, unit = 1 + len(about.family.parameter_labels), ylabel[ylabel.find("[") :]
+        axes = _panels(figures, "physics", n, (3 * n, 3.2))
+        draw_physics(axes, fits, about.family.parameter_labels, unit if "[" in unit else "")
     return figures
 
 # %% ../../nbs/evaluation/77_report_card.ipynb #dc3b65ad
@@ -383,6 +369,6 @@ def report(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             row = _row_evidence(m, about, keep) | _row_bound(m, about)
-            rows[label] = row | _row_samples(m, about, keep) | _row_posterior(m, about, keep)
+            rows[label] = row | _row_samples(m, about, keep) | _row_posterior(m, about)
     drawn = _figures(rows, kept, about, name) if figures else {}
     return Report(rows, _settings(about), drawn)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TEST_NAMES', 'TwoSample', 'two_sample_tests', 'draw_tests', 'EnergyDistance', 'energy_distance', 'QuantileBands',
-           'quantile_bands', 'Memorisation', 'memorisation', 'draw_memorisation']
+           'quantile_bands', 'Memorisation', 'memorisation']
 
 # %% ../../nbs/evaluation/74_two_samples.ipynb #671ebff3
 import math
@@ -257,16 +257,3 @@ def memorisation(generated, train, held_out) -> Memorisation:
         too_close=float((new < np.quantile(true, 0.01)).mean()),
         p_value=float(stats.mannwhitneyu(new, true, alternative="less").pvalue),
     )
-
-# %% ../../nbs/evaluation/74_two_samples.ipynb #c947ed2e
-def draw_memorisation(ax, found: Mapping[str, Memorisation], unit: str = "") -> None:
-    """Draw the distribution of the distances to the training set; held-out curves in black."""
-    first = next(iter(found.values()))
-    lines = {name: m.generated for name, m in found.items()}
-    for name, distance in {"held-out": first.held_out, **lines}.items():
-        style = {"color": "k", "lw": 2.2} if name == "held-out" else {"lw": 1.4}
-        below = np.arange(1, len(distance) + 1) / len(distance)
-        ax.step(np.sort(np.maximum(distance, 1e-6)), below, label=name, **style)
-    ax.set(xscale="log", xlabel=f"distance to the nearest training curve {unit}".strip())
-    ax.set_ylabel("fraction of curves below")
-    ax.legend()

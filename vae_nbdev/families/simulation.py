@@ -262,16 +262,13 @@ def simulate_to(
     family: Family = ROTATION_CURVES,
     progress: bool = False,
 ) -> None:
-    """Draw curves from a family and write them to a file, in memory that does not grow with n.
-
-    The curves are those of `simulate(n, noise, seed, family=family)`, rounded to
-    float32.
+    """Write the curves of `simulate(n, noise, seed, family=family)` to a file, in float32 and in
+    memory that does not grow with n.
 
     Parameters
     ----------
     path : path-like
-        NAME.npy. The radii go to NAME.radius.npy and the parameters to NAME.parameters.npy,
-        both in float64.
+        NAME.npy. NAME.radius.npy and NAME.parameters.npy are written too, both in float64.
     n : int
         Number of curves N.
     noise : float or array-like, shape (R,)
@@ -286,7 +283,7 @@ def simulate_to(
     Raises
     ------
     InputError
-        If an argument cannot be right, or a file cannot be written: the disk is full, for example.
+        If an argument cannot be right, or the disk is full.
     """
     path, n, n_radii, k = Path(path), as_count(n), len(family.radius), len(family.parameter_names)
     sd = as_noise_sd(noise, (1, n_radii))

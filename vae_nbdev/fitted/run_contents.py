@@ -145,23 +145,6 @@ def is_a(value, kind) -> bool:
         kind is not str or value.isprintable()
     )
 
-# %% ../../nbs/fitted/61_run_contents.ipynb #9edc1f30
-def _in_words(kind) -> str:
-    """A type hint in words."""
-    args, origin = get_args(kind), get_origin(kind)
-    if origin is Literal:
-        return ", ".join(map(repr, args))
-    if origin in (Union, UnionType):
-        return " or ".join(map(_in_words, args))
-    if origin is list:
-        return f"a list of {_in_words(args[0])}"
-    if origin is dict:
-        return f"an object of {_in_words(args[1])}"
-    names = {str: "printable text", int: "a whole number", float: "a finite number"}
-    names |= {bool: "true or false", dict: "an object", NoneType: "null"}
-    return names[kind]
-
-
 # %% ../../nbs/fitted/61_run_contents.ipynb #4c470b43
 def _check_keys(
     found: dict,
@@ -181,12 +164,11 @@ def _check_keys(
                     f" {__version__}"
                 )
         elif not is_a(value, wanted[name]):
-            raise InputError(
-                f"{where} says {name} is {repr(value)[:40]}; it must be {_in_words(wanted[name])}"
-            )
-    for name in required:
-        if name not in found:
-            raise InputError(f"{where} has no {name!r}; a run needs it")
+            kind = getattr(wanted[name], "__name__", wanted[name])
+            raise InputError(f"{where} says {name} is {repr(value)[:40]}; it must be {kind}")
+    missing = [name for name in required if name not in found]
+    if missing:
+        raise InputError(f"{where} has no {missing[0]!r}; a run needs it")
 
 
 # %% ../../nbs/fitted/61_run_contents.ipynb #6e8e7f68
@@ -221,14 +203,13 @@ def read_arrays(path: Path, data: bytes) -> dict[str, Tensor]:
     return tensors
 
 # %% ../../nbs/fitted/61_run_contents.ipynb #4904dcfe
-def _check_parameters(found: dict, where: str) -> None:
-    """Raise an InputError unless the options are those of `FitOptions`, and possible."""
-    kinds = {f.name: f.type for f in fields(FitOptions)} | {
-        "noise": float | str | list[float]
-    }
-    _check_keys(found, kinds, f"{where}: parameters")
+def _check_choices(kind: type, found: dict, where: str, **other: object) -> None:
+    """Raise an InputError unless an object holds fields of a dataclass, and possible values;
+    `other` are fields that have another type in a run.
+    """
+    _check_keys(found, {f.name: f.type for f in fields(kind)} | other, where)
     try:
-        checked(FitOptions(**(found | {"noise": "learn"})))
+        checked(kind(**{name: value for name, value in found.items() if name not in other}))
     except ValueError as error:
         raise InputError(f"{where}: {error}") from None
 
@@ -263,12 +244,9 @@ def _check_config(config: dict, where: str) -> None:
     are left alone.
     """
     _check_keys(config, _CONFIG, where, ("parameters", "recipe", "learn_sigma"), strict=False)
-    _check_parameters(config["parameters"], where)
-    _check_keys(config["recipe"], {f.name: f.type for f in fields(Recipe)}, f"{where}: recipe")
-    try:
-        checked(Recipe(**config["recipe"]))
-    except ValueError as error:
-        raise InputError(f"{where}: recipe: {error}") from None
+    noise = float | str | list[float]
+    _check_choices(FitOptions, config["parameters"], f"{where}: parameters", noise=noise)
+    _check_choices(Recipe, config["recipe"], f"{where}: recipe")
     unset = [f.name for f in fields(Recipe) if config["recipe"].get(f.name) is None]
     if unset:
         raise InputError(f"{where}: recipe says nothing of {unset[0]}; a run has a complete one")
@@ -289,11 +267,7 @@ def _check_history(history: dict, where: str) -> None:
     _check_keys(
         history, {f.name: real.get(f.type, f.type) for f in fields(History)}, where, strict=False
     )
-    lists = {
-        name: len(value)
-        for name, value in history.items()
-        if name in ("step", "training", "validation", "kl_weight")
-    }
+    lists = {name: len(value) for name, value in history.items() if isinstance(value, list)}
     if len(set(lists.values())) > 1:
         raise InputError(
             f"{where} has lists of different lengths"
@@ -311,9 +285,9 @@ def _check_arrays(
             f"{model} holds {f'an array called {strange[:60]!r}' if tensors else 'nothing'}; the"
             " arrays of a network are called 'vae.…'"
         )
-    for name in ("radius", "center", "scale"):
-        if name not in preprocessing:
-            raise InputError(f"{other} has no array {name!r}; a run needs it")
+    missing = [name for name in ("radius", "center", "scale") if name not in preprocessing]
+    if missing:
+        raise InputError(f"{other} has no array {missing[0]!r}; a run needs it")
     radius = as_radius(preprocessing["radius"], name=f"{other}: radius")
     for name, value in preprocessing.items():
         if value.dtype != np.float64 or not np.isfinite(value).all():

@@ -110,37 +110,6 @@ def _checksum(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
-# %% ../../nbs/fitted/62_run_files.ipynb #eb2250e9
-def _facts(run: Run) -> list[str]:
-    """What a model card says of data and quality, as lines of a list."""
-    data, m, lines = run.config.get("data", {}), run.metrics, []
-    has = {name for name, value in m.items() if is_a(value, float)}
-    if data:
-        low, high = data["radius_range"]
-        text = f"the data: {data['n_curves']} curves at {data['n_radii']} radii"
-        text += f" from {low:g} to {high:g}"
-        if data.get("missing_fraction"):
-            text += f", {100 * data['missing_fraction']:.1f} % of the values missing"
-        lines.append(text + (f" (`{data['file']}`)" if data.get("file") else ""))
-        lines.append(f"fingerprint of these curves: `{data['fingerprint']}`")
-    if "log_p" in has:
-        error = f" ± {m['log_p_standard_error']:.2f}" if "log_p_standard_error" in has else ""
-        lines.append(
-            f"log p(x) = {m['log_p']:.2f}{error} nats per curve, on {m.get('n_curves', 'some')}"
-            f" {m.get('tested_on', 'held-out curves')}"
-        )
-    if "elbo" in has:
-        lines.append(f"evidence lower bound: {m['elbo']:.2f} nats per curve")
-    if {"noise", "residual_rms"} <= has:
-        lines.append(
-            f"noise {m['noise']:.4g}, root mean square of the residuals {m['residual_rms']:.4g},"
-            " in the unit of the data"
-        )
-    if {"active_units", "n_latent"} <= has:
-        lines.append(f"{m['active_units']} of {m['n_latent']} latents in use")
-    return lines
-
-
 # %% ../../nbs/fitted/62_run_files.ipynb #b955d53e
 _CARD = """# A variational autoencoder for curves
 
@@ -178,19 +147,12 @@ arrays are safetensors, the rest is JSON; loading runs no code from this folder.
 # %% ../../nbs/fitted/62_run_files.ipynb #b6b3b76d
 def _model_card(run: Run) -> str:
     """A short description of a run for people, in Markdown."""
-    parameters, recipe, data = (run.config.get(k, {}) for k in ("parameters", "recipe", "data"))
-    means = [len(v) for k, v in run.tensors.items() if k.endswith("encoder.mean.bias")]
-    latents = means[0] if means else parameters.get("n_latent")
-    learned = isinstance(parameters.get("noise", "learn"), str) and data.get("errors") is None
-    what = (
-        f"A model of {latents} latents with a {recipe['prior']} prior, hidden layers of"
-        f" {recipe['width']} units; the noise was"
-        f" {'learned' if learned else 'given'}."
-    )
-    facts = "\n".join(f"- {line}" for line in _facts(run)) or "- nothing is known of them"
+    recipe, data = run.config["recipe"], run.config.get("data", {})
+    what = f"A model with a {recipe['prior']} prior and hidden layers of {recipe['width']} units."
+    known = [*data.items(), *run.metrics.items()]
+    facts = "\n".join(f"- {name}: {v}" for name, v in known if is_a(v, float | str | list[float]))
     version = run.config.get("versions", _versions()).get("vae_nbdev", __version__)
-    return _CARD.format(version=version, what=what, facts=facts)
-
+    return _CARD.format(version=version, what=what, facts=facts or "- nothing is known of them")
 
 # %% ../../nbs/fitted/62_run_files.ipynb #fd0246ac
 _FILES = (
@@ -305,24 +267,10 @@ def _check_version(config: dict, path: Path) -> None:
 # %% ../../nbs/fitted/62_run_files.ipynb #8b42fabe
 def _finite_again(history: dict) -> dict:
     """Put NaN and infinity back where JSON has null."""
-    back = dict(history)
-    for name, value in history.items():
-        if isinstance(value, list):
-            back[name] = [math.nan if v is None else v for v in value]
-    if history.get("best_validation", 0) is None:
-        back["best_validation"] = math.inf
-    return back
-
-
-# %% ../../nbs/fitted/62_run_files.ipynb #4a5776c4
-def _is_there(path: Path) -> bool:
-    """Whether something has that name; an InputError where one may not even look."""
-    try:
-        return os.lstat(path) is not None
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', error)}") from None
+    instead = {"best_validation": math.inf} if history.get("best_validation", 0) is None else {}
+    lists = {name: value for name, value in history.items() if isinstance(value, list)}
+    numbers = {k: [math.nan if v is None else v for v in values] for k, values in lists.items()}
+    return history | numbers | instead
 
 # %% ../../nbs/fitted/62_run_files.ipynb #24f486b6
 def _read_parts(path: Path, config: dict) -> Run:
@@ -359,15 +307,15 @@ def _why_no_run(path: Path) -> str:
             f"its training is not finished; {checkpoint_path(path)} is there, and the same command"
             " goes on from it"
         )
-    if not _is_there(path):
+    if not os.path.lexists(path):
         return "there is no such folder"
     if not path.is_dir():
         return "it is a file, and a run is a folder"
     try:
-        inside = next(p for p in sorted(path.iterdir()) if _says_that_it_is_a_run(p))
-    except (OSError, StopIteration):
-        return "there is no config.json in it"
-    return f"it holds runs, such as {inside}"
+        inside = [p for p in sorted(path.iterdir()) if _says_that_it_is_a_run(p)]
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    return f"it holds runs, such as {inside[0]}" if inside else "there is no config.json in it"
 
 
 # %% ../../nbs/fitted/62_run_files.ipynb #d8cc4907
@@ -389,7 +337,7 @@ def read_run(path) -> Run:
         message names the file.
     """
     path = Path(path)
-    if not _is_there(path / "config.json"):
+    if not os.path.lexists(path / "config.json"):
         raise InputError(f"{path} is not a run of vae_nbdev: {_why_no_run(path)}")
     config = read_json(path / "config.json")
     _check_version(config, path)

@@ -243,8 +243,8 @@ def train_model(
                 "free_bits needs the mean over a whole batch, which several processes do not"
                 " share; train in one process"
             )
-        seed, log_scale = options.random_state, torch.from_numpy(np.log(units.scale))
-        loss = vae_loss(options.clean_input, r.objective, r.n_importance, r.free_bits, log_scale)
+        seed = options.random_state
+        loss = vae_loss(options.clean_input, r.objective, r.n_importance, r.free_bits)
         train, held_out = data.in_units(units), data.held_out_in(units)
         before = copy.deepcopy(model if start is None else start.vae)
         model.float().to(resolve_device(options.device))

@@ -24,7 +24,7 @@ from ..core import InputError, as_count, stream, torch_generator
 from ..curves.units import Batch, Units
 from ..families.family import Family, as_last_axis
 from .evidence import laplace_approximation, search_prior
-from ..model.autoencoder import init_weights
+from ..model.autoencoder import init_weights, mlp
 from ..model.posteriors import Affine, reparametrize
 from ..model.splines import RationalQuadraticSpline
 from ..model.vae import VAE
@@ -159,7 +159,7 @@ class ConditionalFlow(nn.Module):
     seed : int
         Seed of the weights.
     width, depth : int
-        Units in each hidden layer, and hidden layers of each transform.
+        Units in each hidden layer, half as many in those of the splines, and hidden layers.
     n_transforms, n_bins : int
         Autoregressive spline transforms, and pieces of each spline.
 
@@ -181,37 +181,39 @@ class ConditionalFlow(nn.Module):
         super().__init__()
         d, m = z.shape[1], u.shape[1]
         variance, axes = torch.linalg.eigh(torch.cov(z.T).reshape(d, d))
-        self.register_buffer("center", z.mean(0))
         floor = 1e-6 * variance.max() + 1e-12
+        self.register_buffer("center", z.mean(0))
         self.register_buffer("whiten", axes / variance.clamp_min(floor).sqrt())
         h = (z - self.center) @ self.whiten
         self.register_buffer("box", torch.stack([h.min(0).values, h.max(0).values]))
+        self.register_buffer("range", torch.stack([u.min(0).values, u.max(0).values]))
         h = torch.cat([h, torch.ones_like(h[:, :1])], 1)
         self.register_buffer("slope", torch.linalg.lstsq(h, u).solution)
         left = torch.cov((u - h @ self.slope).T).reshape(m, m) + 1e-6 * torch.eye(m).to(u)
         self.register_buffer("scale_tril", torch.linalg.cholesky(left))
-        layers = {"hidden_features": (width,) * depth, "activation": nn.SiLU}
+        self.body = mlp([d, *[width] * depth, 2 * m], "silu")
+        layers = {"hidden_features": (width // 2,) * depth, "activation": nn.SiLU}
         spline = {"univariate": RationalQuadraticSpline, "shapes": [(3 * n_bins - 1,)]}
         with torch.random.fork_rng(devices=[]):  # zuko draws from the global generator
             torch.manual_seed(seed)
-            self.affine = MAF(m, d, transforms=1, **layers)
             self.splines = MAF(m, d, transforms=n_transforms, **spline, **layers)
         with torch.no_grad():
             init_weights(self, seed)
-            for part in (self.affine, self.splines):
-                for transform in part.transform.transforms:
-                    for p in list(transform.hyper.parameters())[-2:]:
-                        p.mul_(0.1)
+            for part in (self.body, *self.splines.transform.transforms):
+                for p in list(part.parameters())[-2:]:
+                    p.mul_(0.1)
 
     def forward(self, z: Tensor) -> NormalizingFlow:
         """Codes (..., d) → distribution with batch shape (...,) and event shape (m,)."""
         h = ((z.clamp(-1e30, 1e30) - self.center) @ self.whiten).clamp(*self.box)
-        mu, squashed = h @ self.slope[:-1] + self.slope[-1], 3 * torch.asinh(h / 3)
-        regression = Affine(mu, self.scale_tril.expand(*mu.shape, -1)).inv
-        affine, splines = self.affine(squashed), self.splines(squashed)
-        return NormalizingFlow(
-            ComposedTransform(regression, affine.transform, splines.transform), splines.base
-        )
+        squashed = 3 * torch.asinh(h / 3)
+        mean, log_width = self.body(squashed).chunk(2, -1)
+        mu = (h @ self.slope[:-1] + self.slope[-1] + mean).clamp(*self.range)
+        scale_tril = self.scale_tril * log_width.clamp(-9, 9).exp()[..., None, :]
+        scale_tril = scale_tril * (1.5 / scale_tril.norm(dim=-1, keepdim=True)).clamp_max(1.0)
+        splines = self.splines(squashed)
+        to_normal = ComposedTransform(Affine(mu, scale_tril).inv, splines.transform)
+        return NormalizingFlow(to_normal, splines.base)
 
 # %% ../../nbs/inference/55_parameters.ipynb #9f17c9e5
 @dataclass(frozen=True, eq=False)

@@ -117,9 +117,11 @@ def _in_words(facts: dict, command: Infer) -> str:
         f"{facts['n_points']} points from {low:g} to {high:g}",
         f"log evidence {facts['log_evidence']:.2f} ± {facts['log_evidence_error']:.2f} nats",
         f"χ² per point {facts['chi_squared_per_point']:.2g}",
-        f"departure {facts['departure_size']:.3g}",
-        f"errors × {facts['error_factor']:.2g}",
     ]
+    if command.departure is not None:
+        told.append(f"departure {facts['departure_size']:.3g}")
+    if command.error_factor is not None:
+        told.append(f"errors × {facts['error_factor']:.2g}")
     if "surprise" in facts:
         told.append(f"{100 * facts['surprise']:.0f} % of the model's curves are as improbable")
     if command.departure is None and facts["chi_squared_per_point"] > 3:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['gaussian_log_likelihood', 'kl_diagonal', 'kl_full', 'kl_to_standard_normal', 'elbo', 'loss_from_bound',
-           'free_bits_penalty', 'importance_weighted_bound', 'implied_sigma']
+           'free_bits_penalty', 'importance_weighted_bound']
 
 # %% ../../nbs/model/31_losses.ipynb #be5bd206
 import math
@@ -157,25 +157,3 @@ def importance_weighted_bound(log_weights: Tensor, dim: int = 0) -> Tensor:
         Nats per curve: a lower bound on log p(x) in expectation.
     """
     return torch.logsumexp(log_weights, dim) - math.log(log_weights.shape[dim])
-
-# %% ../../nbs/model/31_losses.ipynb #0e51e974
-def implied_sigma(reduction: str, n_radii: int, n_curves: int) -> float:
-    """Noise that a squared-error loss stands for, when the KL term is averaged over curves with
-    weight one.
-
-    Parameters
-    ----------
-    reduction : {"mean", "sum"}
-        How the squared error is reduced over curves and radii.
-    n_radii, n_curves : int
-        Size of the data, or of the batch if the loss is computed per batch.
-
-    Returns
-    -------
-    float
-        Standard deviation in the unit in which the squared error was computed.
-    """
-    weights = {"mean": 1 / n_radii, "sum": float(n_curves)}
-    if reduction not in weights:
-        raise ValueError(f"reduction is {reduction!r}; choose 'mean' or 'sum'")
-    return math.sqrt(0.5 / weights[reduction])

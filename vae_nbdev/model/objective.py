@@ -59,33 +59,12 @@ def draw_inputs(
     shape = (len(batch), model.n_latent)
     return batch, torch.randn(shape if n_draws == 1 else (n_draws, *shape), **options)
 
-# %% ../../nbs/model/38_objective.ipynb #3135313b
-def _describe(clean_input: bool, log_scale: Tensor | None) -> Callable:
-    """Function of a model, a batch and a generator: what a progress bar shows, in nats per curve;
-    with log_scale (R,) in the unit of the data.
-    """
-
-    @torch.no_grad()
-    def describe(model: VAE, batch: Batch, generator: torch.Generator) -> dict[str, float]:
-        batch, eps = draw_inputs(model, batch, clean_input, 1, generator)
-        bound = model.elbo(batch, eps).mean()
-        kl = model.log_likelihood(batch, draw(model.encode(batch), eps)[0]).mean() - bound
-        shift = 0.0
-        if log_scale is not None:
-            x = batch.y
-            seen = torch.ones_like(x) if batch.weight is None else batch.observed.to(x)
-            shift = float((seen @ log_scale.to(x)).mean())
-        return {"ELBO": float(bound) - shift, "KL": float(kl)}
-
-    return describe
-
 # %% ../../nbs/model/38_objective.ipynb #9473ef45
 def vae_loss(
     clean_input: bool,
     objective: str = "elbo",
     n_draws: int = 1,
     free_bits: float = 0.0,
-    log_scale: Tensor | None = None,
 ) -> Callable:
     """Loss function for `training.fit`: minus a bound, averaged over curves.
 
@@ -101,9 +80,6 @@ def vae_loss(
     n_draws : int
     free_bits : float
         KL per latent that costs nothing [nats]; only with the ELBO and a standard normal prior.
-    log_scale : Tensor, shape (R,), optional
-        Logarithms of the unit of the model in the unit of the data, in which a progress bar then
-        shows the bound.
 
     Returns
     -------
@@ -127,7 +103,6 @@ def vae_loss(
             return value
         return value + kl_weight * free_bits_penalty(marginal_kl(model, batch), free_bits)
 
-    loss.describe = _describe(clean_input, log_scale)
     return loss
 
 # %% ../../nbs/model/38_objective.ipynb #8927b321

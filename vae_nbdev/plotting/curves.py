@@ -97,6 +97,14 @@ def _finish_residuals(ax: Axes, residual: np.ndarray, ylabel: str, in_sigmas: bo
     if most:
         ax.set_ylim(-1.15 * most, 1.15 * most)
 
+# %% ../../nbs/plotting/04_curves.ipynb #b94a7153
+def _as_errors(sigma: ArrayLike, x: np.ndarray) -> np.ndarray:
+    """Return the errors in the shape of `x`, checked; what stands in its gaps does not matter."""
+    sigma = np.asarray(sigma, dtype=np.float64)
+    if sigma.shape == x.shape:
+        sigma = np.where(np.isnan(x), 1.0, sigma)
+    return np.broadcast_to(as_noise(sigma, x.shape, name="plot_reconstruction: sigma"), x.shape)
+
 # %% ../../nbs/plotting/04_curves.ipynb #d6be6d5d
 def plot_reconstruction(
     radius: ArrayLike,
@@ -120,8 +128,7 @@ def plot_reconstruction(
     reconstruction
         What the model makes of them, shape (n, R), same unit.
     sigma
-        Standard error of the data: a number, shape (R,), or shape (n, R). With it, points get
-        error bars and residuals are divided by it.
+        Standard error of the data, shape (), (R,) or (n, R), for error bars and residuals.
     labels
         One name per curve.
     ax
@@ -130,20 +137,14 @@ def plot_reconstruction(
     Raises
     ------
     ValueError
-        If the shapes do not fit, the radii do not rise, a value is infinite, or an error is not
-        positive.
+        If shapes do not fit, radii do not rise, a value is infinite, or an error not positive.
     """
     radius = as_radius(radius, name="plot_reconstruction: radius")
     x = as_array("plot_reconstruction: x", x, ("n", radius.size), "radius", nan=True)
     reconstruction = as_array(
         "plot_reconstruction: reconstruction", reconstruction, x.shape, "x", nan=True
     )
-    if sigma is not None:
-        sigma = np.asarray(sigma, dtype=np.float64)
-        if sigma.shape == x.shape:  # anything in the gaps
-            sigma = np.where(np.isnan(x), 1.0, sigma)
-        sigma = as_noise(sigma, x.shape, name="plot_reconstruction: sigma")
-        sigma = np.broadcast_to(sigma, x.shape)
+    sigma = None if sigma is None else _as_errors(sigma, x)
     labels = as_entries("plot_reconstruction: labels", labels, len(x), "curve {}")
     if ax is None:
         layout = {"height_ratios": (3, 1), "layout": "constrained"}
@@ -151,10 +152,8 @@ def plot_reconstruction(
         fig.align_ylabels()
     top, bottom = ax
     residual = (x - reconstruction) / (1.0 if sigma is None else sigma)
-    handles = [
-        Line2D([], [], color="0.3", marker="o", ms=3.5, ls="", label="data"),
-        Line2D([], [], color="0.3", label="reconstruction"),
-    ]
+    data = Line2D([], [], color="0.3", marker="o", ms=3.5, ls="", label="data")
+    handles = [data, Line2D([], [], color="0.3", label="reconstruction")]
     for i, label in enumerate(labels):
         color = PALETTE[i % len(PALETTE)]
         errors = None if sigma is None else sigma[i]

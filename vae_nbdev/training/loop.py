@@ -163,25 +163,6 @@ def _interrupt(state: TrainingState, config: TrainConfig) -> None:
             file=sys.stderr,
         )
 
-# %% ../../nbs/training/45_loop.ipynb #e94cbc49
-@torch.no_grad()
-def _report(state: TrainingState, loss: Callable, data: Rows, config: TrainConfig) -> str:
-    """Return what to show beside the progress bar: what the loss's `describe` says of some curves,
-    or the last loss.
-    """
-    last = state.history.validation[-1]
-    numbers = {"loss": last if math.isfinite(last) else state.history.training[-1]}
-    if hasattr(loss, "describe"):
-        device = next(state.model.parameters()).device
-        batch = data.take(slice(config.batch_size)).to(device)
-        generator = torch_generator(config.seed, "describe", device=device)
-        with _averaged(state):
-            state.model.eval()
-            numbers = loss.describe(state.model, batch, generator)
-            state.model.train()
-    shown = ", ".join(f"{name} {value:.1f}" for name, value in numbers.items())
-    return shown.replace("-", "\u2212") + " nats"
-
 # %% ../../nbs/training/45_loop.ipynb #1e412c61
 def _look(
     state: TrainingState,
@@ -273,9 +254,8 @@ def _run_steps(
             if last or state.step % config.eval_every == 0:
                 _look(state, loss, running, validation, config)
                 running.zero_()
-                if show:
-                    seen = data if validation is None else validation
-                    bar.set_postfix_str(_report(state, loss, seen, config))
+                seen = state.history.training if validation is None else state.history.validation
+                bar.set_postfix_str(f"loss {seen[-1]:.1f} nats")
             pressed = any_process(ctrl_c.pressed, running.device)
             stop = pressed and not last and not state.history.stopped_early
             if saving.path is not None and (last or stop or state.step % saving.every == 0):
@@ -310,7 +290,7 @@ def fit(
         In the end with the weights of the lowest validation loss; without validation the last.
     loss : callable
         `loss(model, batch, kl_weight, generator)` → scalar Tensor [nats per curve], averaged over
-        rows; the bar shows what an attribute `describe(model, batch, generator)` returns.
+        rows.
     data, validation : Batch, CurveBatches or other Rows
         What the batches are cut from; what is taken goes to the device of the model.
     config : TrainConfig
@@ -318,7 +298,7 @@ def fit(
     verbose : bool
         Show a progress bar: steps, time left, loss.
     checkpoint, checkpoint_every : path, optional, and int
-        A safetensors file, and after how many steps it is rewritten.
+        A file, and after how many steps it is rewritten.
     resume : bool
         Start from that file if it is there. With as many processes the result is, bit for bit,
         the one of an uninterrupted run.

@@ -92,25 +92,22 @@ def _own_device(device: torch.device) -> torch.device:
     return torch.device("cuda", number)
 
 # %% ../../nbs/training/41_processes.ipynb #e4c79a06
-def own_rows(rows: Tensor) -> Tensor:
-    """Our part of the row numbers (n,) of a batch; all processes get equally many.
+def own_rows(rows: Tensor, process: int | None = None, world: int | None = None) -> Tensor:
+    """Our part of the row numbers (n,) of a batch, or that of a process among `world`; all get
+    equally many.
 
     Raises
     ------
     InputError
         If there are fewer rows than processes.
     """
-    return _part(rows, rank(), world_size())
-
-
-def _part(rows: Tensor, rank: int, world: int) -> Tensor:
-    """The part of one process among `world`."""
+    process, world = (rank(), world_size()) if world is None else (process, world)
     each = len(rows) // world
     if not each:
         raise InputError(
             f"a batch has {len(rows)} curves for {world} processes; each needs at least one"
         )
-    return rows[rank * each : (rank + 1) * each]
+    return rows[process * each : (process + 1) * each]
 
 # %% ../../nbs/training/41_processes.ipynb #182ef095
 def own_generator(

@@ -18,13 +18,18 @@ from ..curves.curve_set import CurveSet
 from ..curves.preparation import check_precision
 from ..curves.units import Batch, Units
 from .diagnosis import Finding
-from ..inference.curve_posterior import CurvePosterior, PointPosterior, point_posterior
+from vae_nbdev.inference.curve_posterior import (
+    CurvePosterior,
+    PointPosterior,
+    Rest,
+    point_posterior,
+)
 from ..inference.departure import NO_DEPARTURE, Departure
 from ..inference.evidence import vae_evidence
 from ..inference.importance import Evidence
 from ..inference.latent import active_units, decode, kl_per_latent, posterior_moments
 from ..inference.points import whiten_points
-from ..model.vae import VAE
+from ..model.vae import VAE, FactorDecoder
 from ..training.checkpoints import History
 
 # %% ../../nbs/fitted/64_fitted_vae.ipynb #ab2eecb9
@@ -324,11 +329,20 @@ class FittedVAE(CurveDensity):
             points,
             self.n_latent,
             prior=self.vae.prior,
+            rest=self._rest(),
             n_posterior=as_count(n_draws, "n_draws"),
             min_ess=max(400, n_draws),
             seed=seed,
         )
         return found if several else found[0]
+
+    def _rest(self) -> Rest | None:
+        """What the codes leave open, in the unit of the data."""
+        decoder = self.vae.decoder
+        if not isinstance(decoder, FactorDecoder):
+            return None
+        loadings = torch.from_numpy(self.units.scale)[:, None] * decoder.coordinates.basis
+        return Rest(lambda z: decoder.factors(z)[1], loadings)
 
     def _decode_tensor(self, z: torch.Tensor) -> torch.Tensor:
         """Noise-free curves (..., R) of codes (..., n_latent), in the unit of the data."""

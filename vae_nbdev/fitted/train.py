@@ -8,6 +8,7 @@ __all__ = ['network_config', 'start_network', 'prior_to_train', 'continue_networ
 
 # %% ../../nbs/fitted/65_train.ipynb #5fa1f623
 import copy
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +23,7 @@ from vae_nbdev.core import (
     torch_generator,
 )
 from ..curves.curve_set import check_radius
-from ..curves.normal import fit_normal
+from ..curves.normal import FLOOR, NormalCurves, fit_normal
 from ..curves.preparation import FEWEST, Learnable
 from ..curves.units import Batch, Units
 from .diagnosis import diagnose
@@ -254,6 +255,7 @@ def train_model(
         model.cpu()
         rows = np.union1d(data.sample, data.held_out)
         if data.noise is None:
+            _warn_of_noise_free(data.normal, data.spread)
             model = keep_better(before, model, data, units, r, seed)
             if model is before and start is None:  # then all curves can be learned from
                 normal = fit_normal(data.known.values[rows])
@@ -270,3 +272,14 @@ def train_model(
     radius, about = data.curves.radius, data.description
     return FittedVAE(model, units, radius, about, seed, r, history, findings)
 
+
+
+def _warn_of_noise_free(normal: NormalCurves, spread: float) -> None:
+    """Warn if the learned noise sits on its floor."""
+    noise = float(np.median(normal.noise))
+    if noise < 2 * FLOOR * spread:
+        warnings.warn(
+            f"the curves look noise-free, and the learned noise {noise:.3g} means little; if they"
+            " are simulated, set clean_input=True and noise to that of the measurements to come",
+            stacklevel=4,
+        )

@@ -32,7 +32,7 @@ from ..model.autoencoder import init_weights
 from ..model.coordinates import stretch_suits
 from ..model.objective import vae_loss
 from ..model.posteriors import reparametrize
-from ..model.priors import FlowPrior, Prior, TrainedMixture, trainable_mixture
+from ..model.priors import FlowPrior, Prior, TrainedMixture
 from ..model.start import empty_vae, learned_sigma, preconditioned_vae
 from ..model.vae import VAE
 from ..training.loop import fit
@@ -125,19 +125,15 @@ def prior_to_train(
     n_latent = last.n_latent if isinstance(last, FlowPrior) else last.means.shape[1]
     if recipe.prior == "normal" or recipe.prior_training == "after":
         return Prior.standard(n_latent)
-    if recipe.prior == "flow":
-        if isinstance(last, FlowPrior):
-            return last
-        fresh = FlowPrior(
-            n_latent, recipe.flow_transforms, recipe.flow_width, recipe.flow_bins
-        )
-        init_weights(fresh, seed)
-        return fresh
-    if isinstance(last, Prior) and len(last.weights) > 1:
-        return trainable_mixture(last)
-    fresh = TrainedMixture(n_latent, NetworkConfig.n_components)
-    fresh.initialize(seed)
-    return fresh
+    if recipe.prior == "mixture":
+        mixed = isinstance(last, Prior) and len(last.weights) > 1
+        fresh = Prior.spread_out(n_latent, NetworkConfig.n_components, seed)
+        return TrainedMixture(last if mixed else fresh)
+    if isinstance(last, FlowPrior):
+        return last
+    flow = FlowPrior(n_latent, recipe.flow_transforms, recipe.flow_width, recipe.flow_bins)
+    init_weights(flow, seed)
+    return flow
 
 # %% ../../nbs/fitted/65_train.ipynb #663fd939
 _KEPT = (

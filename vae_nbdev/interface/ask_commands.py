@@ -244,7 +244,7 @@ def _about_run(path: Path) -> dict:
     changed = {k: v for k, v in run.config["parameters"].items() if v != defaults.get(k)}
     size = sum(t.numel() for t in run.tensors.values())
     about = {"kind": "run", "options": changed, "numbers_in_the_model": size}
-    about |= {k: v for k, v in run.config.items() if k != "parameters"}
+    about |= {k: v for k, v in run.config.items() if k not in ("parameters", "checksums")}
     return about | {"metrics": run.metrics}
 
 # %% ../../nbs/interface/86_ask_commands.ipynb #f79d648b

@@ -153,14 +153,14 @@ _PAGE = """<!DOCTYPE html>
   content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>{{ title }}</title>
 <style>
-{{ style }}
+{{ style | safe }}
 </style>
 </head>
 <body>
 {% for cell in cells %}
 {% set source = cell.source if cell.source is string else cell.source | join %}
 {% if cell.cell_type != "code" %}
-{{ source | markdown }}
+{{ source | markdown2html | safe }}
 {% else %}
 <details><summary>show code</summary><pre>
 {%- for line in source.splitlines() if not line.startswith("#|") %}{{ line }}
@@ -189,14 +189,12 @@ def render(notebook: dict, title: str) -> str:
     """An executed notebook as one HTML page that needs nothing else: figures inside, text escaped;
     what went to standard error is left out.
     """
-    from jinja2 import Environment  # which nbconvert needs
-    from markupsafe import Markup
-    from nbconvert.filters import markdown2html
+    from nbconvert import HTMLExporter
 
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["markdown"] = lambda text: Markup(markdown2html(text))
+    environment = HTMLExporter().environment
+    environment.autoescape = environment.trim_blocks = environment.lstrip_blocks = True
     page = environment.from_string(_PAGE)
-    return page.render(cells=notebook["cells"], title=title, style=Markup(_STYLE))
+    return page.render(cells=notebook["cells"], title=title, style=_STYLE)
 
 # %% ../../nbs/interface/82_report.ipynb #e0448e90
 def write_report(

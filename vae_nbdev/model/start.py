@@ -23,7 +23,7 @@ from .vae import VAE, Decoder, Encoder, FactorDecoder
 
 # %% ../../nbs/model/39_start.ipynb #3b29d8c0
 @torch.no_grad()
-def _start_linear(vae: VAE, seed: int, shrink: float = 0.1) -> None:
+def _start_linear(vae: VAE, shrink: float = 0.1) -> None:
     """Set short cuts and variances to the linear answer, the outputs of the stacks to little."""
     spread, d = vae.encoder.coordinates.spread, vae.n_latent
     nn.init.eye_(vae.encoder.short_cut.weight)
@@ -37,8 +37,6 @@ def _start_linear(vae: VAE, seed: int, shrink: float = 0.1) -> None:
     for flow in flows:  # a flow starts near the identity
         flow.hyper[-1].weight.mul_(shrink)
         flow.hyper[-1].bias.zero_()
-    if isinstance(vae.prior, TrainedMixture):
-        vae.prior.initialize(seed)
     vae.encoder.logvar.bias[: len(spread[:d])] = -torch.log(spread[:d] ** 2 + 1)
 
 # %% ../../nbs/model/39_start.ipynb #61eca982
@@ -97,12 +95,12 @@ def preconditioned_vae(
         decoder = Decoder(d, n_grid, *shape, 1.0, learn_sigma, coordinates, sigma_floor)
         vae = VAE(encoder, decoder, d)
         if config.prior == "mixture":
-            vae.set_prior(TrainedMixture(d, config.n_components))
+            vae.set_prior(TrainedMixture(Prior.spread_out(d, config.n_components, seed)))
         elif config.prior == "flow":
             vae.set_prior(FlowPrior(d, *flow))
     vae = vae.to(batch.y.dtype)
     init_weights(vae, seed)
-    _start_linear(vae, seed)
+    _start_linear(vae)
     return vae
 
 # %% ../../nbs/model/39_start.ipynb #02a8e9a5

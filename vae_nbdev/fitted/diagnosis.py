@@ -165,7 +165,8 @@ def _unlike_noise(seen: _Looked, source: str) -> str | None:
     remedy = {
         "errors": "find out how the errors were estimated",
         "clean": "try more max_steps or a larger width",
-    }.get(source, "try noise='learn_per_radius'")
+        "learned": "if you know the noise of each radius, give it",
+    }.get(source, "try noise='learn', which finds that of each radius")
     return f"{each[count > 0].min():.2f} to {each.max():.2f} times at different radii: {remedy}"
 
 # %% ../../nbs/fitted/63_diagnosis.ipynb #0579d0d9

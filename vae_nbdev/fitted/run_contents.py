@@ -40,7 +40,7 @@ class Run:
     Parameters
     ----------
     config : dict
-        `parameters` (of `FitOptions`), `recipe` (of `Recipe`), `learn_sigma`, and, if known,
+        `parameters` (of `FitOptions`), `recipe` (of `Recipe`) and, if known,
         `data` (what it learned from), `versions` and `feature_names`. Format, version of the
         format and checksums are added when it is written.
     tensors : dict of str to Tensor
@@ -230,7 +230,6 @@ _CONFIG = {
     "format_version": int,
     "parameters": dict,
     "recipe": dict,
-    "learn_sigma": bool | Literal["per_radius"],
     "versions": dict[str, str],
     "data": dict,
     "checksums": dict[str, str],
@@ -243,7 +242,7 @@ def _check_config(config: dict, where: str) -> None:
     """Raise an InputError unless a configuration is one of this format; keys that are not known
     are left alone.
     """
-    _check_keys(config, _CONFIG, where, ("parameters", "recipe", "learn_sigma"), strict=False)
+    _check_keys(config, _CONFIG, where, ("parameters", "recipe"), strict=False)
     noise = float | str | list[float]
     _check_choices(FitOptions, config["parameters"], f"{where}: parameters", noise=noise)
     _check_choices(Recipe, config["recipe"], f"{where}: recipe")

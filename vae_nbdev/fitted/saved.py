@@ -18,7 +18,7 @@ from .diagnosis import Finding
 from .fitted_vae import FittedVAE
 from .run_contents import Run
 from .run_files import to_json_types
-from ..model.start import check_network, empty_vae, learned_sigma
+from ..model.start import check_network, empty_vae
 from ..training.checkpoints import History
 
 # %% ../../nbs/fitted/67_saved.ipynb #bd483527
@@ -40,7 +40,6 @@ def as_run(
     config = {
         "parameters": to_json_types(parameters | {"random_state": model.seed}),
         "recipe": asdict(model.recipe),
-        "learn_sigma": learned_sigma(model.vae),
         "data": model.data,
     }
     if names and all(map(str.isprintable, names)):
@@ -69,7 +68,7 @@ def from_run(run: Run, path) -> FittedVAE:
     state = {k.removeprefix("vae."): v for k, v in run.tensors.items()}
     recipe, arrays = Recipe(**run.config["recipe"]), run.preprocessing
     try:
-        vae = empty_vae(state, recipe, run.config["learn_sigma"])
+        vae = empty_vae(state, recipe)
         vae.load_state_dict(state)
         check_network(vae)
         vae.set_prior(vae.prior)

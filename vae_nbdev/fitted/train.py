@@ -34,7 +34,7 @@ from ..model.autoencoder import init_weights
 from ..model.coordinates import stretch_suits
 from ..model.objective import vae_loss
 from ..model.priors import FlowPrior, Prior, TrainedMixture
-from ..model.start import empty_vae, learned_sigma, normal_vae, preconditioned_vae
+from ..model.start import empty_vae, normal_vae, preconditioned_vae
 from ..model.vae import VAE
 from ..training.loop import fit
 from ..training.processes import world_size
@@ -136,7 +136,7 @@ def continue_network(
             f"{goes_on} a network that has seen no gaps and no errors of their own, but these"
             f" curves have some; {instead}"
         )
-    model = empty_vae(start.vae.state_dict(), r, learned_sigma(start.vae))
+    model = empty_vae(start.vae.state_dict(), r)
     model.load_state_dict(start.vae.state_dict())
     model = model.float().train().requires_grad_(True)
     prior = prior_to_train(model.prior, r, options.random_state)

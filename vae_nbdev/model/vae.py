@@ -113,11 +113,6 @@ class Decoder(nn.Module):
         As for the `Encoder`.
     sigma : float
         Standard deviation of the noise, in the unit of the model.
-    learn_sigma : bool or "per_radius"
-        Whether it is a parameter, or one for each radius.
-    sigma_floor : float
-        What a learned sigma can fall to; without a floor the likelihood of noise-free curves has
-        no upper bound.
     """
 
     def __init__(
@@ -127,21 +122,14 @@ class Decoder(nn.Module):
         hidden: tuple[int, ...],
         activation: str,
         sigma: float = 1.0,
-        learn_sigma: bool | str = False,
         coordinates: nn.Module | None = None,
-        sigma_floor: float = 0.0,
     ):
         super().__init__()
         self.coordinates = coordinates
         n_out = n_grid if coordinates is None else coordinates.n_coordinates
         self.body = mlp([n_latent, *hidden, n_out], activation)
         self.short_cut = None if coordinates is None else nn.Linear(n_latent, n_out, bias=False)
-        self.register_buffer("sigma_floor", torch.tensor(sigma_floor))
-        log_sigma = torch.full((n_grid,) if learn_sigma == "per_radius" else (), math.log(sigma))
-        if learn_sigma:
-            self.log_sigma = nn.Parameter(log_sigma)
-        else:
-            self.register_buffer("log_sigma", log_sigma)
+        self.register_buffer("log_sigma", torch.full((), math.log(sigma)))
 
     def mean(self, z: Tensor) -> Tensor:
         """Codes (..., n_latent) → noise-free curves (..., R)."""
@@ -158,8 +146,8 @@ class Decoder(nn.Module):
 
     @property
     def sigma(self) -> Tensor:
-        """Standard deviation of the noise, () or (R,), in the unit of the model."""
-        return torch.exp(self.log_sigma) + self.sigma_floor
+        """Standard deviation of the noise (), in the unit of the model."""
+        return torch.exp(self.log_sigma)
 
     def forward(self, z: Tensor) -> Independent:
         """Codes (..., n_latent) → distribution with event shape (R,)."""

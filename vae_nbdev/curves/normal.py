@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from sklearn.isotonic import isotonic_regression
+from scipy.optimize import isotonic_regression
 
 from ..core import spread_evenly, stream
 from .gaps import factor_analysis, linear_codes
@@ -138,7 +138,7 @@ def _spectrum(folds: list[_Fold], n_radii: int) -> tuple[np.ndarray, float]:
     squares = np.concatenate([fold.squares for fold in folds]).mean(0)
     k, noise = len(squares), 0.0
     falling = np.log(np.maximum(squares, FLOOR**2))
-    variance = np.exp(isotonic_regression(falling, increasing=False)) if k else squares
+    variance = np.exp(isotonic_regression(falling, increasing=False).x) if k else squares
     if k < n_radii:
         noise = np.concatenate([fold.outside for fold in folds]).mean() / (n_radii - k)
     elif k:

@@ -265,7 +265,8 @@ def point_posterior(
         size = points.size(every, torch.einsum("npr,snr->snp", points.operator, curves))
         curves = rest.draw(points, curves, _noise(points, every, u, size), z, seed)
     curves = curves.swapaxes(0, 1)
-    return PointPosterior(curves, as_radius(grid), points, evidence, n_latent, prior)
+    grid = as_radius(grid)
+    return PointPosterior(curves, f, rest, grid, points, evidence, n_latent, prior)
 
 # %% ../../nbs/inference/53_curve_posterior.ipynb #de8ea544
 @dataclass(frozen=True, eq=False, repr=False)
@@ -275,6 +276,8 @@ class PointPosterior:
     """
 
     curves: Tensor  # (N, n, R) draws, on the grid
+    f: Callable
+    rest: Rest | None
     grid: np.ndarray
     points: Points
     evidence: Evidence

@@ -14,7 +14,12 @@ import torch
 from numpy.typing import ArrayLike
 
 from ..core import as_count, stream, torch_generator
-from .curve_posterior import CurvePosterior, correlated_normal, point_posterior
+from vae_nbdev.inference.curve_posterior import (
+    CurvePosterior,
+    Rest,
+    correlated_normal,
+    point_posterior,
+)
 from .departure import Departure, spline_operator
 from .points import whiten_points
 
@@ -27,6 +32,7 @@ def points_of_the_model(
     measured_as: Sequence[tuple[ArrayLike, ArrayLike]],
     departure: Departure,
     seed: int = 0,
+    rest: Rest | None = None,
 ) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray, np.ndarray]]]:
     """Draw curves from a model, and measure them.
 
@@ -39,6 +45,8 @@ def points_of_the_model(
         the departure.
     departure : Departure
     seed : int
+    rest : Rest, optional
+        What the codes leave open of a curve.
 
     Returns
     -------
@@ -48,7 +56,12 @@ def points_of_the_model(
     """
     z = prior.sample(len(measured_as), torch_generator(seed, "codes of simulated points"))
     draw, curves = stream(seed, "simulated points"), []
-    for on_grid, (r, e) in zip(f(z).numpy(), measured_as, strict=True):
+    drawn = f(z)
+    if rest is not None:
+        root, generator = rest.variance(z).sqrt(), torch_generator(seed, "rest of simulated points")
+        normal = torch.randn(root.shape, generator=generator, dtype=root.dtype)
+        drawn = drawn + (root * normal) @ rest.loadings.T
+    for on_grid, (r, e) in zip(drawn.numpy(), measured_as, strict=True):
         curve = spline_operator(grid, r) @ on_grid
         u, w = draw.standard_normal(2)
         shape, scatter = draw.standard_normal((2, len(r)))
@@ -93,8 +106,10 @@ def surprise(
     radius, error = whole.points.radius[i], whole.points.error[i]
     model = (whole.f, whole.grid)
     departure, as_this_one = whole.points.departure, [(radius, error)] * n
-    curves = points_of_the_model(*model, whole.prior, as_this_one, departure, seed)[1]
+    simulate = (*model, whole.prior, as_this_one, departure, seed, whole.rest)
+    curves = points_of_the_model(*simulate)[1]
     points = whiten_points(curves, whole.grid, departure)
     options = {"n_draws": n_draws, "n_posterior": 1, "min_ess": 50, "seed": seed}
-    simulated = point_posterior(*model, points, whole.n_latent, prior=whole.prior, **options)
+    options |= {"prior": whole.prior, "rest": whole.rest}
+    simulated = point_posterior(*model, points, whole.n_latent, **options)
     return Surprise(posterior.log_evidence, simulated.evidence.log_evidence)

@@ -26,7 +26,7 @@ from ..curves.curve_set import check_radius
 from ..curves.normal import FLOOR, NormalCurves, fit_normal
 from ..curves.preparation import FEWEST, Learnable
 from ..curves.units import Batch, Units
-from .diagnosis import diagnose
+from .diagnosis import Finding, diagnose
 from .fitted_vae import FittedVAE
 from ..inference.evidence import vae_evidence
 from ..inference.latent import flow_prior, mixture_prior
@@ -187,9 +187,9 @@ def _clearly_better(new: np.ndarray, old: np.ndarray) -> bool:
 
 def keep_better(
     before: VAE, trained: VAE, data: Learnable, units: Units, recipe: Recipe, seed: int
-) -> VAE:
+) -> tuple[VAE, Finding]:
     """The network before training, in double precision, or the trained one, with or without a
-    prior fitted to its codes, whatever describes held-out curves best.
+    prior fitted to its codes, whatever describes held-out curves best; and by how much.
     """
     trained = trained.double().eval().requires_grad_(False)
     for part, exact in ((trained.encoder, before.encoder), (trained.decoder, before.decoder)):
@@ -198,15 +198,28 @@ def keep_better(
     learned_from = units.to_model(data.curves, data.sample, torch.float64)
     finish_prior(finished, learned_from, recipe, False, seed)
     if not len(data.held_out):
-        return finished if len(data.curves) >= FEWEST else before
+        enough = len(data.curves) >= FEWEST
+        said = "too few curves to say whether a network is worth anything" * (not enough)
+        said = said or "no curves were held out to say what training is worth"
+        return finished if enough else before, Finding("training", True, 0.0, said)
     rows = data.held_out[spread_evenly(len(data.held_out), _JUDGES)]
     judges = units.to_model(data.curves, rows, torch.float64)
-    best, score = before, vae_evidence(before, judges).log_evidence
+    first = score = vae_evidence(before, judges).log_evidence
+    best = before
     for other in (trained, finished):
         found = vae_evidence(other, judges).log_evidence
         if _clearly_better(found, score):
             best, score = other, found
-    return best
+    return best, _training_finding(score - first)
+
+
+def _training_finding(gain: np.ndarray) -> Finding:
+    """What training was worth, in nats of each curve that was held out (N,)."""
+    mean, error = float(gain.mean()), float(gain.std() / np.sqrt(len(gain)))
+    said = f"training made held-out curves {mean:.2f} ± {error:.2f} nats more probable"
+    if not gain.any():
+        said = "training made held-out curves no more probable, and the model is the one before it"
+    return Finding("training", True, mean, said)
 
 # %% ../../nbs/fitted/65_train.ipynb #2dba55f9
 def train_model(
@@ -252,7 +265,7 @@ def train_model(
         rows = np.union1d(data.sample, data.held_out)
         if data.noise is None:
             _warn_of_noise_free(data.normal, data.spread)
-            model = keep_better(before, model, data, units, r, seed)
+            model, worth = keep_better(before, model, data, units, r, seed)
             if model is before and start is None:  # then all curves can be learned from
                 normal = fit_normal(data.known.values[rows])
                 units = Units(normal.mean, normal.noise)
@@ -263,6 +276,7 @@ def train_model(
         model = model.double().eval().requires_grad_(False)
         flags = {"clean_input": options.clean_input, "noise_learned": data.noise is None}
         findings = diagnose(model, train, held_out, history, **flags, seed=seed)
+        findings += [worth] if data.noise is None else []
     noise = np.broadcast_to(model.decoder.sigma.detach().numpy() * units.scale, units.scale.shape)
     units = Units(units.center, units.scale, noise.copy())
     radius, about = data.curves.radius, data.description

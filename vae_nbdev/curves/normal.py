@@ -120,7 +120,7 @@ class _Fold:
     rows: np.ndarray  # (n,) their numbers
     squares: np.ndarray  # (n, k) squared coordinates
     outside: np.ndarray  # (n,) sum of squares outside of all directions
-    log_unit: float  # sum of the logarithms of the scale
+    scale: np.ndarray  # (R,) by which curves were divided
 
 
 def _set_aside(x: np.ndarray, rows: np.ndarray, n_factors: int, k: int) -> _Fold:
@@ -130,20 +130,21 @@ def _set_aside(x: np.ndarray, rows: np.ndarray, n_factors: int, k: int) -> _Fold
     y = (x[rows] - mean) / scale
     squares = (y @ _principal((rest - mean) / scale)[1][:, :k]) ** 2
     outside = np.maximum((y**2).sum(1) - squares.sum(1), 0)
-    return _Fold(rows, squares, outside, float(np.log(scale).sum()))
+    return _Fold(rows, squares, outside, scale)
 
 
 def _spectrum(folds: list[_Fold], n_radii: int) -> tuple[np.ndarray, float]:
     """Variances (k,) of the curves that were set aside, falling, and that of the noise."""
     squares = np.concatenate([fold.squares for fold in folds]).mean(0)
     k, noise = len(squares), 0.0
-    falling = np.log(np.maximum(squares, FLOOR**2))
+    least = (FLOOR / min(fold.scale.min() for fold in folds)) ** 2
+    falling = np.log(np.maximum(squares, least))
     variance = np.exp(isotonic_regression(falling, increasing=False).x) if k else squares
     if k < n_radii:
         noise = np.concatenate([fold.outside for fold in folds]).mean() / (n_radii - k)
     elif k:
         noise = variance[-1]
-    noise = max(noise, FLOOR**2)
+    noise = max(noise, least)
     return np.maximum(variance, noise), noise
 
 
@@ -154,7 +155,7 @@ def _judge(folds: list[_Fold], n_radii: int) -> np.ndarray:
         variance, noise = _spectrum(folds[:i] + folds[i + 1 :], n_radii)
         log_det = np.log(variance).sum() + (n_radii - len(variance)) * np.log(noise)
         misfit = (fold.squares / variance).sum(1) + fold.outside / noise
-        found[fold.rows] = -0.5 * (misfit + log_det + n_radii * _LOG_2PI) - fold.log_unit
+        found[fold.rows] = -0.5 * (misfit + log_det + n_radii * _LOG_2PI) - np.log(fold.scale).sum()
     return found
 
 # %% ../../nbs/curves/17_normal.ipynb #6d7802eb

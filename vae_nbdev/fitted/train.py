@@ -257,6 +257,8 @@ def train_model(
         loss = vae_loss(options.clean_input, r.objective, r.n_importance, r.free_bits)
         train, held_out = data.in_units(units), data.held_out_in(units)
         before = copy.deepcopy(model if start is None else start.vae)
+        if data.noise is None and start is None:  # one normal distribution, whatever is trained
+            before.set_prior(Prior.standard(before.n_latent).double())
         model.float().to(resolve_device(options.device))
         files |= {"verbose": bool(options.verbose), "options": f"{r} {options.clean_input}"}
         files["options"] += f" {units.center.tolist()} {units.scale.tolist()}"

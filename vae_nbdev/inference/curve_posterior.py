@@ -9,6 +9,7 @@ __all__ = ['PointPrediction', 'Rest', 'point_posterior', 'PointPosterior', 'corr
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from operator import index
 
 import numpy as np
@@ -239,34 +240,45 @@ def point_posterior(
     codes = prior.sample(n_scan, torch_generator(seed, "scan"))
     search, p_z = search_prior(prior, codes), prior()
     first = _first_proposal(f, points, search, codes, f(codes), n_starts, rest)
-
-    def log_joint(zu: Tensor, rows: Tensor) -> Tensor:
-        z, u = zu.split([n_latent, 2], -1)
-        mean = torch.einsum("npr,snr->snp", points.operator[rows], f(z))
-        sigma = _noise(points, rows, u, points.size(rows, mean))
-        there = points.there[rows]
-        if rest is None:
-            log_p = gaussian_log_likelihood(points.turned[rows], mean, sigma, there)
-        else:
-            log_p = rest.log_likelihood(points, rows, mean, sigma, z)
-        log_p = log_p + points.log_det[rows] + p_z.log_prob(z)
-        return log_p - 0.5 * u.square().sum(-1) - math.log(2 * math.pi)
-
+    log_joint = partial(_log_joint, f, points, rest, p_z)
     options = {"n_draws": 512, "rounds": 3, "min_ess": 400.0} | options
     evidence = importance_evidence(log_joint, first, n_posterior=n_posterior, seed=seed, **options)
     # the sampler uses the same random numbers for all curves
     order = stream(seed, "order of the draws")
     shuffled = np.stack([draws[order.permutation(len(draws))] for draws in evidence.z])
     evidence = replace(evidence, z=shuffled)
-    z, u = torch.from_numpy(evidence.z).swapaxes(0, 1).split([n_latent, 2], -1)
+    curves = _draw_curves(f, points, torch.from_numpy(evidence.z), rest, seed)
+    grid = as_radius(grid)
+    return PointPosterior(curves, f, rest, grid, points, evidence, n_latent, prior)
+
+
+def _log_joint(f: Callable, points: Points, rest: Rest | None, prior, zu: Tensor, rows: Tensor):
+    """Log density (..., n) of the points of some curves (n,) and of their codes and nuisances
+    (..., n, d + 2).
+    """
+    z, u = zu.split([zu.shape[-1] - 2, 2], -1)
+    mean = torch.einsum("npr,snr->snp", points.operator[rows], f(z))
+    sigma = _noise(points, rows, u, points.size(rows, mean))
+    if rest is None:
+        there = points.there[rows]
+        log_p = gaussian_log_likelihood(points.turned[rows], mean, sigma, there)
+    else:
+        log_p = rest.log_likelihood(points, rows, mean, sigma, z)
+    log_p = log_p + points.log_det[rows] + prior.log_prob(z)
+    return log_p - 0.5 * u.square().sum(-1) - math.log(2 * math.pi)
+
+
+def _draw_curves(
+    f: Callable, points: Points, zu: Tensor, rest: Rest | None, seed: int
+) -> Tensor:
+    """Curves (N, n, R) on the grid of draws of codes and nuisances (N, n, d + 2)."""
+    z, u = zu.swapaxes(0, 1).split([zu.shape[-1] - 2, 2], -1)
     curves = f(z)
     if rest is not None:
         every = torch.arange(len(points))
         size = points.size(every, torch.einsum("npr,snr->snp", points.operator, curves))
         curves = rest.draw(points, curves, _noise(points, every, u, size), z, seed)
-    curves = curves.swapaxes(0, 1)
-    grid = as_radius(grid)
-    return PointPosterior(curves, f, rest, grid, points, evidence, n_latent, prior)
+    return curves.swapaxes(0, 1)
 
 # %% ../../nbs/inference/53_curve_posterior.ipynb #de8ea544
 @dataclass(frozen=True, eq=False, repr=False)

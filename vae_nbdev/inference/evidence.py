@@ -171,7 +171,9 @@ def laplace_approximation(
         return [cost + 0.5 * residual.square().sum(-1), gradient - pull, precision + J.mT @ J]
 
     z, precision = _descend(expand, z, iterations)
-    return z, torch.linalg.cholesky(torch.linalg.inv(precision))
+    identity = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
+    upper = torch.linalg.cholesky(precision.flip(-2, -1)).flip(-2, -1)  # of the precision
+    return z, torch.linalg.solve_triangular(upper.mT, identity, upper=False)
 
 # %% ../../nbs/inference/50_evidence.ipynb #4a4b9818
 _MAX_VALUES = 2**23  # numbers in the largest arrays, 64 MB in double precision

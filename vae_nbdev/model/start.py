@@ -156,7 +156,7 @@ def normal_vae(
         decoder = FactorDecoder(d, *shape, PrincipalCoordinates(basis, spread))
         vae = VAE(encoder, decoder, d)
         if config.prior == "mixture":
-            vae.set_prior(TrainedMixture(d, config.n_components))
+            vae.set_prior(TrainedMixture(Prior.spread_out(d, config.n_components, seed)))
         elif config.prior == "flow":
             vae.set_prior(FlowPrior(d, *flow))
     vae = vae.double()

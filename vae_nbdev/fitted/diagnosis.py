@@ -219,6 +219,8 @@ def _overfitting(train: _Looked, held_out: _Looked) -> Finding:
 
 def _elbo_per_curve(looked: _Looked) -> Tensor:
     """ELBO of each curve (n,), as if all of its values had been observed."""
+    if looked.batch.weight is None:
+        return looked.elbo
     return looked.elbo * looked.seen.shape[1] / looked.seen.sum(1).clamp_min(1)
 
 # %% ../../nbs/fitted/63_diagnosis.ipynb #e4de4de1

@@ -18,17 +18,12 @@ from ..curves.curve_set import CurveSet
 from ..curves.preparation import check_precision
 from ..curves.units import Batch, Units
 from .diagnosis import Finding
-from vae_nbdev.inference.curve_posterior import (
-    CurvePosterior,
-    PointPosterior,
-    Rest,
-    point_posterior,
-)
+from ..inference.curve_posterior import CurvePosterior, PointPosterior, point_posterior
 from ..inference.departure import NO_DEPARTURE, Departure
 from ..inference.evidence import vae_evidence
 from ..inference.importance import Evidence
 from ..inference.latent import active_units, decode, kl_per_latent, posterior_moments
-from ..inference.points import whiten_points
+from ..inference.points import Rest, whiten_points
 from ..model.vae import VAE, FactorDecoder
 from ..training.checkpoints import History
 

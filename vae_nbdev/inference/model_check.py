@@ -14,14 +14,9 @@ import torch
 from numpy.typing import ArrayLike
 
 from ..core import as_count, stream, torch_generator
-from vae_nbdev.inference.curve_posterior import (
-    CurvePosterior,
-    Rest,
-    correlated_normal,
-    point_posterior,
-)
+from .curve_posterior import CurvePosterior, correlated_normal, point_posterior
 from .departure import Departure, spline_operator
-from .points import whiten_points
+from .points import Rest, whiten_points
 
 # %% ../../nbs/inference/54_model_check.ipynb #8d3edba9
 @torch.no_grad()

@@ -163,7 +163,7 @@ _PAGE = """<!DOCTYPE html>
 {{ source | markdown2html | safe }}
 {% else %}
 <details><summary>show code</summary><pre>
-{%- for line in source.splitlines() if not line.startswith("#|") %}{{ line }}
+{%- for line in source.splitlines() if not line.startswith("#" ~ "|") %}{{ line }}
 {% endfor %}
 </pre></details>
 {% for output in cell.outputs %}

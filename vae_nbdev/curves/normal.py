@@ -136,14 +136,13 @@ def _set_aside(x: np.ndarray, rows: np.ndarray, n_factors: int, k: int) -> _Fold
 def _spectrum(folds: list[_Fold], n_radii: int) -> tuple[np.ndarray, float]:
     """Variances (k,) of the curves that were set aside, falling, and that of the noise."""
     squares = np.concatenate([fold.squares for fold in folds]).mean(0)
-    k, noise = len(squares), 0.0
+    k = len(squares)
     least = (FLOOR / min(fold.scale.min() for fold in folds)) ** 2
     falling = np.log(np.maximum(squares, least))
-    variance = np.exp(isotonic_regression(falling, increasing=False).x) if k else squares
+    variance = np.exp(isotonic_regression(falling, increasing=False).x)
+    noise = variance[-1]
     if k < n_radii:
         noise = np.concatenate([fold.outside for fold in folds]).mean() / (n_radii - k)
-    elif k:
-        noise = variance[-1]
     noise = max(noise, least)
     return np.maximum(variance, noise), noise
 

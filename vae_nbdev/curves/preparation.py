@@ -362,6 +362,4 @@ def learnable(
             curves = replace(known, mask=None, values=measured, errors=errors)
     noise = check_learnable(known, noise, errors, clean_input)
     n_held_out = min(round(validation_fraction * n), _MOST_HELD_OUT) if n >= FEWEST else 0
-    if known is None and n_held_out:  # they also decide whether the network is worth anything
-        n_held_out = max(n_held_out, min(20, n // 4))
     return Learnable(curves, known, noise, clean_input, choose_rows(n, n_held_out, seed))

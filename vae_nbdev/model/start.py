@@ -39,6 +39,15 @@ def _start_linear(vae: VAE, shrink: float = 0.1) -> None:
         flow.hyper[-1].bias.zero_()
     vae.encoder.logvar.bias[: len(spread[:d])] = -torch.log(spread[:d] ** 2 + 1)
 
+
+def _set_prior(vae: VAE, config: NetworkConfig, seed: int) -> None:
+    """Give a network the prior that is trained with it."""
+    if config.prior == "mixture":
+        vae.set_prior(TrainedMixture(Prior.spread_out(vae.n_latent, config.n_components, seed)))
+    elif config.prior == "flow":
+        flow = (config.flow_transforms, config.flow_width, config.flow_bins)
+        vae.set_prior(FlowPrior(vae.n_latent, *flow))
+
 # %% ../../nbs/model/39_start.ipynb #61eca982
 _DEFAULT = NetworkConfig()
 
@@ -88,10 +97,7 @@ def preconditioned_vae(
         encoder = Encoder(n_grid, d, *shape, family, coordinates, *flow, sees_weights)
         decoder = Decoder(d, n_grid, *shape, 1.0, coordinates)
         vae = VAE(encoder, decoder, d)
-        if config.prior == "mixture":
-            vae.set_prior(TrainedMixture(Prior.spread_out(d, config.n_components, seed)))
-        elif config.prior == "flow":
-            vae.set_prior(FlowPrior(d, *flow))
+        _set_prior(vae, config, seed)
     vae = vae.to(batch.y.dtype)
     init_weights(vae, seed)
     _start_linear(vae)
@@ -155,13 +161,10 @@ def normal_vae(
         encoder = Encoder(len(basis), d, *shape, family, seen, *flow, sees_weights)
         decoder = FactorDecoder(d, *shape, PrincipalCoordinates(basis, spread))
         vae = VAE(encoder, decoder, d)
-        if config.prior == "mixture":
-            vae.set_prior(TrainedMixture(Prior.spread_out(d, config.n_components, seed)))
-        elif config.prior == "flow":
-            vae.set_prior(FlowPrior(d, *flow))
+        _set_prior(vae, config, seed)
     vae = vae.double()
     init_weights(vae, seed)
-    _start_linear(vae, seed)
+    _start_linear(vae)
     _start_normal(vae)
     return vae
 

@@ -159,7 +159,8 @@ class FitOptions:
     max_steps : int, optional
         Optimiser steps.
     validation_fraction : float
-        Share of the curves that is held out to choose the best weights, 10 000 at most.
+        Share of the curves that is held out to choose the best weights, 10 000 at most; of
+        measured ones at least twenty, or a quarter if that is less.
     warm_start : bool
         Whether another fit goes on from the weights of the last one, in its units.
     random_state : int, RandomState, Generator or None

@@ -13,7 +13,7 @@ import torch
 from scipy.optimize import isotonic_regression
 
 from ..core import spread_evenly, stream
-from .gaps import factor_analysis, linear_codes
+from .gaps import factor_analysis, linear_codes, value_weights
 
 # %% ../../nbs/curves/17_normal.ipynb #21195e77
 _LOG_2PI = float(np.log(2 * np.pi))
@@ -47,19 +47,23 @@ class NormalCurves:
         loadings = self.noise[:, None] * self.basis * self.spread
         return loadings @ loadings.T + np.diag(self.noise**2)
 
-    def log_p(self, x: np.ndarray) -> np.ndarray:
-        """Log density of curves (N, R) over what was observed, NaN where missing: (N,) nats."""
+    def log_p(self, x: np.ndarray, errors: np.ndarray | None = None) -> np.ndarray:
+        """Log density of curves (N, R) over what was observed, NaN where missing: (N,) nats.
+
+        The errors of the values (N, R) take the place of the noise, if they are given.
+        """
         y = (np.asarray(x, np.float64) - self.mean) / self.noise
-        seen = ~np.isnan(y)
-        unit = seen @ (np.log(self.noise) + 0.5 * _LOG_2PI)
-        if seen.all():
+        weight, seen = value_weights(x, self.noise, errors), ~np.isnan(y)
+        noise = self.noise if errors is None else np.where(seen, errors, 1.0)
+        unit = (seen * (np.log(noise) + 0.5 * _LOG_2PI)).sum(1)
+        if weight is None:
             c, variance = y @ self.basis, self.spread**2 + 1
             outside = ((y - c @ self.basis.T) ** 2).sum(1)
             return -0.5 * ((c**2 / variance).sum(1) + outside + np.log(variance).sum()) - unit
-        y, weight = torch.from_numpy(np.where(seen, y, 0)), torch.from_numpy(seen.astype(float))
+        y, weight = torch.from_numpy(np.where(seen, y, 0)), torch.from_numpy(weight)
         loadings = torch.from_numpy(self.basis * self.spread)
         u, precision = linear_codes(y, weight, loadings)
-        squares = y.square().sum(1) - (u * (y @ loadings)).sum(1)
+        squares = (weight * y.square()).sum(1) - (u * ((weight * y) @ loadings)).sum(1)
         return -0.5 * (squares + torch.logdet(precision)).numpy() - unit
 
 # %% ../../nbs/curves/17_normal.ipynb #1423a0d0
@@ -123,23 +127,27 @@ class _Fold:
     scale: np.ndarray  # (R,) by which curves were divided
 
 
-def _set_aside(x: np.ndarray, rows: np.ndarray, n_factors: int, k: int) -> _Fold:
-    """Find k directions without some rows, and look at these rows along them."""
+def _set_aside(x: np.ndarray, rows: np.ndarray, form: int | np.ndarray, k: int) -> _Fold:
+    """Find k directions without some rows, and look at these rows along them; the noise is known,
+    or has the form that so many factors leave over.
+    """
     rest = np.delete(x, rows, 0)
-    mean, scale = rest.mean(0), noise_shape(rest, n_factors)
+    mean, scale = rest.mean(0), form if np.ndim(form) else noise_shape(rest, form)
     y = (x[rows] - mean) / scale
     squares = (y @ _principal((rest - mean) / scale)[1][:, :k]) ** 2
     outside = np.maximum((y**2).sum(1) - squares.sum(1), 0)
     return _Fold(rows, squares, outside, scale)
 
 
-def _spectrum(folds: list[_Fold], n_radii: int) -> tuple[np.ndarray, float]:
+def _spectrum(folds: list[_Fold], n_radii: int, known: bool) -> tuple[np.ndarray, float]:
     """Variances (k,) of the curves that were set aside, falling, and that of the noise."""
     squares = np.concatenate([fold.squares for fold in folds]).mean(0)
     k = len(squares)
-    least = (FLOOR / min(fold.scale.min() for fold in folds)) ** 2
+    least = 1.0 if known else (FLOOR / min(fold.scale.min() for fold in folds)) ** 2
     falling = np.log(np.maximum(squares, least))
     variance = np.exp(isotonic_regression(falling, increasing=False).x)
+    if known:
+        return variance, 1.0
     noise = variance[-1]
     if k < n_radii:
         noise = np.concatenate([fold.outside for fold in folds]).mean() / (n_radii - k)
@@ -147,11 +155,11 @@ def _spectrum(folds: list[_Fold], n_radii: int) -> tuple[np.ndarray, float]:
     return np.maximum(variance, noise), noise
 
 
-def _judge(folds: list[_Fold], n_radii: int) -> np.ndarray:
+def _judge(folds: list[_Fold], n_radii: int, known: bool) -> np.ndarray:
     """Log density of each curve when directions and spectrum come from the others: (N,)."""
     found = np.empty(sum(len(fold.rows) for fold in folds))
     for i, fold in enumerate(folds):
-        variance, noise = _spectrum(folds[:i] + folds[i + 1 :], n_radii)
+        variance, noise = _spectrum(folds[:i] + folds[i + 1 :], n_radii, known)
         log_det = np.log(variance).sum() + (n_radii - len(variance)) * np.log(noise)
         misfit = (fold.squares / variance).sum(1) + fold.outside / noise
         found[fold.rows] = -0.5 * (misfit + log_det + n_radii * _LOG_2PI) - np.log(fold.scale).sum()
@@ -159,20 +167,22 @@ def _judge(folds: list[_Fold], n_radii: int) -> np.ndarray:
 
 # %% ../../nbs/curves/17_normal.ipynb #6d7802eb
 _FOLDS = 10
-_SHAPES = (0, 3, 12)  # factors beside which a noise of each radius is tried; 0: one noise
+_FORMS = (0, 3, 12)  # factors beside which a noise of each radius is tried; 0: one noise
 
 
-def _fit_complete(x: np.ndarray, parts: list[np.ndarray]) -> NormalCurves:
+def _fit_complete(
+    x: np.ndarray, parts: list[np.ndarray], noise: np.ndarray | None
+) -> NormalCurves:
     """Fit complete curves (N, R) in units of their spread; `parts` are set aside in turn."""
-    n, n_radii = x.shape
+    (n, n_radii), known = x.shape, noise is not None
     k = max(1, min(n - max(map(len, parts)) - 1, n_radii))
-    shapes = [f for f in _SHAPES if f <= min(n // 3, n_radii // 2)]
-    folds = [[_set_aside(x, rows, f, k) for rows in parts] for f in shapes]
-    scores = [_judge(each, n_radii) for each in folds]
+    forms = [f for f in _FORMS if f <= min(n // 3, n_radii // 2)] if noise is None else [noise]
+    folds = [[_set_aside(x, rows, form, k) for rows in parts] for form in forms]
+    scores = [_judge(each, n_radii, known) for each in folds]
     chosen = int(np.argmax(np.mean(scores, 1)))
-    n_factors, held_out = shapes[chosen], scores[chosen]
-    variance, noise = _spectrum(folds[chosen], n_radii)
-    mean, scale = x.mean(0), noise_shape(x, n_factors)
+    form, held_out = forms[chosen], scores[chosen]
+    variance, noise = _spectrum(folds[chosen], n_radii, known)
+    mean, scale = x.mean(0), form if known else noise_shape(x, form)
     basis = _principal((x - mean) / scale)[1][:, :k]
     inside = variance > 1.001 * noise
     inside[0] = True
@@ -183,61 +193,93 @@ def _fit_complete(x: np.ndarray, parts: list[np.ndarray]) -> NormalCurves:
 _NUMBERS = (1, 2, 3, 4, 6, 8, 12, 16, 24)  # of factors that are tried if there are gaps
 
 
-def _fit_factors(x: np.ndarray, n_factors: int, own_noise: bool, rounds: int = 3) -> NormalCurves:
-    """Fit factors to curves with gaps (N, R), in units of their spread."""
-    seen = ~np.isnan(x)
-    weight, count = torch.from_numpy(seen.astype(float)), np.maximum(seen.sum(0), 1)
-    mean = np.where(seen, x, 0).sum(0) / count
-    scale, variance = np.ones(x.shape[1]), 0.1
+def _fit_factors(
+    x: np.ndarray,
+    n_factors: int,
+    own_noise: bool,
+    noise: np.ndarray | None,
+    errors: np.ndarray | None,
+    rounds: int = 3,
+) -> NormalCurves:
+    """Fit factors to curves with gaps, or errors of their own, (N, R), in units of their spread."""
+    seen, known = ~np.isnan(x), noise is not None
+    scale, variance = (noise, 1.0) if known else (np.ones(x.shape[1]), 0.1)
+    weight = value_weights(x, scale, errors)
+    weight = torch.from_numpy(seen.astype(float) if weight is None else weight)
+    share = weight.numpy() / np.maximum(weight.numpy().sum(0), 1e-300)
+    count, mean = np.maximum(seen.sum(0), 1), (share * np.where(seen, x, 0)).sum(0)
     for left_over in reversed(range(rounds + 1)):
         y = torch.from_numpy(np.where(seen, (x - mean) / scale, 0))
         basis, spread, variance = factor_analysis(
-            y, weight, n_factors, variance, learn_noise=True, iterations=15
+            y, weight, n_factors, variance, learn_noise=not known, iterations=15
         )
         if left_over:
             loadings = torch.from_numpy(basis * spread)
             u, precision = linear_codes(y, weight / variance, loadings)
             left = (y - u @ loadings.T).numpy() * seen
-            mean = mean + scale * left.sum(0) / count
+            mean = mean + scale * (share * left).sum(0)
         if left_over and own_noise:
             unsure = torch.linalg.solve(precision, loadings.T.expand(len(y), -1, -1))
             unsure = (unsure * loadings.T).sum(1).numpy() * seen
             psi = _drawn_together((left**2 + unsure).sum(0) / count, count)
             scale = scale * np.sqrt(psi / np.exp(np.log(psi).mean()))
-    noise = max(np.sqrt(variance), FLOOR)
+    noise = 1.0 if known else max(np.sqrt(variance), FLOOR)
     return NormalCurves(mean, scale * noise, basis, spread / noise, np.zeros(0))
 
 
-def _fit_gappy(x: np.ndarray, parts: list[np.ndarray]) -> NormalCurves:
-    """Fit curves with gaps (N, R) in units of their spread; `parts` are set aside in turn."""
+def _fit_gappy(
+    x: np.ndarray,
+    parts: list[np.ndarray],
+    noise: np.ndarray | None,
+    errors: np.ndarray | None,
+) -> NormalCurves:
+    """Fit curves with gaps, or errors of their own, (N, R), in units of their spread; `parts` are
+    set aside in turn.
+    """
     most, choices, scores = max(1, min(len(x) // 4, x.shape[1] // 2)), [], []
+    forms = (False, True) if noise is None else (False,)
+
+    def some(rows: np.ndarray) -> tuple:
+        return x[rows], None if errors is None else errors[rows]
+
     for n_factors in _NUMBERS:
         if n_factors > most:
             break
-        for own_noise in (False, True):
+        for own_noise in forms:
             score = np.empty(len(x))
             for rows in parts:
-                rest = np.delete(x, rows, 0)
-                score[rows] = _fit_factors(rest, n_factors, own_noise).log_p(x[rows])
+                rest, own = some(np.delete(np.arange(len(x)), rows))
+                normal = _fit_factors(rest, n_factors, own_noise, noise, own)
+                score[rows] = normal.log_p(*some(rows))
             choices.append((n_factors, own_noise))
             scores.append(score)
         chosen = int(np.argmax(np.mean(scores, 1)))
-        if chosen + 4 < len(scores):
+        if chosen + 2 * len(forms) < len(scores):
             break  # two numbers in a row were no better
-    return replace(_fit_factors(x, *choices[chosen]), held_out=scores[chosen])
+    fitted = _fit_factors(x, *choices[chosen], noise, errors)
+    return replace(fitted, held_out=scores[chosen])
 
 # %% ../../nbs/curves/17_normal.ipynb #c8a9ab4a
 _MOST_WITH_GAPS = 1000  # curves by which factors are chosen if there are gaps
 
 
-def fit_normal(x: np.ndarray, seed: int = 0) -> NormalCurves:
+def fit_normal(
+    x: np.ndarray,
+    noise: np.ndarray | None = None,
+    errors: np.ndarray | None = None,
+    seed: int = 0,
+) -> NormalCurves:
     """Fit one normal distribution to curves.
 
     Parameters
     ----------
     x : ndarray, shape (N, R)
-        At least two curves, not all equal; NaN where a value is missing. With gaps, of more than
-        1 000 curves, evenly spread ones are used.
+        At least two curves, not all equal; NaN where a value is missing. With gaps or errors, of
+        more than 1 000 curves, evenly spread ones are used.
+    noise : ndarray, shape (R,), optional
+        Standard deviation of the noise at each radius, where it is known.
+    errors : ndarray, shape (N, R), optional
+        That of each value, if they differ; then `noise` is a typical one.
     seed : int
         Of the folds.
 
@@ -247,16 +289,21 @@ def fit_normal(x: np.ndarray, seed: int = 0) -> NormalCurves:
         Its `held_out` is of the curves that were used.
     """
     x = np.asarray(x, np.float64)
-    gappy = bool(np.isnan(x).any())
-    if gappy:
-        x = x[spread_evenly(len(x), _MOST_WITH_GAPS)]
+    weighted = value_weights(x, 1.0 if noise is None else noise, errors) is not None
+    if weighted:
+        rows = spread_evenly(len(x), _MOST_WITH_GAPS)
+        x, errors = x[rows], None if errors is None else errors[rows]
     center, seen = np.nanmean(x), ~np.isnan(x)
     column = np.where(seen, x - center, 0).sum(0) / np.maximum(seen.sum(0), 1)
     unit = float(np.sqrt(np.nanmean((x - center - column) ** 2)))
     order = stream(seed, "folds of the normal").permutation(len(x))
-    n_parts = min(5 if gappy else _FOLDS, len(x))
+    n_parts = min(5 if weighted else _FOLDS, len(x))
     parts = [np.sort(part) for part in np.array_split(order, n_parts)]
-    fitted = (_fit_gappy if gappy else _fit_complete)((x - center) / unit, parts)
+    noise, errors = (None if sd is None else sd / unit for sd in (noise, errors))
+    if weighted:
+        fitted = _fit_gappy((x - center) / unit, parts, noise, errors)
+    else:
+        fitted = _fit_complete((x - center) / unit, parts, noise)
     return replace(
         fitted,
         mean=center + unit * fitted.mean,

@@ -4,9 +4,11 @@
 
 # %% auto #0
 __all__ = ['FEWEST', 'check_errors_to_come', 'check_precision', 'known_noise', 'warn_of_placeholders', 'measure_spreads',
-           'check_learnable', 'Learnable', 'describe_curves', 'learnable']
+           'check_learnable', 'find_copies', 'warn_of_copies', 'choose_held_out', 'Learnable', 'describe_curves',
+           'learnable']
 
 # %% ../../nbs/curves/19_preparation.ipynb #742f7487
+import hashlib
 import os
 import warnings
 from dataclasses import dataclass, replace
@@ -24,6 +26,7 @@ from vae_nbdev.core import (
     check_variation,
     iterate_blocks,
     spread_evenly,
+    stream,
 )
 from .curve_set import CurveSet, choose_rows
 from .normal import NormalCurves, fit_normal
@@ -201,8 +204,59 @@ def check_learnable(curves: CurveSet, noise, errors, clean_input: bool) -> np.nd
         )
     return known
 
+# %% ../../nbs/curves/19_preparation.ipynb #5f3064a6
+_MOST_COMPARED = 1_000_000  # curves
+
+
+def find_copies(X: np.ndarray) -> np.ndarray | None:
+    """For each of the curves X (N, R) the number of the first one that is identical, with NaN in
+    the same places: (N,); None if no two are. Of more than a million, none are looked for.
+    """
+    if len(X) > _MOST_COMPARED:
+        return None
+    digests = np.empty(len(X), np.uint64)
+    for start, block in iterate_blocks(X):
+        rows = np.where(np.isnan(block), np.nan, block)  # one kind of NaN
+        found = (hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in rows)
+        digests[start : start + len(rows)] = np.frombuffer(b"".join(found), np.uint64)
+    _, first, which = np.unique(digests, return_index=True, return_inverse=True)
+    return None if len(first) == len(X) else first[which]
+
+
+def warn_of_copies(first: np.ndarray, name: str = "X") -> None:
+    """Warn of curves that repeat another one, from what `find_copies` has found (N,)."""
+    copies = np.flatnonzero(first != np.arange(len(first)))
+    warnings.warn(
+        f"{name} holds {len(copies)} rows that repeat another one; row {copies[0]} is row"
+        f" {first[copies[0]]} again. All copies of a curve are trained on, or all are held out; if"
+        " they are one measurement, leave the copies out",
+        stacklevel=3,
+    )
+
+# %% ../../nbs/curves/19_preparation.ipynb #35f5f476
+def choose_held_out(
+    n: int, n_chosen: int, seed: int, first: np.ndarray | None = None
+) -> np.ndarray:
+    """Sorted numbers of at most `n_chosen` of n rows, at random, with all copies of each.
+
+    Parameters
+    ----------
+    n, n_chosen, seed : int
+    first : ndarray of int64, shape (n,), optional
+        What `find_copies` has found.
+    """
+    if first is None:
+        return choose_rows(n, n_chosen, seed)
+    copies = np.bincount(first, minlength=n)
+    few = np.flatnonzero((copies > 0) & (copies <= n_chosen))
+    order = stream(seed, "split").permutation(few)
+    chosen = np.zeros(n, bool)
+    chosen[order[copies[order].cumsum() <= n_chosen]] = True
+    return np.flatnonzero(chosen[first])
+
 # %% ../../nbs/curves/19_preparation.ipynb #b576d0d0
 _MOST_HELD_OUT, FEWEST = 10_000, 20  # curves that are held out; curves of which some are
+_JUDGES = 20  # of measured curves, at least, are held out if there are enough
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,13 +317,19 @@ class Learnable:
 
     @cached_property
     def normal(self) -> NormalCurves:
-        """One normal distribution of the training curves, whose noise is learned."""
-        return fit_normal(self.known.values[self.sample])
+        """One normal distribution of the training curves, if they are measured."""
+        return self.normal_of(self.sample)
+
+    def normal_of(self, rows: np.ndarray) -> NormalCurves:
+        """One normal distribution of some measured curves."""
+        errors = self.curves.errors[rows] if np.ndim(self.curves.errors) == 2 else None
+        noise = None if self.noise is None else np.broadcast_to(self.noise, self.center.shape)
+        return fit_normal(self.known.values[rows], noise, errors)
 
     @cached_property
     def units(self) -> Units:
         """Mean of the training curves, and the noise."""
-        if self.noise is None:
+        if not self.clean_input:
             return Units(self.normal.mean, self.normal.noise)
         return Units(self.center, np.broadcast_to(self.noise, self.center.shape).copy())
 
@@ -338,7 +398,8 @@ def learnable(
     clean_input : bool
         Whether the curves are noise-free.
     validation_fraction : float
-        Share of the curves that is held out, 10 000 at most.
+        Share of the curves that is held out, 10 000 at most; of measured ones at least twenty, or
+        a quarter if that is less; none if it is 0. Copies of a curve stay together.
     seed : int
         Of the split.
     errors_to_come : array-like, shape (N, R), optional
@@ -348,6 +409,11 @@ def learnable(
     ------
     InputError
         Naming row and column.
+
+    Warns
+    -----
+    UserWarning
+        If curves repeat another one.
     """
     n = len(curves)
     if n < 2:
@@ -362,4 +428,10 @@ def learnable(
             curves = replace(known, mask=None, values=measured, errors=errors)
     noise = check_learnable(known, noise, errors, clean_input)
     n_held_out = min(round(validation_fraction * n), _MOST_HELD_OUT) if n >= FEWEST else 0
-    return Learnable(curves, known, noise, clean_input, choose_rows(n, n_held_out, seed))
+    if n_held_out and not clean_input:  # by these the start and the trained network are compared
+        n_held_out = max(n_held_out, min(_JUDGES, n // 4))
+    first = find_copies(known.values)
+    if first is not None:
+        warn_of_copies(first)
+    held_out = choose_held_out(n, n_held_out, seed, first)
+    return Learnable(curves, known, noise, clean_input, held_out)

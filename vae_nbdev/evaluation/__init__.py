@@ -20,7 +20,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
             "summarise",
         ],
         "posterior": ["bound_gap", "coverage", "rate", "simulation_based_calibration"],
-        "baselines": ["PCAMixture"],
+        "baselines": ["PCAMixture", "beside_simple_models"],
         "two_samples": ["energy_distance", "memorisation", "quantile_bands", "two_sample_tests"],
         "physics": ["TrueFamily", "fit_physics", "outside_scores"],
         "report_card": ["report"],

@@ -258,7 +258,9 @@ def _rms(difference: np.ndarray) -> float:
     return float(np.sqrt(np.nanmean(difference**2)))
 
 
-def summarise(model, curves, clean: ArrayLike | None = None) -> dict:
+def summarise(
+    model, curves, clean: ArrayLike | None = None, found: Evidence | None = None
+) -> dict:
     """Numbers that say how well a fitted model knows measured curves.
 
     Parameters
@@ -268,6 +270,8 @@ def summarise(model, curves, clean: ArrayLike | None = None) -> dict:
         N curves at R radii, with their noise, gaps and, if known, errors.
     clean : array-like, shape (N, R), optional
         The same without noise, if known.
+    found : Evidence, optional
+        Their evidence under the model, if it is known already.
 
     Returns
     -------
@@ -275,7 +279,8 @@ def summarise(model, curves, clean: ArrayLike | None = None) -> dict:
         Means over curves with standard errors, in nats per curve and in the unit of the data.
     """
     fitted = fitted_vae(model)
-    found, latents = fitted.evidence(curves), fitted.latent_report(curves)
+    found = fitted.evidence(curves) if found is None else found
+    latents = fitted.latent_report(curves)
     log_p, error = mean_and_error(found.log_evidence)
     rebuilt = fitted.decode(fitted.codes(curves))
     out = {

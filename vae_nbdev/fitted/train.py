@@ -23,7 +23,7 @@ from vae_nbdev.core import (
     torch_generator,
 )
 from ..curves.curve_set import check_radius
-from ..curves.normal import FLOOR, NormalCurves, fit_normal
+from ..curves.normal import FLOOR, NormalCurves
 from ..curves.preparation import FEWEST, Learnable
 from ..curves.units import Batch, Units
 from .diagnosis import Finding, diagnose
@@ -61,7 +61,7 @@ def start_network(
 ) -> tuple[VAE, Units, Recipe]:
     """Network to be trained, its units, and the complete recipe."""
     units, n_curves, seed = data.units, len(data.curves), options.random_state
-    if data.noise is None:
+    if not data.clean_input:
         r = resolve_recipe(options, n_curves, recipe, False)
         network = network_config(options, r)
         return normal_vae(data.normal, network, data.sees_weights, seed), units, r
@@ -72,7 +72,6 @@ def start_network(
     model = preconditioned_vae(
         components,
         network_config(options, r),
-        noise_in_data=not options.clean_input,
         zero=zero if r.stretch == "asinh" else None,
         sees_weights=data.sees_weights,
         seed=seed,
@@ -188,46 +187,59 @@ _JUDGES = 300  # held-out curves, at most, by which models are compared
 def _clearly_better(new: np.ndarray, old: np.ndarray) -> bool:
     """Whether scores (N,) are higher by more than the standard error of the paired difference."""
     ahead = new - old
-    return bool(ahead.mean() > ahead.std() / np.sqrt(len(ahead)))
+    return bool(ahead.mean() > ahead.std() / np.sqrt(max(1, len(ahead) - 1)))
 
 
 def keep_better(
     before: VAE, trained: VAE, data: Learnable, units: Units, recipe: Recipe, seed: int
-) -> tuple[VAE, Finding]:
-    """The network before training, in double precision, or the trained one, with or without a
-    prior fitted to its codes, whatever describes held-out curves best; and by how much.
+) -> tuple[VAE, bool, Finding]:
+    """The network before training, in double precision, or the trained one, each with or without a
+    prior fitted to its codes, whatever describes held-out curves best; whether it was trained; and
+    what that was worth.
     """
-    trained = trained.double().eval().requires_grad_(False)
+    trained, mixed = trained.double().eval().requires_grad_(False), copy.deepcopy(before)
     for part, exact in ((trained.encoder, before.encoder), (trained.decoder, before.decoder)):
         part.coordinates = exact.coordinates  # digits that were lost in single precision
     finished = copy.deepcopy(trained)
     learned_from = units.to_model(data.curves, data.sample, torch.float64)
-    finish_prior(finished, learned_from, recipe, False, seed)
+    for model in (mixed, finished):
+        finish_prior(model, learned_from, recipe, False, seed)
     if not len(data.held_out):
         enough = len(data.curves) >= FEWEST
         said = "too few curves to say whether a network is worth anything" * (not enough)
         said = said or "no curves were held out to say what training is worth"
-        return finished if enough else before, Finding("training", True, 0.0, said)
+        return finished if enough else before, enough, Finding("training", True, 0.0, said)
     rows = data.held_out[spread_evenly(len(data.held_out), _JUDGES)]
     judges = units.to_model(data.curves, rows, torch.float64)
-    first = score = vae_evidence(before, judges).log_evidence
-    best = before
-    for other in (trained, finished):
+    best, first = before, vae_evidence(before, judges).log_evidence
+    score = untrained = first
+    for other in (mixed, trained, finished):
         found = vae_evidence(other, judges).log_evidence
         if _clearly_better(found, score):
             best, score = other, found
-    return best, _training_finding(score - first)
+        if other is mixed:
+            untrained = score
+    was_trained = best is trained or best is finished
+    return best, was_trained, _training_finding(score - untrained, untrained - first)
 
 
-def _training_finding(gain: np.ndarray) -> Finding:
-    """What training was worth, in nats of each curve that was held out (N,)."""
-    mean, error = float(gain.mean()), float(gain.std() / np.sqrt(len(gain)))
-    said = f"training made held-out curves {mean:.2f} ± {error:.2f} nats more probable"
+def _training_finding(gain: np.ndarray, of_mixture: np.ndarray) -> Finding:
+    """What training was worth, and before it a mixture over the codes, in nats of each curve that
+    was held out (N,).
+    """
+    errors = [each.std() / np.sqrt(max(1, len(each) - 1)) for each in (gain, of_mixture)]
+    said = f"training made held-out curves {gain.mean():.2f} ± {errors[0]:.2f} nats more probable"
     if not gain.any():
         said = "training made held-out curves no more probable, and the model is the one before it"
-    return Finding("training", True, mean, said)
+    if of_mixture.any():
+        said += f"; before it, a mixture over the codes {of_mixture.mean():.2f} ± {errors[1]:.2f}"
+    return Finding("training", True, float(gain.mean()), said)
 
 # %% ../../nbs/fitted/65_train.ipynb #2dba55f9
+_CHARGE = 0.3  # of the variances that are not noise, where the noise is known
+_BLUR = 0.7  # of measured curves, in units of their noise
+
+
 def train_model(
     data: Learnable,
     options: FitOptions,
@@ -260,29 +272,37 @@ def train_model(
                 " share; train in one process"
             )
         seed = options.random_state
-        loss = vae_loss(options.clean_input, r.objective, r.n_importance, r.free_bits)
+        extra = {"charge": _CHARGE if data.noise is not None else 0.0}
+        extra["blur"] = 0.0 if data.clean_input else _BLUR
+        loss = vae_loss(options.clean_input, r.objective, r.n_importance, r.free_bits, **extra)
         train, held_out = data.in_units(units), data.held_out_in(units)
         model.float().to(resolve_device(options.device))
         files |= {"verbose": bool(options.verbose), "options": f"{r} {options.clean_input}"}
         files["options"] += f" {units.center.tolist()} {units.scale.tolist()}"
+        jacobian = float(units.log_jacobian(held_out or train.take(slice(1000))).mean())
+        files["describe"] = lambda loss: f"bound {jacobian - loss:.1f} nats"
         history = fit(model, loss, train, held_out, as_train_config(r, seed), **files)
         model.cpu()
         rows = np.union1d(data.sample, data.held_out)
         if data.noise is None:
             _warn_of_noise_free(data.normal, data.spread)
+        if not data.clean_input:
             before = start.vae if start else one_normal(data.normal, data, options, r)
-            model, worth = keep_better(before, model, data, units, r, seed)
-            if model is before and start is None:  # then all curves can be learned from
-                normal = fit_normal(data.known.values[rows])
+            model, was_trained, worth = keep_better(before, model, data, units, r, seed)
+            if not was_trained and start is None:  # then all curves can be learned from
+                normal, mixed = data.normal_of(rows), not model.prior.is_standard
                 units = Units(normal.mean, normal.noise)
                 model = one_normal(normal, data, options, r)
                 train, held_out = data.in_units(units), data.held_out_in(units)
+                if mixed:
+                    learned_from = units.to_model(data.curves, rows, torch.float64)
+                    finish_prior(model, learned_from, r, False, seed)
         else:
             finish_prior(model, units.to_model(data.curves, rows), r, options.clean_input, seed)
         model = model.double().eval().requires_grad_(False)
         flags = {"clean_input": options.clean_input, "noise_learned": data.noise is None}
         findings = diagnose(model, train, held_out, history, **flags, seed=seed)
-        findings += [worth] if data.noise is None else []
+        findings += [] if data.clean_input else [worth]
     noise = np.broadcast_to(model.decoder.sigma.detach().numpy() * units.scale, units.scale.shape)
     units = Units(units.center, units.scale, noise.copy())
     radius, about = data.curves.radius, data.description

@@ -165,7 +165,11 @@ def impute(command: Impute) -> None:
 # %% ../../nbs/interface/86_ask_commands.ipynb #cf0df326
 @dataclass(frozen=True)
 class Evaluate:
-    """Say how probable measured curves are under a model, and how well it knows them."""
+    """Say how probable measured curves are under a model, and how well it knows them.
+
+    Beside it stand simple models. They learn from other folds of these curves, and are scored on
+    what they have not seen; if they are ahead of the model you are told.
+    """
 
     run: tyro.conf.Positional[RunPath]
     """Folder that `train` or `demo` has written."""
@@ -179,17 +183,26 @@ class Evaluate:
 
 def evaluate(command: Evaluate) -> None:
     """Run `vae_nbdev evaluate`."""
+    from vae_nbdev.evaluation.baselines import simple_model_advice, simple_model_rows
     from vae_nbdev.evaluation.gap import summarise
+    from vae_nbdev.interface.train_command import compare
 
     vae, curves = _model_and_curves(command)
-    numbers = {"command": "evaluate"} | summarise(vae, curves)
+    found = vae.evidence(curves)
+    numbers = {"command": "evaluate"} | summarise(vae, curves, found=found)
+    beside = compare(vae, None, curves, found.log_evidence, vae.seed_)
+    numbers["simple_models"] = beside
     ess = f"{numbers['smallest_ess']:.0f}, of the importance sampling behind log p(x)"
     rows = [
         ("curves", str(len(curves))),
         *quality_rows(numbers),
         ("smallest effective sample size", ess),
+        *simple_model_rows(beside),
     ]
-    answer(numbers, as_table(rows), command.json)
+    if curves.fingerprint == vae.data_.get("fingerprint"):
+        rows[0] = ("curves", f"{len(curves)}, from which the model has learned: optimistic")
+    advice = simple_model_advice(beside, vae.n_latent_)
+    answer(numbers, as_table(rows) + f"\n  {advice}" * bool(advice), command.json)
 
 # %% ../../nbs/interface/86_ask_commands.ipynb #d133bb51
 @dataclass(frozen=True)

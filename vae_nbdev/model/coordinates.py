@@ -123,17 +123,17 @@ class StretchedCoordinates(PrincipalCoordinates):
 _MOST_FACTORS = 24  # components that are looked for in curves with gaps
 
 
-def _components(batch: Batch, noise_in_data: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Principal directions (K, R) of centred curves (N, R), and the variances (K,) along them, the
-    noise of noisy curves included.
+def _components(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+    """Principal directions (K, R) of centred clean curves (N, R), and the variances (K,) along
+    them.
     """
     y, weight = batch.y, batch.weight
     if weight is None:
         _, singular, vectors = np.linalg.svd(y.double().numpy(), full_matrices=False)
         return vectors, singular**2 / len(y)
-    n_factors, guess = min(*y.shape, _MOST_FACTORS), 1.0 if noise_in_data else 0.01
-    basis, spread, _ = factor_analysis(y * (weight > 0), weight, n_factors, guess)
-    return basis.T, spread**2 + noise_in_data
+    n_factors = min(*y.shape, _MOST_FACTORS)
+    basis, spread, _ = factor_analysis(y * (weight > 0), weight, n_factors, noise_variance=0.01)
+    return basis.T, spread**2
 
 # %% ../../nbs/model/36_coordinates.ipynb #fd766d0f
 _REACH = 2.0  # largest value of a decoded curve, in units of the largest in the training curves
@@ -166,17 +166,15 @@ def stretch_batch(batch: Batch, zero: Tensor) -> tuple[Batch, dict[str, Tensor]]
 
 # %% ../../nbs/model/36_coordinates.ipynb #4b386379
 def principal_coordinates(
-    batch: Batch, noise_in_data: bool, min_components: int = 1, zero: Tensor | None = None
+    batch: Batch, min_components: int = 1, zero: Tensor | None = None
 ) -> PrincipalCoordinates:
-    """Fit the coordinates to training curves.
+    """Fit the coordinates to clean training curves.
 
     Parameters
     ----------
     batch : Batch
         Centred curves in units of the noise. With weights, the components come from
         `factor_analysis`.
-    noise_in_data : bool
-        Whether they are noisy; then the noise is subtracted from the spreads.
     min_components : int
         Keep at least so many.
     zero : Tensor, shape (R,), optional
@@ -191,27 +189,16 @@ def principal_coordinates(
     Raises
     ------
     InputError
-        If noisy curves, or curves of which more than half is zero, are to be stretched.
+        If curves of which more than half is zero are to be stretched.
     """
-    if zero is not None and noise_in_data:
-        raise InputError(
-            "measured curves cannot be stretched: the noise of small values would be blown up;"
-            " leave out the stretch"
-        )
     if zero is not None:
         batch, numbers = stretch_batch(batch, zero)
-    vectors, variance = _components(batch, noise_in_data)
-    if noise_in_data:
-        # the largest variance that pure noise reaches (Marchenko & Pastur 1967)
-        edge = (1 + math.sqrt(batch.y.shape[1] / len(batch))) ** 2
-        keep, spread = variance > edge, np.sqrt(np.clip(variance - 1, 0.01, None))
-    else:
-        keep, spread = variance > 1e-4, np.sqrt(np.clip(variance, 1e-6, None))
-    n = min(max(int(keep.sum()), min_components), len(vectors))
-    vectors = vectors[:n]
+    vectors, variance = _components(batch)
+    n = min(max(int((variance > 1e-4).sum()), min_components), len(vectors))
+    vectors, spread = vectors[:n], np.sqrt(np.clip(variance[:n], 1e-6, None))
     signs = np.sign(vectors[np.arange(n), np.abs(vectors).argmax(1)])
     basis = torch.tensor((vectors * signs[:, None]).T, dtype=batch.y.dtype)
-    spread = torch.tensor(spread[:n], dtype=batch.y.dtype)
+    spread = torch.tensor(spread, dtype=batch.y.dtype)
     if zero is None:
         return PrincipalCoordinates(basis, spread)
     return StretchedCoordinates(basis, spread, **numbers).to(zero.dtype)
@@ -233,5 +220,5 @@ def stretch_suits(batch: Batch, zero: Tensor) -> bool:
         positive |= ~batch.observed
     if not positive.all():
         return False
-    plain = principal_coordinates(batch, False).n_coordinates
-    return principal_coordinates(batch, False, zero=zero).n_coordinates <= plain + 1
+    plain = principal_coordinates(batch).n_coordinates
+    return principal_coordinates(batch, zero=zero).n_coordinates <= plain + 1

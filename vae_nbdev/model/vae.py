@@ -16,6 +16,7 @@ from zuko.distributions import NormalizingFlow
 
 from ..curves.units import Batch
 from .autoencoder import init_weights, mlp
+from .coordinates import PrincipalCoordinates, StretchedCoordinates
 from .losses import elbo, gaussian_log_likelihood, kl_to_standard_normal
 from vae_nbdev.model.posteriors import (
     PosteriorFlow,
@@ -189,17 +190,28 @@ class FactorDecoder(nn.Module):
     coordinates : PrincipalCoordinates
         With K directions; the network moves the mean and the variance along the first of them, and
         the variances along the others together.
+    n_moved : int, optional
+        How many these are; 8 or twice the latents if None.
+    curved : StretchedCoordinates, optional
+        If they are given, the network makes the mean in these, and n_moved is K.
     """
 
     def __init__(
-        self, n_latent: int, hidden: tuple[int, ...], activation: str, coordinates: nn.Module
+        self,
+        n_latent: int,
+        hidden: tuple[int, ...],
+        activation: str,
+        coordinates: PrincipalCoordinates,
+        n_moved: int | None = None,
+        curved: StretchedCoordinates | None = None,
     ):
         super().__init__()
-        self.coordinates = coordinates
+        self.coordinates, self.curved = coordinates, curved
         k = coordinates.n_coordinates
-        self.n_moved = min(k, max(_MOVED, 2 * n_latent))
-        self.body = mlp([n_latent, *hidden, 2 * self.n_moved + 1], activation)
-        self.short_cut = nn.Linear(n_latent, self.n_moved, bias=False)
+        self.n_moved = min(k, n_moved or max(_MOVED, 2 * n_latent))
+        n_mean = self.n_moved if curved is None else curved.n_coordinates
+        self.body = mlp([n_latent, *hidden, n_mean + self.n_moved + 1], activation)
+        self.short_cut = nn.Linear(n_latent, n_mean, bias=False)
         self.register_buffer("log_rest", torch.zeros(k))
         self.register_buffer("log_sigma", torch.zeros(()))
 
@@ -212,10 +224,14 @@ class FactorDecoder(nn.Module):
         """Mean (..., m) along the directions that are moved, those along the others are zero, and
         variance (..., K) along all, of noise-free curves with codes z (..., n_latent).
         """
-        m, h = self.n_moved, self.body(z)
-        mean = (h[..., :m] + self.short_cut(z)) * self.coordinates.spread[:m]
-        others = h[..., 2 * m :].expand(*h.shape[:-1], len(self.log_rest) - m)
-        shift = torch.cat([h[..., m : 2 * m], others], -1).clamp(-_FARTHEST, _FARTHEST)
+        m, short_cut, h = self.n_moved, self.short_cut(z), self.body(z)
+        mean, own, common = h.split([short_cut.shape[-1], m, 1], -1)
+        if self.curved is None:
+            mean = (mean + short_cut) * self.coordinates.spread[:m]
+        else:
+            mean = self.curved.inverse(mean + short_cut) @ self.coordinates.basis
+        others = common.expand(*h.shape[:-1], len(self.log_rest) - m)
+        shift = torch.cat([own, others], -1).clamp(-_FARTHEST, _FARTHEST)
         return mean, torch.exp(self.log_rest + shift)
 
     def mean(self, z: Tensor) -> Tensor:
@@ -229,21 +245,25 @@ class FactorDecoder(nn.Module):
         c = normal.to(variance.device) * variance.sqrt()
         return mean @ self.coordinates.basis[:, : self.n_moved].T + c @ self.coordinates.basis.T
 
-    def log_likelihood(self, batch: Batch, z: Tensor) -> Tensor:
-        """log p(x|z) of curves with codes z (..., N, d), over what was observed → (..., N) nats."""
+    def log_likelihood(self, batch: Batch, z: Tensor, charge: float = 0.0) -> Tensor:
+        """log p(x|z) of curves with codes z (..., N, d), over what was observed → (..., N) nats.
+
+        In training the variances may be charged more than that: their log determinant once, and
+        `charge` times again.
+        """
         mean, variance = self.factors(z)
         if batch.weight is None:
-            return self._of_complete(batch.y, mean, variance)
-        found = self._of_gappy(self.look(batch), mean.double(), variance.double())
+            return self._of_complete(batch.y, mean, variance, charge)
+        found = self._of_gappy(self.look(batch), mean.double(), variance.double(), charge)
         return found.to(mean.dtype)
 
-    def _of_complete(self, y: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    def _of_complete(self, y: Tensor, mean: Tensor, variance: Tensor, charge: float) -> Tensor:
         """`log_likelihood` of curves without gaps (N, R)."""
         c = y @ self.coordinates.basis
         outside = (y - c @ self.coordinates.basis.T).square().sum(-1)
         mean = nn.functional.pad(mean, (0, variance.shape[-1] - mean.shape[-1]))
         total = 1 + variance
-        misfit = ((c - mean).square() / total + total.log()).sum(-1)
+        misfit = ((c - mean).square() / total + (1 + charge) * total.log()).sum(-1)
         return -0.5 * (misfit + outside + y.shape[-1] * math.log(2 * math.pi))
 
     @torch.no_grad()
@@ -283,7 +303,7 @@ class FactorDecoder(nn.Module):
         factor = variance[..., m] / self.log_rest[m].double().exp()
         return 1 + factor[..., None] * seen.variance
 
-    def _of_gappy(self, seen: _Seen, mean: Tensor, variance: Tensor) -> Tensor:
+    def _of_gappy(self, seen: _Seen, mean: Tensor, variance: Tensor, charge: float) -> Tensor:
         """`log_likelihood` of curves with weights, by the matrix inversion lemma."""
         m, grown = self.n_moved, self._growth(seen, variance)
         less = 1 - 1 / grown
@@ -299,7 +319,7 @@ class FactorDecoder(nn.Module):
         white = torch.linalg.solve_triangular(tril, (root * pull)[..., None], upper=False)
         squares = squares - white.squeeze(-1).square().sum(-1)
         log_det = grown.log().sum(-1) + 2 * tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return -0.5 * (squares + log_det - seen.log_weight)
+        return -0.5 * (squares + (1 + charge) * log_det - seen.log_weight)
 
     @torch.no_grad()
     def precision(self, batch: Batch, codes: Tensor) -> tuple[Tensor, Tensor]:
@@ -374,26 +394,34 @@ class VAE(nn.Module):
             return self.encoder(batch.y)
         return self.encoder(batch.y, batch.weight)
 
-    def log_likelihood(self, batch: Batch, z: Tensor) -> Tensor:
+    def log_likelihood(self, batch: Batch, z: Tensor, charge: float = 0.0) -> Tensor:
         """log p(x|z) of curves with codes z (..., N, d), over what was observed → (..., N) nats."""
         if isinstance(self.decoder, FactorDecoder):
-            return self.decoder.log_likelihood(batch, z)
+            return self.decoder.log_likelihood(batch, z, charge)
         sigma, observed = self.decoder.sigma, batch.observed
         if observed is not None:  # where the noise enters: larger errors, smaller weights
             sigma = sigma * torch.where(observed, batch.weight, 1.0).rsqrt()
         return gaussian_log_likelihood(batch.y, self.decoder.mean(z), sigma, observed)
 
-    def elbo(self, batch: Batch, eps: Tensor, beta: float = 1.0) -> Tensor:
+    def elbo(
+        self,
+        batch: Batch,
+        eps: Tensor,
+        beta: float = 1.0,
+        charge: float = 0.0,
+        shown: Batch | None = None,
+    ) -> Tensor:
         """Evidence lower bound of curves, by standard normal draws eps (N, d) or (S, N, d) → (N,)
-        nats.
+        nats; `charge` as in `FactorDecoder.log_likelihood`. The encoder sees what is `shown`, or
+        the curves themselves.
         """
-        q = self.encode(batch)
+        q = self.encode(batch if shown is None else shown)
         if self.analytic_kl and not isinstance(q, NormalizingFlow):
             z, kl = reparametrize(q, eps), kl_to_standard_normal(q)
         else:
             z, log_q = draw(q, eps)
             kl = log_q - self.prior().log_prob(z)
-        bound = elbo(self.log_likelihood(batch, z), kl, beta)
+        bound = elbo(self.log_likelihood(batch, z, charge), kl, beta)
         return bound.mean(0) if eps.ndim > 2 else bound
 
     def log_weights(self, batch: Batch, z: Tensor, log_q: Tensor) -> Tensor:

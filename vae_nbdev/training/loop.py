@@ -232,11 +232,13 @@ def _run_steps(
     validation: Rows | None,
     config: TrainConfig,
     saving: _Saving,
-    show: bool,
+    describe: Callable[[float], str] | None,
 ) -> bool:
-    """Do all steps that are left; return whether Ctrl-C stopped them early."""
+    """Do all steps that are left; return whether Ctrl-C stopped them early. `describe` is what a
+    progress bar says of a loss; there is none without it.
+    """
     rows_of, step_loss = batch_schedule(len(data), config), shared_loss(state.model, loss)
-    shown = {"desc": "training", "unit": "step", "mininterval": 0.5, "disable": not show}
+    shown = {"desc": "training", "unit": "step", "mininterval": 0.5, "disable": describe is None}
     bar = tqdm(total=config.max_steps, initial=state.step, **shown)
     state.model.train()
     stop = False
@@ -255,7 +257,8 @@ def _run_steps(
                 _look(state, loss, running, validation, config)
                 running.zero_()
                 seen = state.history.training if validation is None else state.history.validation
-                bar.set_postfix_str(f"loss {seen[-1]:.1f} nats")
+                if describe is not None:
+                    bar.set_postfix_str(describe(seen[-1]))
             pressed = any_process(ctrl_c.pressed, running.device)
             stop = pressed and not last and not state.history.stopped_early
             if saving.path is not None and (last or stop or state.step % saving.every == 0):
@@ -274,6 +277,7 @@ def fit(
     config: TrainConfig = _DEFAULT,
     *,
     verbose: bool | int = False,
+    describe: Callable[[float], str] = "loss {:.1f} nats".format,
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 1000,
     resume: bool = False,
@@ -295,8 +299,8 @@ def fit(
         What the batches are cut from; what is taken goes to the device of the model.
     config : TrainConfig
         Budget, schedules and seed.
-    verbose : bool
-        Show a progress bar: steps, time left, loss.
+    verbose, describe : bool, and callable
+        Show a progress bar: steps, time left, and what is said of a loss [nats per curve].
     checkpoint, checkpoint_every : path, optional, and int
         A file, and after how many steps it is rewritten.
     resume : bool
@@ -319,8 +323,8 @@ def fit(
     mark = "" if path is None else from_main(lambda: f"{data.fingerprint} {options}")
     saving = _Saving(path, checkpoint_every, mark)
     state, running = _start(model, config, saving, resume)
-    show = bool(verbose) and is_main()
-    if _run_steps(state, running, loss, data, validation, config, saving, show):
+    shown = describe if verbose and is_main() else None
+    if _run_steps(state, running, loss, data, validation, config, saving, shown):
         _interrupt(state, config)
     model.load_state_dict(state.best)
     model.eval()

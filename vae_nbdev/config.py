@@ -334,7 +334,7 @@ def preset_recipe(n_curves: int, clean_input: bool, preset: str = "default") -> 
         encoder begins to remember: their best weights come early.
     """
     if not clean_input:
-        return replace(_COMMON, max_steps=min(max(int(0.75 * n_curves), 800), 8000))
+        return replace(_COMMON, max_steps=min(max(n_curves, 800), 8000))
     return replace(_COMMON, **_PRESETS["few" if n_curves < _MANY else "many", preset])
 
 # %% ../nbs/00_config.ipynb #ecf0718c

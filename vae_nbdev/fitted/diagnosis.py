@@ -66,8 +66,8 @@ def _look(vae: VAE, data, clean_input: bool, seed: int, purpose: str) -> _Looked
         batch = replace(batch, y=y)
     eps = torch.randn(len(y), vae.n_latent, generator=generator, dtype=y.dtype)
     z, _ = draw(vae.encode(batch), eps)
-    curve = vae.decoder.draw_given(batch, z[None], generator)[0]
-    residuals = (y - curve) / vae.decoder.sigma
+    curve, width = (each[0] for each in vae.decoder.draw_given(batch, z[None], generator))
+    residuals = (y - curve) / (width * vae.decoder.sigma)
     if batch.weight is not None:
         residuals = residuals * batch.weight.sqrt()
     return _Looked(batch, z, vae.elbo(batch, eps), residuals)
@@ -119,7 +119,7 @@ _REMEDY = {
     ),
     "learned": (
         "more max_steps or a larger width may help",
-        "curves were learned by heart; try fewer max_steps or more curves",
+        "more curves would make it smaller",
     ),
     "clean": (f"{_UNLEARNED}: {_MORE}", "the noise is given too large; give a smaller one"),
     "errors": (
@@ -198,7 +198,7 @@ def _prior(vae: VAE, train: _Looked, seen: _Looked, seed: int) -> Finding:
     )
 
 # %% ../../nbs/fitted/63_diagnosis.ipynb #e48d067f
-def _overfitting(train: _Looked, held_out: _Looked) -> Finding:
+def _overfitting(train: _Looked, held_out: _Looked, best_kept: bool) -> Finding:
     """Whether the bound is much better on the training curves."""
     a, b = _elbo_per_curve(train), _elbo_per_curve(held_out)
     # two or three curves have no scatter that one can rely on
@@ -208,6 +208,9 @@ def _overfitting(train: _Looked, held_out: _Looked) -> Finding:
         f"the ELBO is {gap:.1f} ± {error:.1f} nats better on training curves than on held-out ones"
     )
     if not gap > max(1.0, 2 * error):
+        return Finding("overfitting", True, gap, size)
+    if best_kept:
+        size += "; that is the price of few curves: what describes held-out curves best was kept"
         return Finding("overfitting", True, gap, size)
     return Finding(
         "overfitting",
@@ -232,6 +235,7 @@ def diagnose(
     *,
     clean_input: bool,
     noise_learned: bool = False,
+    best_kept: bool = False,
     seed: int = 0,
 ) -> list[Finding]:
     """What a fitted model says of itself.
@@ -246,6 +250,8 @@ def diagnose(
     clean_input : bool
         Whether the curves are noise-free.
     noise_learned : bool
+    best_kept : bool
+        Whether the held-out curves have decided between this model and simpler ones.
     seed : int
 
     Returns
@@ -265,7 +271,7 @@ def diagnose(
     else:
         source = "errors" if own_errors else "given"
     found = [_latents(vae, learned), _noise(fresh, source), _prior(vae, learned, fresh, seed)]
-    found += [_overfitting(learned, fresh)] if held_out is not None else []
+    found += [_overfitting(learned, fresh, best_kept)] if held_out is not None else []
     if history.interrupted:
         steps = history.step[-1] if history.step else 0
         best = history.best_step or steps

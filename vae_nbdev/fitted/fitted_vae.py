@@ -152,11 +152,11 @@ class CurveCodec:
         noise, out = stream(seed, "sample noise"), np.empty((n, len(self.radius)))
         rest = torch_generator(seed, "sample rest")
         for start, z in zip(range(0, n, _ROWS), codes.split(_ROWS), strict=True):
-            out[start : start + _ROWS] = self.units.to_data(self.vae.decoder.draw(z, rest))
-        if observed:
-            for start in range(0, n, _ROWS):
-                part = out[start : start + _ROWS]
-                part += self.noise * noise.standard_normal(part.shape)
+            curves, width = self.vae.decoder.draw(z, rest)
+            part = self.units.to_data(curves)
+            if observed:
+                part = part + width.numpy() * self.noise * noise.standard_normal(part.shape)
+            out[start : start + _ROWS] = part
         return out
 
 # %% ../../nbs/fitted/64_fitted_vae.ipynb #defd23d8
@@ -266,21 +266,24 @@ class FittedVAE(CurveDensity):
         gappy = np.isnan(curves.values).any(1)
         if gappy.any():
             z = self.posterior(curves[gappy], n, seed)  # (G, n, d)
-            drawn = self._draw_given(self.to_model(curves[gappy]), z, seed)
+            drawn, width = self._draw_given(self.to_model(curves[gappy]), z, seed)
             if observed:
                 noise = stream(seed, "impute noise").standard_normal(drawn.shape)
-                drawn = drawn + self.noise * noise
+                drawn = drawn + width * self.noise * noise
             there = curves.values[gappy]
             out[:, gappy] = np.where(np.isnan(there), drawn, there)
         return out[0] if n_draws is None else out
 
-    def _draw_given(self, batch: Batch, z: np.ndarray, seed: int) -> np.ndarray:
-        """Noise-free curves (n, N, R) of curves with codes z (N, n, n_latent)."""
+    def _draw_given(self, batch: Batch, z: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Noise-free curves (n, N, R) of curves with codes z (N, n, n_latent), and by how much the
+        noise of each is wider than usual (n, N, 1).
+        """
         codes, rest = torch.from_numpy(z).swapaxes(0, 1), torch_generator(seed, "impute rest")
         size = max(1, _VALUES // (codes.shape[0] * batch.y.shape[1]))
         parts = zip(batch.split(size), codes.split(size, 1), strict=True)
         drawn = [self.vae.decoder.draw_given(part, c, rest) for part, c in parts]
-        return self.units.to_data(torch.cat(drawn, 1))
+        curves, widths = (torch.cat(each, 1) for each in zip(*drawn, strict=True))
+        return self.units.to_data(curves), widths.numpy()
 
     def infer(
         self, radius, value, error, departure: Departure | None = None, n_draws=400, seed=0

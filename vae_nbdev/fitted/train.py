@@ -63,8 +63,10 @@ def start_network(
     units, n_curves, seed = data.units, len(data.curves), options.random_state
     if not data.clean_input:
         r = resolve_recipe(options, n_curves, recipe, False)
-        network = network_config(options, r)
-        return normal_vae(data.normal, network, data.sees_weights, seed), units, r
+        network, normal = network_config(options, r), data.normal
+        if r.free_bits:  # each latent needs a divergence of its own
+            normal = replace(normal, tail=0.0)
+        return normal_vae(normal, network, data.sees_weights, seed), units, r
     components = data.for_components
     zero = units.to_model(np.zeros((1, len(units.center)))).y[0]
     stretchable = options.clean_input and stretch_suits(components, zero)
@@ -192,10 +194,10 @@ def _clearly_better(new: np.ndarray, old: np.ndarray) -> bool:
 
 def keep_better(
     before: VAE, trained: VAE, data: Learnable, units: Units, recipe: Recipe, seed: int
-) -> tuple[VAE, bool, Finding]:
+) -> tuple[VAE, str, Finding]:
     """The network before training, in double precision, or the trained one, each with or without a
-    prior fitted to its codes, whatever describes held-out curves best; whether it was trained; and
-    what that was worth.
+    prior fitted to its codes, whatever describes held-out curves best; which it is: "start", "mixed
+    start" or "trained"; and what training was worth.
     """
     trained, mixed = trained.double().eval().requires_grad_(False), copy.deepcopy(before)
     for part, exact in ((trained.encoder, before.encoder), (trained.decoder, before.decoder)):
@@ -208,19 +210,19 @@ def keep_better(
         enough = len(data.curves) >= FEWEST
         said = "too few curves to say whether a network is worth anything" * (not enough)
         said = said or "no curves were held out to say what training is worth"
-        return finished if enough else before, enough, Finding("training", True, 0.0, said)
+        finding = Finding("training", True, 0.0, said)
+        return (finished, "trained", finding) if enough else (before, "start", finding)
     rows = data.held_out[spread_evenly(len(data.held_out), _JUDGES)]
     judges = units.to_model(data.curves, rows, torch.float64)
-    best, first = before, vae_evidence(before, judges).log_evidence
+    kept, first = (before, "start"), vae_evidence(before, judges).log_evidence
     score = untrained = first
-    for other in (mixed, trained, finished):
+    for other, name in ((mixed, "mixed start"), (trained, "trained"), (finished, "trained")):
         found = vae_evidence(other, judges).log_evidence
         if _clearly_better(found, score):
-            best, score = other, found
+            kept, score = (other, name), found
         if other is mixed:
             untrained = score
-    was_trained = best is trained or best is finished
-    return best, was_trained, _training_finding(score - untrained, untrained - first)
+    return *kept, _training_finding(score - untrained, untrained - first)
 
 
 def _training_finding(gain: np.ndarray, of_mixture: np.ndarray) -> Finding:
@@ -234,6 +236,30 @@ def _training_finding(gain: np.ndarray, of_mixture: np.ndarray) -> Finding:
     if of_mixture.any():
         said += f"; before it, a mixture over the codes {of_mixture.mean():.2f} ± {errors[1]:.2f}"
     return Finding("training", True, float(gain.mean()), said)
+
+# %% ../../nbs/fitted/65_train.ipynb #c04c1a84
+def _learn_from_all(
+    kept: str, data: Learnable, options: FitOptions, recipe: Recipe, rows: np.ndarray
+) -> tuple[VAE, Units]:
+    """The start that was chosen, fitted to the held-out curves too, and its units."""
+    normal = data.normal_of(rows)
+    units = Units(normal.mean, normal.noise)
+    model = one_normal(normal, data, options, recipe)
+    if kept == "mixed start":
+        batch = units.to_model(data.curves, rows, torch.float64)
+        finish_prior(model, batch, recipe, False, options.random_state)
+    return model.eval().requires_grad_(False), units
+
+
+def _warn_of_noise_free(normal: NormalCurves, spread: float) -> None:
+    """Warn if the learned noise sits on its floor."""
+    noise = float(np.median(normal.noise))
+    if noise < 2 * FLOOR * spread:
+        warnings.warn(
+            f"the curves look noise-free, and the learned noise {noise:.3g} means little; if they"
+            " are simulated, set clean_input=True and noise to that of the measurements to come",
+            stacklevel=4,
+        )
 
 # %% ../../nbs/fitted/65_train.ipynb #2dba55f9
 _CHARGE = 0.3  # of the variances that are not noise, where the noise is known
@@ -286,36 +312,20 @@ def train_model(
         rows = np.union1d(data.sample, data.held_out)
         if data.noise is None:
             _warn_of_noise_free(data.normal, data.spread)
-        if not data.clean_input:
-            before = start.vae if start else one_normal(data.normal, data, options, r)
-            model, was_trained, worth = keep_better(before, model, data, units, r, seed)
-            if not was_trained and start is None:  # then all curves can be learned from
-                normal, mixed = data.normal_of(rows), not model.prior.is_standard
-                units = Units(normal.mean, normal.noise)
-                model = one_normal(normal, data, options, r)
-                train, held_out = data.in_units(units), data.held_out_in(units)
-                if mixed:
-                    learned_from = units.to_model(data.curves, rows, torch.float64)
-                    finish_prior(model, learned_from, r, False, seed)
+        kept, worth = "trained", []
+        if data.clean_input:
+            finish_prior(model, units.to_model(data.curves, rows), r, True, seed)
         else:
-            finish_prior(model, units.to_model(data.curves, rows), r, options.clean_input, seed)
+            before = start.vae if start else one_normal(data.normal, data, options, r)
+            model, kept, found = keep_better(before, model, data, units, r, seed)
+            worth = [found]
         model = model.double().eval().requires_grad_(False)
-        flags = {"clean_input": options.clean_input, "noise_learned": data.noise is None}
-        findings = diagnose(model, train, held_out, history, **flags, seed=seed)
-        findings += [] if data.clean_input else [worth]
+        flags = {"clean_input": data.clean_input, "noise_learned": data.noise is None}
+        flags["best_kept"] = not data.clean_input
+        findings = diagnose(model, train, held_out, history, **flags, seed=seed) + worth
+        if kept != "trained" and start is None:
+            model, units = _learn_from_all(kept, data, options, r, rows)
     noise = np.broadcast_to(model.decoder.sigma.detach().numpy() * units.scale, units.scale.shape)
     units = Units(units.center, units.scale, noise.copy())
     radius, about = data.curves.radius, data.description
     return FittedVAE(model, units, radius, about, seed, r, history, findings)
-
-
-
-def _warn_of_noise_free(normal: NormalCurves, spread: float) -> None:
-    """Warn if the learned noise sits on its floor."""
-    noise = float(np.median(normal.noise))
-    if noise < 2 * FLOOR * spread:
-        warnings.warn(
-            f"the curves look noise-free, and the learned noise {noise:.3g} means little; if they"
-            " are simulated, set clean_input=True and noise to that of the measurements to come",
-            stacklevel=4,
-        )

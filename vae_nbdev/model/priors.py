@@ -7,6 +7,7 @@ __all__ = ['Prior', 'TrainedMixture', 'FlowPrior']
 
 # %% ../../nbs/model/35_priors.ipynb #aeb0a980
 import torch
+from scipy.special import gammaincinv
 from torch import Tensor, nn
 from torch.distributions import (
     Categorical,
@@ -45,6 +46,20 @@ class Prior(nn.Module):
     def standard(cls, n_latent: int) -> "Prior":
         """The standard normal: a mixture of one."""
         return cls(torch.ones(1), torch.zeros(1, n_latent), torch.eye(n_latent)[None])
+
+    @classmethod
+    def student(cls, n_latent: int, tail: float) -> "Prior":
+        """Nearly a multivariate t distribution with 1 / tail degrees of freedom: normals of ten
+        widths.
+        """
+        if tail == 0:
+            return cls.standard(n_latent)
+        weights = torch.tensor([0.15, 0.2, 0.2, 0.15, 0.1, 0.08, 0.06, 0.04, 0.015, 0.005])
+        middle = weights.cumsum(0) - 0.5 * weights  # of the precisions, the widest last
+        precision = gammaincinv(0.5 / tail, 1 - middle.double().numpy()) * 2 * tail
+        width = torch.from_numpy(precision).rsqrt().float()
+        scale_tril = width[:, None, None] * torch.eye(n_latent)
+        return cls(weights, torch.zeros(len(weights), n_latent), scale_tril)
 
     @classmethod
     def spread_out(cls, n_latent: int, n_components: int, seed: int) -> "Prior":

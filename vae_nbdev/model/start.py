@@ -170,6 +170,9 @@ def normal_vae(
     seen = PrincipalCoordinates(basis[:, :n_inputs].clone(), spread[:n_inputs].clone())
     vae = _linear_vae(config, seen, PrincipalCoordinates(basis, spread), sees_weights, seed)
     _start_normal(vae)
+    vae.decoder.tail.fill_(normal.tail)
+    if vae.prior.is_standard:
+        vae.set_prior(Prior.student(vae.n_latent, normal.tail).double())
     return vae
 
 # %% ../../nbs/model/39_start.ipynb #c11b0b93

@@ -10,10 +10,12 @@ import math
 from typing import NamedTuple
 
 import torch
+from scipy.special import gammaincinv
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 from zuko.distributions import NormalizingFlow
 
+from ..curves.normal import log_density
 from ..curves.units import Batch
 from .autoencoder import init_weights, mlp
 from .coordinates import PrincipalCoordinates, StretchedCoordinates
@@ -137,13 +139,17 @@ class Decoder(nn.Module):
         c = self.body(z)
         return c if self.coordinates is None else self.coordinates.inverse(c + self.short_cut(z))
 
-    def draw(self, z: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Noise-free curves (..., R) of codes (..., n_latent): the means."""
-        return self.mean(z)
+    def draw(self, z: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Noise-free curves (..., R) of codes (..., n_latent): the means; and by how much the noise
+        of each is wider than usual (..., 1): not at all.
+        """
+        return self.mean(z), torch.ones_like(z[..., :1])
 
-    def draw_given(self, batch: Batch, z: Tensor, generator: torch.Generator) -> Tensor:
-        """Noise-free curves (n, N, R) of codes (n, N, d): the means."""
-        return self.mean(z)
+    def draw_given(
+        self, batch: Batch, z: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """As `draw`, of codes (n, N, d)."""
+        return self.draw(z)
 
     @property
     def sigma(self) -> Tensor:
@@ -168,7 +174,8 @@ class _Seen(NamedTuple):
     """
 
     squares: Tensor  # (N,) weighted
-    log_weight: Tensor  # (N,) sum of the logarithms of the weights, minus that of 2 pi
+    log_weight: Tensor  # (N,) sum of the logarithms of the weights
+    count: Tensor  # (N,) of the values
     variance: Tensor  # (N, T) of the first kind, in directions in which they are independent
     along: Tensor  # (N, T) the curves in these directions
     moved: Tensor  # (N, m) the curves seen by the loadings of the second kind
@@ -180,7 +187,9 @@ class FactorDecoder(nn.Module):
     """Codes → the distribution of curves, p(x|z), with what the codes cannot say.
 
     In `PrincipalCoordinates` a noise-free curve is normal around the mean m(z), with a variance
-    v(z) of its own along each direction; white noise of size one comes on top.
+    v(z) of its own along each direction; white noise of size one comes on top. With a tail, see
+    `log_density`, both are wider for some curves than for others: what is left of a multivariate t
+    distribution of codes and curves when the code is known.
 
     Parameters
     ----------
@@ -214,6 +223,7 @@ class FactorDecoder(nn.Module):
         self.short_cut = nn.Linear(n_latent, n_mean, bias=False)
         self.register_buffer("log_rest", torch.zeros(k))
         self.register_buffer("log_sigma", torch.zeros(()))
+        self.register_buffer("tail", torch.zeros(()))
 
     @property
     def sigma(self) -> Tensor:
@@ -238,12 +248,54 @@ class FactorDecoder(nn.Module):
         """Codes (..., n_latent) → mean of the noise-free curves (..., R)."""
         return self.factors(z)[0] @ self.coordinates.basis[:, : self.n_moved].T
 
-    def draw(self, z: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Noise-free curves (..., R) of codes (..., n_latent)."""
+    def _widths(self, squares: Tensor, count: Tensor | int, generator) -> Tensor:
+        """Draw by how much wider than usual curves are (..., 1) that have these squares at so many
+        values; with none, curves that have not been seen.
+        """
+        if self.tail == 0:
+            return torch.ones_like(squares)[..., None]
+        nu = 1 / self.tail
+        gamma = torch.distributions.Gamma(0.5 * (nu + count), 0.5 * (nu + squares))
+        uniform = torch.rand(squares.shape, generator=generator, dtype=squares.dtype)
+        return quantile(gamma, uniform).rsqrt()[..., None]
+
+    def draw(self, z: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Noise-free curves (..., R) of codes (..., n_latent), and by how much what the codes leave
+        open, and the noise, of each is wider than usual (..., 1).
+        """
         mean, variance = self.factors(z)
         normal = torch.randn(variance.shape, generator=generator, dtype=variance.dtype)
-        c = normal.to(variance.device) * variance.sqrt()
-        return mean @ self.coordinates.basis[:, : self.n_moved].T + c @ self.coordinates.basis.T
+        width = self._draw_width(torch.zeros_like(mean[..., 0]), 0, z, generator)
+        c = normal.to(variance.device) * variance.sqrt() * width
+        curve = mean @ self.coordinates.basis[:, : self.n_moved].T + c @ self.coordinates.basis.T
+        return curve, width
+
+    def _given_code(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Tail of curves whose codes (..., n_latent) are known, and the factor (...) of their
+        variances.
+        """
+        grown = 1 + self.tail * z.square().sum(-1)
+        usual = 1 + self.tail * z.shape[-1]
+        return self.tail / usual, grown / usual
+
+    def _log_density(self, squares: Tensor, log_det: Tensor, count: Tensor | int, z: Tensor):
+        """Log density (..., N) of curves with codes z, by the squares of their residuals."""
+        tail, factor = self._given_code(z)
+        return log_density(squares / factor, log_det + count * factor.log(), count, tail)
+
+    def _draw_width(
+        self, squares: Tensor, count: int, z: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """By how much curves with codes z are wider than usual (..., 1), if the squares of their
+        residuals are these, of so many values.
+        """
+        tail, factor = self._given_code(z)
+        if tail == 0:
+            return torch.ones_like(squares)[..., None]
+        nu = 1 / float(tail)
+        uniform = torch.rand(squares.shape, generator=generator, dtype=torch.float64).numpy()
+        gamma = torch.from_numpy(gammaincinv(0.5 * (nu + count), uniform)).to(squares)
+        return (0.5 * (nu * factor + squares) / gamma).sqrt()[..., None]
 
     def log_likelihood(self, batch: Batch, z: Tensor, charge: float = 0.0) -> Tensor:
         """log p(x|z) of curves with codes z (..., N, d), over what was observed → (..., N) nats.
@@ -253,18 +305,22 @@ class FactorDecoder(nn.Module):
         """
         mean, variance = self.factors(z)
         if batch.weight is None:
-            return self._of_complete(batch.y, mean, variance, charge)
-        found = self._of_gappy(self.look(batch), mean.double(), variance.double(), charge)
-        return found.to(mean.dtype)
+            squares, _ = self._misfit(batch.y, mean, variance)
+            log_det = (1 + charge) * torch.log1p(variance).sum(-1)
+            return self._log_density(squares, log_det, batch.y.shape[-1], z)
+        seen = self.look(batch)
+        squares, log_det = self._misfit_of_gappy(seen, mean.double(), variance.double())
+        log_det = (1 + charge) * log_det - seen.log_weight
+        return self._log_density(squares, log_det, seen.count, z.double()).to(mean.dtype)
 
-    def _of_complete(self, y: Tensor, mean: Tensor, variance: Tensor, charge: float) -> Tensor:
-        """`log_likelihood` of curves without gaps (N, R)."""
+    def _misfit(self, y: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        """Squares (..., N) of curves without gaps (N, R), and by how much their coordinates differ
+        from the means (..., N, K).
+        """
         c = y @ self.coordinates.basis
         outside = (y - c @ self.coordinates.basis.T).square().sum(-1)
-        mean = nn.functional.pad(mean, (0, variance.shape[-1] - mean.shape[-1]))
-        total = 1 + variance
-        misfit = ((c - mean).square() / total + (1 + charge) * total.log()).sum(-1)
-        return -0.5 * (misfit + outside + y.shape[-1] * math.log(2 * math.pi))
+        apart = c - nn.functional.pad(mean, (0, variance.shape[-1] - mean.shape[-1]))
+        return (apart.square() / (1 + variance)).sum(-1) + outside, apart
 
     @torch.no_grad()
     def look(self, batch: Batch) -> _Seen:
@@ -284,10 +340,11 @@ class FactorDecoder(nn.Module):
         variance, turn = torch.linalg.eigh(kept.mT @ kept)
         variance = variance.clamp_min(1e-12)
         directions = kept @ (turn * variance.rsqrt()[:, None])
-        log_weight = torch.where(there, weight, 1.0).log() - there * math.log(2 * math.pi)
+        log_weight = torch.where(there, weight, 1.0).log()
         return _Seen(
             y.square().sum(-1),
             log_weight.sum(-1),
+            there.sum(-1),
             variance,
             (directions.mT @ y[..., None]).squeeze(-1),
             (moved.mT @ y[..., None]).squeeze(-1),
@@ -303,8 +360,12 @@ class FactorDecoder(nn.Module):
         factor = variance[..., m] / self.log_rest[m].double().exp()
         return 1 + factor[..., None] * seen.variance
 
-    def _of_gappy(self, seen: _Seen, mean: Tensor, variance: Tensor, charge: float) -> Tensor:
-        """`log_likelihood` of curves with weights, by the matrix inversion lemma."""
+    def _misfit_of_gappy(
+        self, seen: _Seen, mean: Tensor, variance: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Squares (..., N) of curves with weights, and the log determinant but for the weights, by
+        the matrix inversion lemma.
+        """
         m, grown = self.n_moved, self._growth(seen, variance)
         less = 1 - 1 / grown
         along = seen.along - (seen.mixed @ mean[..., None]).squeeze(-1)
@@ -319,7 +380,7 @@ class FactorDecoder(nn.Module):
         white = torch.linalg.solve_triangular(tril, (root * pull)[..., None], upper=False)
         squares = squares - white.squeeze(-1).square().sum(-1)
         log_det = grown.log().sum(-1) + 2 * tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return -0.5 * (squares + (1 + charge) * log_det - seen.log_weight)
+        return squares, log_det
 
     @torch.no_grad()
     def precision(self, batch: Batch, codes: Tensor) -> tuple[Tensor, Tensor]:
@@ -343,26 +404,35 @@ class FactorDecoder(nn.Module):
         return gram - gain[..., :m], pull - gain[..., m]
 
     @torch.no_grad()
-    def draw_given(self, batch: Batch, z: Tensor, generator: torch.Generator) -> Tensor:
-        """Noise-free curves (n, N, R) that agree with what was observed, of codes (n, N, d)."""
+    def draw_given(
+        self, batch: Batch, z: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """As `draw`, of codes (n, N, d), but curves (n, N, R) that agree with what was observed."""
         basis, (mean, variance) = self.coordinates.basis, self.factors(z)
-        mean = nn.functional.pad(mean, (0, variance.shape[-1] - mean.shape[-1]))
         like = {"generator": generator, "dtype": z.dtype}
         rest = torch.randn(variance.shape, **like)
         if batch.weight is None:
+            squares, apart = self._misfit(batch.y, mean, variance)
+            width = self._draw_width(squares, batch.y.shape[1], z, generator)
             share = variance / (1 + variance)
-            return (mean + share * (batch.y @ basis - mean) + share.sqrt() * rest) @ basis.T
-        rest, weight = rest * variance.sqrt(), batch.weight
+            drawn = (share - 1) * apart + width * share.sqrt() * rest
+            return (batch.y @ basis + drawn) @ basis.T, width
+        mean = nn.functional.pad(mean, (0, variance.shape[-1] - mean.shape[-1]))
+        rest, weight, widths = rest * variance.sqrt(), batch.weight, []
         noise = torch.randn((*z.shape[:2], basis.shape[0]), **like)
         for i, there in enumerate(weight > 0):  # a draw of both, moved by what was observed
             seen, error = basis[there], weight[i, there].rsqrt()
-            apart = batch.y[i, there] - (mean[:, i] + rest[:, i]) @ seen.T
-            apart = apart - noise[:, i, there] * error
+            apart = batch.y[i, there] - mean[:, i] @ seen.T
             covariance = seen * variance[:, i, None] @ seen.T + torch.diag(error.square())
             tril = torch.linalg.cholesky(covariance)
+            white = torch.linalg.solve_triangular(tril, apart[..., None], upper=False)
+            squares = white.square().sum((-2, -1))
+            widths.append(self._draw_width(squares, int(there.sum()), z[:, i], generator))
+            rest[:, i] *= widths[-1]
+            apart = apart - rest[:, i] @ seen.T - widths[-1] * noise[:, i, there] * error
             pull = torch.cholesky_solve(apart[..., None], tril).squeeze(-1) @ seen
             rest[:, i] += variance[:, i] * pull
-        return (mean + rest) @ basis.T
+        return (mean + rest) @ basis.T, torch.stack(widths, 1)
 
 # %% ../../nbs/model/37_vae.ipynb #3f3fe135
 class VAE(nn.Module):
@@ -432,7 +502,7 @@ class VAE(nn.Module):
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n new noise-free curves (n, R): a code from the prior, decoded."""
         parts = self.prior.sample(n, generator).split(4096)
-        return torch.cat([self.decoder.draw(z, generator) for z in parts])
+        return torch.cat([self.decoder.draw(z, generator)[0] for z in parts])
 
     @classmethod
     def published(cls, n_grid: int, n_latent: int = 4, sigma: float = 1.0, seed: int = 0) -> "VAE":

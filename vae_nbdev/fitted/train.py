@@ -9,6 +9,7 @@ __all__ = ['network_config', 'start_network', 'one_normal', 'prior_to_train', 'c
 # %% ../../nbs/fitted/65_train.ipynb #5fa1f623
 import copy
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -69,7 +70,7 @@ def start_network(
         return normal_vae(normal, network, data.sees_weights, seed), units, r
     components = data.for_components
     zero = units.to_model(np.zeros((1, len(units.center)))).y[0]
-    stretchable = options.clean_input and stretch_suits(components, zero)
+    stretchable = stretch_suits(components, zero)
     r = resolve_recipe(options, n_curves, recipe, stretchable)
     model = preconditioned_vae(
         components,
@@ -266,6 +267,19 @@ _CHARGE = 0.3  # of the variances that are not noise, where the noise is known
 _BLUR = 0.7  # of measured curves, in units of their noise
 
 
+def _loss_of(data: Learnable, recipe: Recipe) -> Callable:
+    """What training makes smaller."""
+    r = recipe
+    if r.free_bits and world_size() > 1:
+        raise InputError(
+            "free_bits needs the mean over a whole batch, which several processes do not"
+            " share; train in one process"
+        )
+    charge = _CHARGE if data.noise is not None else 0.0
+    blur = 0.0 if data.clean_input else _BLUR
+    return vae_loss(data.clean_input, r.objective, r.n_importance, r.free_bits, charge, blur)
+
+
 def train_model(
     data: Learnable,
     options: FitOptions,
@@ -292,15 +306,8 @@ def train_model(
             model, units, r = start_network(data, options, recipe)
         else:
             model, units, r = continue_network(start, data, options, recipe)
-        if r.free_bits and world_size() > 1:
-            raise InputError(
-                "free_bits needs the mean over a whole batch, which several processes do not"
-                " share; train in one process"
-            )
         seed = options.random_state
-        extra = {"charge": _CHARGE if data.noise is not None else 0.0}
-        extra["blur"] = 0.0 if data.clean_input else _BLUR
-        loss = vae_loss(options.clean_input, r.objective, r.n_importance, r.free_bits, **extra)
+        loss = _loss_of(data, r)
         train, held_out = data.in_units(units), data.held_out_in(units)
         model.float().to(resolve_device(options.device))
         files |= {"verbose": bool(options.verbose), "options": f"{r} {options.clean_input}"}

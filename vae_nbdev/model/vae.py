@@ -7,7 +7,6 @@ __all__ = ['Encoder', 'Decoder', 'FactorDecoder', 'VAE']
 
 # %% ../../nbs/model/37_vae.ipynb #bf8c804b
 import math
-from typing import NamedTuple
 
 import torch
 from scipy.special import gammaincinv
@@ -18,7 +17,12 @@ from zuko.distributions import NormalizingFlow
 from ..curves.normal import log_density
 from ..curves.units import Batch
 from .autoencoder import init_weights, mlp
-from .coordinates import PrincipalCoordinates, StretchedCoordinates
+from vae_nbdev.model.coordinates import (
+    FactorView,
+    PrincipalCoordinates,
+    StretchedCoordinates,
+    view_factors,
+)
 from .losses import elbo, gaussian_log_likelihood, kl_to_standard_normal
 from vae_nbdev.model.posteriors import (
     PosteriorFlow,
@@ -168,21 +172,6 @@ _MOVED = 8  # directions along which the network moves mean and variance, at lea
 _FARTHEST = 10.0  # by which it can move the logarithm of a variance
 
 
-class _Seen(NamedTuple):
-    """What curves with gaps say of the factors, whatever the codes; T factors whose variances keep
-    their proportions, and m that go their own ways.
-    """
-
-    squares: Tensor  # (N,) weighted
-    log_weight: Tensor  # (N,) sum of the logarithms of the weights
-    count: Tensor  # (N,) of the values
-    variance: Tensor  # (N, T) of the first kind, in directions in which they are independent
-    along: Tensor  # (N, T) the curves in these directions
-    moved: Tensor  # (N, m) the curves seen by the loadings of the second kind
-    gram: Tensor  # (N, m, m) of these loadings
-    mixed: Tensor  # (N, T, m) these loadings in the directions of the first kind
-
-
 class FactorDecoder(nn.Module):
     """Codes → the distribution of curves, p(x|z), with what the codes cannot say.
 
@@ -248,17 +237,6 @@ class FactorDecoder(nn.Module):
         """Codes (..., n_latent) → mean of the noise-free curves (..., R)."""
         return self.factors(z)[0] @ self.coordinates.basis[:, : self.n_moved].T
 
-    def _widths(self, squares: Tensor, count: Tensor | int, generator) -> Tensor:
-        """Draw by how much wider than usual curves are (..., 1) that have these squares at so many
-        values; with none, curves that have not been seen.
-        """
-        if self.tail == 0:
-            return torch.ones_like(squares)[..., None]
-        nu = 1 / self.tail
-        gamma = torch.distributions.Gamma(0.5 * (nu + count), 0.5 * (nu + squares))
-        uniform = torch.rand(squares.shape, generator=generator, dtype=squares.dtype)
-        return quantile(gamma, uniform).rsqrt()[..., None]
-
     def draw(self, z: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Noise-free curves (..., R) of codes (..., n_latent), and by how much what the codes leave
         open, and the noise, of each is wider than usual (..., 1).
@@ -309,9 +287,11 @@ class FactorDecoder(nn.Module):
             log_det = (1 + charge) * torch.log1p(variance).sum(-1)
             return self._log_density(squares, log_det, batch.y.shape[-1], z)
         seen = self.look(batch)
-        squares, log_det = self._misfit_of_gappy(seen, mean.double(), variance.double())
+        mean, variance = mean.double(), variance.double()
+        own, common = variance[..., : self.n_moved], self._common(variance)
+        squares, log_det = seen.misfit(mean, own, common)
         log_det = (1 + charge) * log_det - seen.log_weight
-        return self._log_density(squares, log_det, seen.count, z.double()).to(mean.dtype)
+        return self._log_density(squares, log_det, seen.count, z.double()).to(z.dtype)
 
     def _misfit(self, y: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         """Squares (..., N) of curves without gaps (N, R), and by how much their coordinates differ
@@ -322,65 +302,14 @@ class FactorDecoder(nn.Module):
         apart = c - nn.functional.pad(mean, (0, variance.shape[-1] - mean.shape[-1]))
         return (apart.square() / (1 + variance)).sum(-1) + outside, apart
 
-    @torch.no_grad()
-    def look(self, batch: Batch) -> _Seen:
+    def look(self, batch: Batch) -> FactorView:
         """What curves with weights say of the factors, before there are codes."""
-        size = max(1, 2**22 // self.coordinates.basis.numel())
-        parts = [self._look(part) for part in batch.split(size)]
-        return _Seen(*map(torch.cat, zip(*parts, strict=True)))
+        return view_factors(batch, self.coordinates.basis, self.n_moved, self.log_rest)
 
-    def _look(self, batch: Batch) -> _Seen:
-        """`look` at some curves."""
-        weight, m = batch.weight.double(), self.n_moved
-        basis, rest = self.coordinates.basis.double(), self.log_rest[m:].double()
-        root, there = weight.sqrt(), weight > 0
-        y = torch.where(there, batch.y.double(), 0) * root
-        moved = root[..., None] * basis[:, :m]
-        kept = root[..., None] * (basis[:, m:] * (0.5 * rest).exp())  # (N, R, K - m)
-        variance, turn = torch.linalg.eigh(kept.mT @ kept)
-        variance = variance.clamp_min(1e-12)
-        directions = kept @ (turn * variance.rsqrt()[:, None])
-        log_weight = torch.where(there, weight, 1.0).log()
-        return _Seen(
-            y.square().sum(-1),
-            log_weight.sum(-1),
-            there.sum(-1),
-            variance,
-            (directions.mT @ y[..., None]).squeeze(-1),
-            (moved.mT @ y[..., None]).squeeze(-1),
-            moved.mT @ moved,
-            directions.mT @ moved,
-        )
-
-    def _growth(self, seen: _Seen, variance: Tensor) -> Tensor:
-        """Variances (..., N, T) with the noise in them, in the directions of the other factors."""
-        m = self.n_moved
-        if variance.shape[-1] == m:
-            return torch.ones_like(seen.variance)
-        factor = variance[..., m] / self.log_rest[m].double().exp()
-        return 1 + factor[..., None] * seen.variance
-
-    def _misfit_of_gappy(
-        self, seen: _Seen, mean: Tensor, variance: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Squares (..., N) of curves with weights, and the log determinant but for the weights, by
-        the matrix inversion lemma.
-        """
-        m, grown = self.n_moved, self._growth(seen, variance)
-        less = 1 - 1 / grown
-        along = seen.along - (seen.mixed @ mean[..., None]).squeeze(-1)
-        explained = (seen.gram @ mean[..., None]).squeeze(-1)
-        squares = seen.squares + (mean * (explained - 2 * seen.moved)).sum(-1)
-        squares = squares - (less * along.square()).sum(-1)
-        pull = seen.moved - explained - (seen.mixed.mT @ (less * along)[..., None]).squeeze(-1)
-        gram = seen.gram - seen.mixed.mT @ (less[..., None] * seen.mixed)
-        root = variance[..., :m].sqrt()
-        inner = torch.eye(m, dtype=gram.dtype) + root[..., :, None] * gram * root[..., None, :]
-        tril = torch.linalg.cholesky(inner)
-        white = torch.linalg.solve_triangular(tril, (root * pull)[..., None], upper=False)
-        squares = squares - white.squeeze(-1).square().sum(-1)
-        log_det = grown.log().sum(-1) + 2 * tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return squares, log_det
+    def _common(self, variance: Tensor) -> Tensor:
+        """By how much the variances (..., K) that are moved together have grown (...)."""
+        rest = self.log_rest[self.n_moved :].double().exp()
+        return variance[..., self.n_moved :][..., :1].sum(-1) / rest[:1].sum()
 
     @torch.no_grad()
     def precision(self, batch: Batch, codes: Tensor) -> tuple[Tensor, Tensor]:
@@ -388,20 +317,11 @@ class FactorDecoder(nn.Module):
         over codes (M, n_latent), and the precision times the curve that they see (N, m); float64.
         """
         m, variance = self.n_moved, self.factors(codes)[1].mean(0).double()
-        if batch.weight is None:
-            diagonal = 1 / (1 + variance[:m])
-            pull = (batch.y.double() @ self.coordinates.basis[:, :m].double()) * diagonal
-            return torch.diag(diagonal).expand(len(batch), m, m), pull
-        seen = self.look(batch)
-        less = 1 - 1 / self._growth(seen, variance)
-        pull = seen.moved - (seen.mixed.mT @ (less * seen.along)[..., None]).squeeze(-1)
-        gram = seen.gram - seen.mixed.mT @ (less[..., None] * seen.mixed)
-        root = variance[:m].sqrt()
-        inner = torch.eye(m, dtype=gram.dtype) + root[:, None] * gram * root
-        both = torch.cat([root[:, None] * gram, (root * pull)[..., None]], -1)
-        white = torch.linalg.solve_triangular(torch.linalg.cholesky(inner), both, upper=False)
-        gain = white[..., :m].mT @ white
-        return gram - gain[..., :m], pull - gain[..., m]
+        if batch.weight is not None:
+            return self.look(batch).precision(variance[:m], self._common(variance))
+        diagonal = 1 / (1 + variance[:m])
+        pull = (batch.y.double() @ self.coordinates.basis[:, :m].double()) * diagonal
+        return torch.diag(diagonal).expand(len(batch), m, m), pull
 
     @torch.no_grad()
     def draw_given(

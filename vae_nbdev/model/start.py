@@ -75,6 +75,12 @@ _DEFAULT = NetworkConfig()
 _FIRST_LEFT = 1e-3  # variance that codes of clean curves leave at the start, in units of the noise
 
 
+def _completed(batch: Batch, seen: PrincipalCoordinates) -> Batch:
+    """Curves with gaps, filled with what the coordinates guess: these span what they can make."""
+    u = seen(batch.y, batch.weight) * seen.spread / torch.sqrt(seen.spread**2 + 1)
+    return Batch(seen.inverse(u))
+
+
 @torch.no_grad()
 def preconditioned_vae(
     batch: Batch,
@@ -113,6 +119,8 @@ def preconditioned_vae(
     seen = straight = principal_coordinates(batch, config.n_latent)
     if zero is not None:
         seen = principal_coordinates(batch, config.n_latent, zero)
+        if batch.weight is not None:
+            straight = principal_coordinates(_completed(batch, seen), config.n_latent)
     vae = _linear_vae(config, seen, straight, sees_weights, seed, straight.n_coordinates)
     vae.decoder.body[-1].weight[vae.decoder.short_cut.out_features :] = 0
     vae.decoder.log_rest.fill_(math.log(_FIRST_LEFT))

@@ -137,7 +137,8 @@ class FitOptions:
     ----------
     n_latent : int or "auto"
         Dimensions of the latent space. "auto" trains briefly with 1, 2, 3, … and takes the smallest
-        number that describes held-out curves as well as any.
+        number that describes curves that were set aside as well as any; 4 if there are fewer than
+        ten, or if no network is clearly better than one normal distribution.
     noise : float, array-like of shape (R,), or "learn"
         Standard deviation of the noise, in the unit of the curves. For measured curves it is the
         noise that they carry; for clean ones the noise that the model is made for. Curves with

@@ -103,6 +103,7 @@ class NormalCurves:
 # %% ../../nbs/curves/17_normal.ipynb #1423a0d0
 _DRAWN = 20  # curves for which the common noise counts, against those that were seen
 FLOOR = 1e-4  # least noise, in units of the spread of the curves
+_LEAST = 0.03  # spread along a direction, in units of the noise
 
 
 def _drawn_together(left: np.ndarray, count: np.ndarray | int) -> np.ndarray:
@@ -269,7 +270,7 @@ def _fit_complete(
     basis = _principal((x - mean) / scale)[1][:, :k]
     inside = variance > 1.001 * noise
     inside[0] = True
-    spread = np.sqrt(np.maximum(variance[inside] / noise - 1, 1e-3))
+    spread = np.sqrt(np.maximum(variance[inside] / noise - 1, _LEAST**2))
     return NormalCurves(mean, scale * np.sqrt(noise), basis[:, inside], spread, held_out, tail)
 
 # %% ../../nbs/curves/17_normal.ipynb #721452d2
@@ -297,13 +298,14 @@ def _fit_factors(
             y, torch.from_numpy(weight), n_factors, variance, learn_noise=not known, iterations=15
         )
         sd = 1.0 if known else max(np.sqrt(variance), FLOOR)
-        found = NormalCurves(mean, scale * sd, basis, spread / sd, np.zeros(0))
+        spread = np.maximum(spread / sd, _LEAST)
+        found = NormalCurves(mean, scale * sd, basis, spread, np.zeros(0))
         if not left_over:
             break
         if not known:
             squares, _, n_values = found.misfit(x)
             w = choose_tail(squares, n_values)[1][:, None]
-        loadings = torch.from_numpy(basis * spread)
+        loadings = torch.from_numpy(basis * spread * sd)
         u, precision = linear_codes(y, torch.from_numpy(weight / variance), loadings)
         left = (y - u @ loadings.T).numpy() * seen
         mean = mean + scale * (weight * left).sum(0) / np.maximum(weight.sum(0), 1e-300)

@@ -47,7 +47,7 @@ def smallest_good(scores: dict[int, np.ndarray]) -> tuple[int, str]:
     best = max(scores, key=lambda k: scores[k].mean())
     lost = {k: scores[best] - s for k, s in scores.items()}
     error = {k: float(d.std() / math.sqrt(len(d))) for k, d in lost.items()}
-    chosen = min(k for k in scores if lost[k].mean() <= max(2 * error[k], 0.1))
+    chosen = min(k for k in scores if lost[k].mean() <= max(error[k], 0.1))
     reason = f"held-out log p(x) is {scores[chosen].mean():.2f} nats per curve"
     if chosen != best:
         missed = f"{lost[chosen].mean():.2f} ± {error[chosen]:.2f}"
@@ -101,7 +101,7 @@ class _Part:
         return self.others.normal.log_p(self.judges.values, errors)
 
 # %% ../../nbs/fitted/66_fit.ipynb #edc7a6b1
-_DRAWS, _CODES, _COMPONENTS = 256, 3000, 8
+_DRAWS, _CODES, _COMPONENTS = 256, 3000, 16
 
 
 @torch.no_grad()

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['network_config', 'start_network', 'one_normal', 'prior_to_train', 'continue_network', 'finish_prior',
-           'as_train_config', 'keep_better', 'train_model']
+           'as_train_config', 'keep_better', 'check_given_noise', 'train_model']
 
 # %% ../../nbs/fitted/65_train.ipynb #5fa1f623
 import copy
@@ -24,7 +24,7 @@ from vae_nbdev.core import (
     torch_generator,
 )
 from ..curves.curve_set import check_radius
-from ..curves.normal import FLOOR, NormalCurves
+from ..curves.normal import FLOOR, NormalCurves, fit_normal
 from ..curves.preparation import FEWEST, Learnable
 from ..curves.units import Batch, Units
 from .diagnosis import Finding, diagnose
@@ -33,7 +33,7 @@ from ..inference.evidence import vae_evidence
 from ..inference.latent import flow_prior, mixture_prior
 from ..model.autoencoder import init_weights
 from ..model.coordinates import stretch_suits
-from ..model.objective import vae_loss
+from ..model.objective import CHARGE, vae_loss
 from ..model.priors import FlowPrior, Prior, TrainedMixture
 from ..model.start import empty_vae, normal_vae, preconditioned_vae
 from ..model.vae import VAE
@@ -262,8 +262,26 @@ def _warn_of_noise_free(normal: NormalCurves, spread: float) -> None:
             stacklevel=4,
         )
 
+# %% ../../nbs/fitted/65_train.ipynb #cac20080
+def check_given_noise(data: Learnable, findings: list[Finding]) -> list[Finding]:
+    """Findings, with another one of the noise if measured curves scatter much more than the given
+    noise says; only for complete curves, at least twice as many as radii.
+    """
+    rows = data.sample[spread_evenly(len(data.sample), 2000)]
+    values = data.known.values[rows]
+    own_errors = np.ndim(data.curves.errors) == 2
+    few = len(rows) < 2 * values.shape[1]
+    if data.clean_input or data.noise is None or own_errors or few or np.isnan(values).any():
+        return findings
+    ratio = float(np.median(fit_normal(values).noise / data.noise))
+    if ratio < 1.3:
+        return findings
+    said = f"the curves scatter {ratio:.1f} times as much as the noise that was given, and no"
+    said += " direction of the curves explains it: try noise='learn'"
+    wrong = Finding("noise", False, ratio, said)
+    return [wrong if finding.name == "noise" else finding for finding in findings]
+
 # %% ../../nbs/fitted/65_train.ipynb #2dba55f9
-_CHARGE = 0.3  # of the variances that are not noise, where the noise is known
 _BLUR = 0.7  # of measured curves, in units of their noise
 
 
@@ -275,7 +293,7 @@ def _loss_of(data: Learnable, recipe: Recipe) -> Callable:
             "free_bits needs the mean over a whole batch, which several processes do not"
             " share; train in one process"
         )
-    charge = _CHARGE if data.noise is not None else 0.0
+    charge = CHARGE if data.noise is not None else 0.0
     blur = 0.0 if data.clean_input else _BLUR
     return vae_loss(data.clean_input, r.objective, r.n_importance, r.free_bits, charge, blur)
 
@@ -329,7 +347,8 @@ def train_model(
         model = model.double().eval().requires_grad_(False)
         flags = {"clean_input": data.clean_input, "noise_learned": data.noise is None}
         flags["best_kept"] = not data.clean_input
-        findings = diagnose(model, train, held_out, history, **flags, seed=seed) + worth
+        findings = diagnose(model, train, held_out, history, **flags, seed=seed)
+        findings = check_given_noise(data, findings) + worth
         if kept != "trained" and start is None:
             model, units = _learn_from_all(kept, data, options, r, rows)
     noise = np.broadcast_to(model.decoder.sigma.detach().numpy() * units.scale, units.scale.shape)

@@ -223,6 +223,9 @@ def training_codes(
     return codes.double().cpu().numpy(), curve.numpy()
 
 # %% ../../nbs/inference/47_latent.ipynb #2f6d4a2f
+_EACH = 100  # codes of a curve, at most, to which a mixture is fitted
+
+
 def mixture_prior(
     vae: VAE, batch: Batch, clean_input: bool, n: int = 24_000, seed: int = 0
 ) -> Prior:
@@ -240,6 +243,7 @@ def mixture_prior(
     """
     if len(batch) < max(6, 2 * vae.n_latent):
         return Prior.standard(vae.n_latent).to(batch.y)
+    n = min(n, _EACH * len(batch))
     codes, curve = training_codes(vae, batch, clean_input, n, seed)
     return fit_mixture(codes, curve, n_starts=6, max_components=64, seed=seed).to(batch.y)
 

@@ -255,8 +255,10 @@ def _fit_complete(
 ) -> NormalCurves:
     """Fit complete curves (N, R) in units of their spread; `parts` are set aside in turn."""
     (n, n_radii), known = x.shape, noise is not None
-    k = max(1, min(n - max(map(len, parts)) - 1, n_radii))
-    forms = [f for f in _FORMS if f <= min(n // 3, n_radii // 2)] if noise is None else [noise]
+    fewest = n - max(map(len, parts))  # that are left
+    k = max(1, min(fewest - 1, n_radii))
+    forms = [f for f in _FORMS if f <= min(fewest // 3, n_radii // 2)]
+    forms = [noise] if known else forms
     folds = [[_set_aside(x, rows, form, k) for rows in parts] for form in forms]
     tails = [_tail(each, n_radii, known) for each in folds]
     scores = [

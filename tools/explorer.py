@@ -15,7 +15,7 @@ import numpy as np
 
 from vae_nbdev import ROTATION_CURVES, CurveVAE, load_demo, simulate
 from vae_nbdev.core import InputError, stream, torch_generator
-from vae_nbdev.model.coordinates import GAIN, StretchedCoordinates
+from vae_nbdev.model.coordinates import GAIN
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs" / "static" / "explorer" / "data.js"
@@ -56,21 +56,26 @@ def decoder_data(vae: CurveVAE) -> dict:
     if activation not in ACTIVATIONS:
         known = ", ".join(sorted(ACTIVATIONS))
         raise InputError(f"the activation is {activation}; explorer/decoder.js knows {known}")
-    c = decoder.coordinates
+    n_mean, straight, c = len(decoder.short_cut.weight), decoder.coordinates, decoder.curved
+    linear = [(m.weight, m.bias) for m in decoder.body if hasattr(m, "weight")]
+    linear[-1] = tuple(array[:n_mean] for array in linear[-1])  # the rest is the variance
+    basis, spread = (straight.basis[:, :n_mean], straight.spread[:n_mean])
+    if c is not None:
+        basis, spread = c.basis, c.spread
     data = {
-        "activation": activation,
-        "layers": [matrix(m.weight, m.bias) for m in decoder.body if hasattr(m, "weight")],
-        "short_cut": matrix(decoder.short_cut.weight), "basis": matrix(c.basis),
-        "spread": packed(c.spread), "stretch": None,
+        "activation": activation, "layers": [matrix(*layer) for layer in linear],
+        "short_cut": matrix(decoder.short_cut.weight), "basis": matrix(basis),
+        "spread": packed(spread), "stretch": None,
         "center": vae.units_.center.tolist(), "scale": vae.units_.scale.tolist(),
     }  # fmt: skip
-    if isinstance(c, StretchedCoordinates):
+    if c is not None:
         stretch = {
             "zero": packed(c.zero),
             "center": packed(c.center),
             "softening": float(c.softening),
             "gain": GAIN,
             "largest": float(c.limit),
+            "onto": matrix(straight.basis),  # directions of which the mean is made
         }
         data["stretch"] = stretch
     return data

@@ -24,13 +24,22 @@ function linear({ rows, columns, weight, bias }, x) {
   return y;
 }
 
+// Wᵀ y
+function transposed({ rows, columns, weight }, y) {
+  const x = new Float64Array(columns);
+  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) x[j] += weight[i * columns + j] * y[i];
+  return x;
+}
+
 // Returns the function z → curve. A stack of layers and a linear short cut from z give the coordinates of the curve along
-// its principal directions; if the network has worked with the asinh of the curves, sinh undoes it.
+// its principal directions; if the network has worked with the asinh of the curves, sinh undoes it, and the curve is
+// made of the principal directions of the curves themselves.
 function makeDecoder(data) {
   const open = (m) => ({ ...m, weight: unpack(m.weight), bias: m.bias && unpack(m.bias) });
   const layers = data.layers.map(open), shortCut = open(data.short_cut), basis = open(data.basis);
   const spread = unpack(data.spread), activation = activations[data.activation], stretch = data.stretch;
   const zero = stretch && unpack(stretch.zero), center = stretch && unpack(stretch.center);
+  const onto = stretch && open(stretch.onto);
 
   return function decode(z) {
     let h = z;
@@ -39,14 +48,15 @@ function makeDecoder(data) {
       if (i < layers.length - 1) h = h.map(activation);
     });
     const straight = linear(shortCut, z);
-    const curve = linear(basis, h.map((c, k) => (c + straight[k]) * spread[k]));
-    return curve.map((y, r) => {
-      if (stretch) {
+    let curve = linear(basis, h.map((c, k) => (c + straight[k]) * spread[k]));
+    if (stretch) {
+      curve = curve.map((y, r) => {
         const w = (y + center[r]) / (stretch.gain * stretch.softening);
-        y = stretch.softening * Math.sinh(Math.max(-stretch.largest, Math.min(stretch.largest, w))) + zero[r];
-      }
-      return y * data.scale[r] + data.center[r];
-    });
+        return stretch.softening * Math.sinh(Math.max(-stretch.largest, Math.min(stretch.largest, w))) + zero[r];
+      });
+      curve = linear(onto, transposed(onto, curve));
+    }
+    return curve.map((y, r) => y * data.scale[r] + data.center[r]);
   };
 }
 

@@ -4,11 +4,9 @@
 
 # %% auto #0
 __all__ = ['FEWEST', 'check_errors_to_come', 'check_precision', 'known_noise', 'warn_of_placeholders', 'measure_spreads',
-           'check_learnable', 'find_copies', 'warn_of_copies', 'choose_held_out', 'Learnable', 'describe_curves',
-           'learnable']
+           'check_learnable', 'warn_of_copies', 'choose_held_out', 'Learnable', 'describe_curves', 'learnable']
 
 # %% ../../nbs/curves/19_preparation.ipynb #742f7487
-import hashlib
 import os
 import warnings
 from dataclasses import dataclass, replace
@@ -28,7 +26,7 @@ from vae_nbdev.core import (
     spread_evenly,
     stream,
 )
-from .curve_set import CurveSet, choose_rows
+from .curve_set import CurveSet, choose_rows, find_copies
 from .normal import NormalCurves, fit_normal
 from .units import Batch, CurveBatches, Units
 
@@ -205,24 +203,6 @@ def check_learnable(curves: CurveSet, noise, errors, clean_input: bool) -> np.nd
     return known
 
 # %% ../../nbs/curves/19_preparation.ipynb #5f3064a6
-_MOST_COMPARED = 1_000_000  # curves
-
-
-def find_copies(X: np.ndarray) -> np.ndarray | None:
-    """For each of the curves X (N, R) the number of the first one that is identical, with NaN in
-    the same places: (N,); None if no two are. Of more than a million, none are looked for.
-    """
-    if len(X) > _MOST_COMPARED:
-        return None
-    digests = np.empty(len(X), np.uint64)
-    for start, block in iterate_blocks(X):
-        rows = np.where(np.isnan(block), np.nan, block)  # one kind of NaN
-        found = (hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in rows)
-        digests[start : start + len(rows)] = np.frombuffer(b"".join(found), np.uint64)
-    _, first, which = np.unique(digests, return_index=True, return_inverse=True)
-    return None if len(first) == len(X) else first[which]
-
-
 def warn_of_copies(first: np.ndarray, name: str = "X") -> None:
     """Warn of curves that repeat another one, from what `find_copies` has found (N,)."""
     copies = np.flatnonzero(first != np.arange(len(first)))

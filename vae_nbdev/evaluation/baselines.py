@@ -20,9 +20,8 @@ from sklearn.mixture import GaussianMixture
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal, Normal
 
 from ..core import InputError, as_noise, one_thread, spread_evenly, stream
-from ..curves.curve_set import CurveSet
+from ..curves.curve_set import CurveSet, find_copies
 from ..curves.normal import fit_normal
-from ..curves.preparation import find_copies
 from .gap import complete_curves, mean_and_error
 
 # %% ../../nbs/evaluation/73_baselines.ipynb #5910d065

@@ -22,8 +22,8 @@ from vae_nbdev.core import (
     stream,
     torch_generator,
 )
-from ..curves.curve_set import CurveSet
-from ..curves.preparation import Learnable, choose_held_out, find_copies, learnable
+from ..curves.curve_set import CurveSet, divide_rows, find_copies
+from ..curves.preparation import Learnable, choose_held_out, learnable
 from ..curves.units import Batch
 from .fitted_vae import FittedVAE
 from .train import as_train_config, start_network, train_model
@@ -67,9 +67,13 @@ def parts_aside(n: int, seed: int, first: np.ndarray | None = None) -> list[np.n
     of too few. `first` is what `find_copies` has found (n,).
     """
     first = np.arange(n) if first is None else first
-    order = stream(seed, "n_latent").permutation(np.unique(first))
-    parts = np.array_split(order, _PARTS) if len(order) < _MANY else [order[:_JUDGES]]
-    return [np.flatnonzero(np.isin(first, part)) for part in parts if len(order) >= _FEWEST]
+    generator, n_different = stream(seed, "n_latent"), len(np.unique(first))
+    if n_different < _FEWEST:
+        return []
+    if n_different < _MANY:
+        return divide_rows(n, _PARTS, generator, first)
+    part = generator.permutation(np.unique(first))[:_JUDGES]
+    return [np.flatnonzero(np.isin(first, part))]
 
 # %% ../../nbs/fitted/66_fit.ipynb #8d5f6be3
 @dataclass(frozen=True, eq=False)

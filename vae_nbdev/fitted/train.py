@@ -268,10 +268,11 @@ def check_given_noise(data: Learnable, findings: list[Finding]) -> list[Finding]
     noise says; only for complete curves, at least twice as many as radii.
     """
     rows = data.sample[spread_evenly(len(data.sample), 2000)]
+    own_errors, few = np.ndim(data.curves.errors) == 2, len(rows) < 2 * data.curves.n_radii
+    if data.clean_input or data.noise is None or own_errors or few:
+        return findings
     values = data.known.values[rows]
-    own_errors = np.ndim(data.curves.errors) == 2
-    few = len(rows) < 2 * values.shape[1]
-    if data.clean_input or data.noise is None or own_errors or few or np.isnan(values).any():
+    if np.isnan(values).any():
         return findings
     ratio = float(np.median(fit_normal(values).noise / data.noise))
     if ratio < 1.3:

@@ -108,8 +108,8 @@ def split_off_test(curves, seed: int) -> tuple:
     """
     import numpy as np
 
-    from vae_nbdev.curves.curve_set import choose_rows
-    from vae_nbdev.curves.preparation import choose_held_out, find_copies
+    from vae_nbdev.curves.curve_set import choose_rows, find_copies
+    from vae_nbdev.curves.preparation import choose_held_out
 
     n = len(curves)
     if curves.values.nbytes > _LARGE:

@@ -308,8 +308,10 @@ class FactorDecoder(nn.Module):
 
     def _common(self, variance: Tensor) -> Tensor:
         """By how much the variances (..., K) that are moved together have grown (...)."""
-        rest = self.log_rest[self.n_moved :].double().exp()
-        return variance[..., self.n_moved :][..., :1].sum(-1) / rest[:1].sum()
+        m = self.n_moved
+        if m == len(self.log_rest):  # there are none
+            return torch.ones_like(variance[..., 0])
+        return variance[..., m] / self.log_rest[m].double().exp()
 
     @torch.no_grad()
     def precision(self, batch: Batch, codes: Tensor) -> tuple[Tensor, Tensor]:

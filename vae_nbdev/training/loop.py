@@ -235,7 +235,7 @@ def _run_steps(
     describe: Callable[[float], str] | None,
 ) -> bool:
     """Do all steps that are left; return whether Ctrl-C stopped them early. `describe` is what a
-    progress bar says of a loss; there is none without it.
+    progress bar says of a loss; without it no bar is shown.
     """
     rows_of, step_loss = batch_schedule(len(data), config), shared_loss(state.model, loss)
     shown = {"desc": "training", "unit": "step", "mininterval": 0.5, "disable": describe is None}

@@ -1,6 +1,8 @@
 from . import plotting
 from .config import Recipe
 from .curves.curve_set import CurveSet, read_curves, write_curves
+from .curves.point_files import read_point_set
+from .curves.point_set import PointSet
 from .families.family import Family
 from .families.galaxies import OBSERVED_GALAXIES, random_sampling
 from .families.rotation_curve import circular_velocity, disc_velocity, halo_velocity
@@ -21,6 +23,7 @@ __all__ = [
     "CurveVAE",
     "Departure",
     "Family",
+    "PointSet",
     "Recipe",
     "circular_velocity",
     "disc_velocity",
@@ -29,6 +32,7 @@ __all__ = [
     "plotting",
     "random_sampling",
     "read_curves",
+    "read_point_set",
     "read_points",
     "simulate",
     "write_curves",

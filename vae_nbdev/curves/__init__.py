@@ -13,8 +13,12 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     submod_attrs={
         "curve_set": ["CurveSet", "read_curves", "write_curves"],
         "gaps": ["factor_analysis", "linear_codes", "value_weights"],
+        "learn_points": ["fit_points", "learnable_points", "points_log_p"],
         "normal": ["NormalCurves", "fit_normal"],
+        "point_files": ["read_point_set"],
+        "point_set": ["PointSet"],
+        "point_units": ["PointUnits", "choose_grid", "on_points"],
         "preparation": ["Learnable", "learnable"],
-        "units": ["Batch", "CurveBatches", "Units", "global_units"],
+        "units": ["Batch", "CurveBatches", "PointBatch", "Units", "global_units"],
     },
 )

@@ -4,14 +4,12 @@
 
 # %% auto #0
 __all__ = ['FEWEST', 'check_errors_to_come', 'check_precision', 'known_noise', 'warn_of_placeholders', 'measure_spreads',
-           'check_learnable', 'warn_of_copies', 'choose_held_out', 'Learnable', 'describe_curves', 'learnable']
+           'check_learnable', 'warn_of_copies', 'choose_held_out', 'count_held_out', 'Learnable', 'learnable']
 
 # %% ../../nbs/curves/19_preparation.ipynb #742f7487
-import os
 import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,7 +24,7 @@ from vae_nbdev.core import (
     spread_evenly,
     stream,
 )
-from .curve_set import CurveSet, choose_rows, find_copies
+from .curve_set import CurveSet, choose_rows, describe_curves, find_copies
 from .normal import NormalCurves, fit_normal
 from .units import Batch, CurveBatches, Units
 
@@ -239,6 +237,14 @@ _MOST_HELD_OUT, FEWEST = 10_000, 20  # curves that are held out; curves of which
 _JUDGES = 20  # of measured curves, at least, are held out if there are enough
 
 
+def count_held_out(n: int, fraction: float, clean_input: bool) -> int:
+    """How many of n curves are held out."""
+    count = min(round(fraction * n), _MOST_HELD_OUT) if n >= FEWEST else 0
+    if count and not clean_input:  # by these the start and the trained network are compared
+        count = max(count, min(_JUDGES, n // 4))
+    return count
+
+
 @dataclass(frozen=True, eq=False)
 class Learnable:
     """Curves that are checked and split, in the unit of the data.
@@ -306,11 +312,15 @@ class Learnable:
         noise = None if self.noise is None else np.broadcast_to(self.noise, self.center.shape)
         return fit_normal(self.known.values[rows], noise, errors)
 
+    def units_of(self, normal: NormalCurves) -> Units:
+        """The unit of a model that starts from a normal distribution."""
+        return Units(normal.mean, normal.noise)
+
     @cached_property
     def units(self) -> Units:
         """Mean of the training curves, and the noise."""
         if not self.clean_input:
-            return Units(self.normal.mean, self.normal.noise)
+            return self.units_of(self.normal)
         return Units(self.center, np.broadcast_to(self.noise, self.center.shape).copy())
 
     def in_units(self, units: Units | None = None) -> CurveBatches:
@@ -334,30 +344,47 @@ class Learnable:
         """Whether some weight is not one."""
         return self.units.needs_weights(self.curves)
 
+    @property
+    def own_errors(self) -> bool:
+        """Whether each value has an error of its own."""
+        return np.ndim(self.curves.errors) == 2
+
+    @property
+    def radius(self) -> np.ndarray:
+        """Radii of the curves (R,)."""
+        return self.curves.radius
+
+    @property
+    def n_radii(self) -> int:
+        """Number of radii."""
+        return self.curves.n_radii
+
+    def part(self, rows: np.ndarray, held_out: np.ndarray) -> "Learnable":
+        """Some of the curves, of which those with the numbers `held_out` are held out."""
+        curves, known = self.curves[rows], self.known[rows]
+        return replace(self, curves=curves, known=known, held_out=held_out)
+
+    def copies(self) -> np.ndarray | None:
+        """What `find_copies` finds."""
+        return find_copies(self.known.values)
+
+    def measured(self, rows: np.ndarray, seed: int) -> CurveSet:
+        """Some of the curves, measured once if they are clean."""
+        curves = self.curves[rows]
+        if not self.clean_input:
+            return curves
+        noise = self.noise if curves.errors is None else curves.errors
+        normal = stream(seed, "n_latent noise").standard_normal(curves.values.shape)
+        return replace(curves, mask=None, values=curves.values + noise * normal)
+
+    def normal_log_p(self, curves: CurveSet) -> np.ndarray:
+        """log p(x) of measured curves under `normal` (N,)."""
+        return self.normal.log_p(curves.values, curves.errors if self.own_errors else None)
+
     @cached_property
     def description(self) -> dict:
         """See `describe_curves`."""
         return describe_curves(self.curves)
-
-# %% ../../nbs/curves/19_preparation.ipynb #10bd285b
-def describe_curves(curves: CurveSet, file: str | os.PathLike | None = None) -> dict:
-    """What a run says of the curves that a model learned from: plain numbers and text.
-
-    Of the file that they come from only the name is kept.
-    """
-    letters = "" if file is None else Path(file).name
-    kinds = {0: "one number", 1: "one per radius", 2: "one per value"}
-    return {
-        "fingerprint": curves.fingerprint,
-        "n_curves": len(curves),
-        "n_radii": curves.n_radii,
-        "radius_range": [float(curves.radius[0]), float(curves.radius[-1])],
-        "missing_fraction": curves.n_missing / curves.values.size,
-        "errors": None if curves.errors is None else kinds[np.ndim(curves.errors)],
-        "file": "".join(c if c.isprintable() else "?" for c in letters) or None,
-        "xlabel": curves.xlabel,
-        "ylabel": curves.ylabel,
-    }
 
 # %% ../../nbs/curves/19_preparation.ipynb #59796b7e
 def learnable(
@@ -407,11 +434,9 @@ def learnable(
             measured = np.where(np.isnan(errors), np.nan, known.values)
             curves = replace(known, mask=None, values=measured, errors=errors)
     noise = check_learnable(known, noise, errors, clean_input)
-    n_held_out = min(round(validation_fraction * n), _MOST_HELD_OUT) if n >= FEWEST else 0
-    if n_held_out and not clean_input:  # by these the start and the trained network are compared
-        n_held_out = max(n_held_out, min(_JUDGES, n // 4))
     first = find_copies(known.values)
     if first is not None:
         warn_of_copies(first)
+    n_held_out = count_held_out(n, validation_fraction, clean_input)
     held_out = choose_held_out(n, n_held_out, seed, first)
     return Learnable(curves, known, noise, clean_input, held_out)

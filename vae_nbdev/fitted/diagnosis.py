@@ -7,16 +7,15 @@ __all__ = ['Finding', 'diagnose']
 
 # %% ../../nbs/fitted/63_diagnosis.ipynb #9b2635d6
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..core import spread_evenly, torch_generator
-from ..curves.units import Batch
+from ..curves.units import Batch, PointBatch
 from ..inference.latent import fit_mixture, posterior_moments
-from ..model.objective import fresh_noise
 from ..model.posteriors import draw
 from ..model.vae import VAE
 from ..training.checkpoints import History
@@ -45,13 +44,10 @@ class _Looked:
     batch: Batch
     z: Tensor  # (n, d) one draw from the posterior of each
     elbo: Tensor  # (n,) [nats]
-    residuals: Tensor  # (n, R) in units of the noise, 0 where missing
-
-    @property
-    def seen(self) -> Tensor:
-        """1 where a value was observed, 0 elsewhere: (n, R)."""
-        observed = self.batch.observed
-        return torch.ones_like(self.residuals) if observed is None else observed.double()
+    squares: float  # sum of the squared residuals, in units of the noise
+    count: Tensor  # (n,) values of each curve
+    residuals: Tensor | None = None  # (n, R), 0 where missing; None of points
+    seen: Tensor | None = None  # (n, R) 1 where a value was observed, 0 elsewhere
 
 # %% ../../nbs/fitted/63_diagnosis.ipynb #a345fe8e
 @torch.no_grad()
@@ -62,15 +58,19 @@ def _look(vae: VAE, data, clean_input: bool, seed: int, purpose: str) -> _Looked
     generator, y = torch_generator(seed, "diagnosis", purpose), batch.y
     if clean_input:
         normal = torch.randn(y.shape, generator=generator, dtype=y.dtype)
-        y = y + fresh_noise(normal, vae.decoder.sigma, batch.weight)
-        batch = replace(batch, y=y)
+        batch = batch.with_noise(normal, vae.decoder.sigma)
     eps = torch.randn(len(y), vae.n_latent, generator=generator, dtype=y.dtype)
     z, _ = draw(vae.encode(batch), eps)
     curve, width = (each[0] for each in vae.decoder.draw_given(batch, z[None], generator))
-    residuals = (y - curve) / (width * vae.decoder.sigma)
+    if isinstance(batch, PointBatch):
+        squares = batch.squares_beside(curve @ vae.decoder.coordinates.basis) / width[:, 0] ** 2
+        return _Looked(batch, z, vae.elbo(batch, eps), float(squares.sum()), batch.count)
+    residuals = (batch.y - curve) / (width * vae.decoder.sigma)
     if batch.weight is not None:
         residuals = residuals * batch.weight.sqrt()
-    return _Looked(batch, z, vae.elbo(batch, eps), residuals)
+    seen = torch.ones_like(residuals) if batch.weight is None else batch.observed.double()
+    squares = float(residuals.square().sum())
+    return _Looked(batch, z, vae.elbo(batch, eps), squares, seen.sum(1), residuals, seen)
 
 # %% ../../nbs/fitted/63_diagnosis.ipynb #dc9652d6
 _LEAST = 0.3  # what a latent that is used carries at least [nats]
@@ -131,15 +131,16 @@ _REMEDY = {
 # %% ../../nbs/fitted/63_diagnosis.ipynb #953c5525
 def _noise(seen: _Looked, source: str) -> Finding:
     """Whether the residuals are as large as the noise, and like noise."""
-    count = int(seen.seen.sum())
-    ratio = math.sqrt(float(seen.residuals.square().sum()) / count)
+    count = int(seen.count.sum())
+    ratio = math.sqrt(seen.squares / count)
     error = 1 / math.sqrt(2 * count)
     size = f"residuals are {ratio:.2f} times the noise"
     if abs(ratio - 1) >= max(0.05, 4 * error):
         too_small, too_large = _REMEDY[source]
         remedy = too_large if ratio < 1 else too_small
         return Finding("noise", False, ratio, f"{size}: {remedy}")
-    if (unlike := _unlike_noise(seen, source)) is not None:
+    unlike = None if seen.residuals is None else _unlike_noise(seen, source)
+    if unlike is not None:
         return Finding("noise", False, ratio, f"{size}, but {unlike}")
     fine = "as they should be" if error < 0.02 else "which is all that so few values tell"
     return Finding("noise", True, ratio, f"{size}, {fine}")
@@ -221,10 +222,14 @@ def _overfitting(train: _Looked, held_out: _Looked, best_kept: bool) -> Finding:
 
 
 def _elbo_per_curve(looked: _Looked) -> Tensor:
-    """ELBO of each curve (n,), as if all of its values had been observed."""
+    """ELBO of each curve (n,), as if all of its values, or as many points as of the others, had
+    been observed.
+    """
     if looked.batch.weight is None:
         return looked.elbo
-    return looked.elbo * looked.seen.shape[1] / looked.seen.sum(1).clamp_min(1)
+    count = looked.count.double()
+    whole = count.mean() if looked.seen is None else looked.seen.shape[1]
+    return looked.elbo * whole / count.clamp_min(1)
 
 # %% ../../nbs/fitted/63_diagnosis.ipynb #e4de4de1
 def diagnose(

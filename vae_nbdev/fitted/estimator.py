@@ -19,12 +19,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..config import FitOptions, Recipe
 from ..core import InputError
 from ..curves.curve_set import CurveSet
+from ..curves.point_set import PointSet
 from .fit import fit_model
 from .fitted_vae import FittedVAE
 from .run_files import read_run, write_run
 from .saved import as_run, from_run
 from ..inference.curve_posterior import CurvePosterior, PointPosterior
-from ..inference.departure import Departure
 from ..inference.importance import Evidence
 
 # %% ../../nbs/fitted/68_estimator.ipynb #f7cb8ea6
@@ -83,10 +83,10 @@ def _refuse_errors_as_y(X, y: ArrayLike | None) -> None:
 
 def _remember_columns(estimator: "CurveVAE", X) -> None:
     """Let scikit-learn store how many columns X has, and their names if it is a DataFrame."""
-    if not isinstance(X, CurveSet):
+    if not isinstance(X, CurveSet) and not PointSet.is_one(X):
         validate_data(estimator, X, reset=True, skip_check_array=True)
         return
-    estimator.n_features_in_ = X.n_radii
+    estimator.n_features_in_ = len(estimator.radius_)
     if hasattr(estimator, "feature_names_in_"):
         del estimator.feature_names_in_
 
@@ -109,7 +109,8 @@ class CurveVAE(
     ----------
     {options}
     radius : array-like of shape (R,), optional
-        Where the curves are given; those of a CurveSet, else the column numbers.
+        Where the curves are given; those of a CurveSet, else the column numbers. For curves with
+        radii of their own, the grid of the model, which otherwise it chooses.
     recipe : Recipe, optional
         Everything else that can be chosen: layers, optimiser, objective.
 
@@ -165,8 +166,9 @@ class CurveVAE(
 
         Parameters
         ----------
-        X : array-like of shape (N, R), or CurveSet
-            One curve a row, in any unit; NaN where a value is missing.
+        X : array-like of shape (N, R), CurveSet, PointSet, or list of (radius, value, error)
+            One curve a row, in any unit; NaN where a value is missing. Or curves with radii, and
+            errors, of their own, as `PointSet.of` takes them.
         y : ignored
         errors : float or array-like of shape (R,) or (N, R), optional
             Standard deviation of the noise in the curves. With clean_input=True, of the noise that
@@ -188,14 +190,16 @@ class CurveVAE(
         """
         _refuse_errors_as_y(X, y)
         start = self.fitted_ if self.warm_start and hasattr(self, "fitted_") else None
-        curves = CurveSet.of(X, self.radius, None if self.clean_input else errors)
-        if self.clean_input and errors is not None and curves.errors is not None:
-            raise InputError("errors is given, but the CurveSet carries errors of its own")
+        if PointSet.is_one(X):
+            curves = PointSet.of(X, errors)
+        else:
+            curves = CurveSet.of(X, self.radius, None if self.clean_input else errors)
         self.fitted_ = fit_model(
             curves,
             self.options(),
             self.recipe,
             errors_to_come=errors if self.clean_input else None,
+            radius=self.radius,
             start=start,
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
@@ -206,9 +210,11 @@ class CurveVAE(
             _say_findings(self.fitted_)
         return self
 
-    def _curves(self, X, errors=None) -> CurveSet:
+    def _curves(self, X, errors=None) -> CurveSet | PointSet:
         """Check measured curves."""
         check_is_fitted(self)
+        if PointSet.is_one(X):
+            return PointSet.of(X, errors)
         if not isinstance(X, CurveSet) and len(getattr(X, "shape", ())) == 2:
             validate_data(self, X, reset=False, skip_check_array=True)
         return CurveSet.of(X, self.radius_, errors)
@@ -267,16 +273,20 @@ class CurveVAE(
         """
         return self._ask("evidence", X, errors, n_posterior, seed)
 
-    def impute(self, X, n_draws=None, observed=True, errors=None, seed: int = 0) -> np.ndarray:
-        """Fill the gaps of measured curves with draws; see `FittedVAE.impute`."""
-        return self._ask("impute", X, errors, n_draws, observed, seed)
+    def impute(
+        self, X, n_draws=None, observed=True, errors=None, seed: int = 0, radius=None
+    ) -> np.ndarray:
+        """Fill the gaps of measured curves, or what lies between points, with draws; see
+        `FittedVAE.impute`.
+        """
+        return self._ask("impute", X, errors, n_draws, observed, seed, radius)
 
     def latent_report(self, X, errors=None) -> dict:
         """KL per latent [nats] and activity of each, from measured curves (N, R)."""
         return self._ask("latent_report", X, errors)
 
     def infer(
-        self, radius, value, error, departure: Departure | None = None, n_draws=400, seed=0
+        self, radius, value=None, error=None, departure=None, n_draws=400, seed=0
     ) -> CurvePosterior | PointPosterior:
         """What a few points at radii of their own say of the whole curve; see `FittedVAE.infer`."""
         check_is_fitted(self)

@@ -22,7 +22,9 @@ from vae_nbdev.core import (
     stream,
     torch_generator,
 )
-from ..curves.curve_set import CurveSet, divide_rows, find_copies
+from ..curves.curve_set import CurveSet, divide_rows
+from ..curves.learn_points import PointLearnable, learnable_points
+from ..curves.point_set import PointSet
 from ..curves.preparation import Learnable, choose_held_out, learnable
 from ..curves.units import Batch
 from .fitted_vae import FittedVAE
@@ -80,29 +82,17 @@ def parts_aside(n: int, seed: int, first: np.ndarray | None = None) -> list[np.n
 class _Part:
     """Measured curves that judge, and those that a network learns from."""
 
-    others: Learnable
-    judges: CurveSet
+    others: Learnable | PointLearnable
+    judges: CurveSet | PointSet
 
     @classmethod
     def of(cls, data: Learnable, rows: np.ndarray, seed: int) -> "_Part":
         """Set some rows aside; clean ones are measured once."""
         kept = np.delete(np.arange(len(data.curves)), rows)
         kept = kept[spread_evenly(len(kept), _ENOUGH)]
-        known = data.known[kept]
-        held_out = choose_held_out(len(kept), len(kept) // 5, seed, find_copies(known.values))
-        others = Learnable(data.curves[kept], known, data.noise, data.clean_input, held_out)
-        judges = data.curves[rows]
-        if data.clean_input:
-            noise = data.noise if judges.errors is None else judges.errors
-            normal = stream(seed, "n_latent noise").standard_normal(judges.values.shape)
-            judges = replace(judges, mask=None, values=judges.values + noise * normal)
-        return cls(others, judges)
-
-    def score_normal(self) -> np.ndarray:
-        """log p(x) of the judges before any training (N,)."""
-        own_errors = np.ndim(self.judges.errors) == 2
-        errors = self.judges.errors if own_errors else None
-        return self.others.normal.log_p(self.judges.values, errors)
+        copies = data.part(kept, kept[:0]).copies()
+        held_out = choose_held_out(len(kept), len(kept) // 5, seed, copies)
+        return cls(data.part(kept, held_out), data.measured(rows, seed))
 
 # %% ../../nbs/fitted/66_fit.ipynb #edc7a6b1
 _DRAWS, _CODES, _COMPONENTS = 256, 3000, 16
@@ -164,8 +154,8 @@ def choose_n_latent(
     reason : str
     """
     n, seed, usual = len(data.curves), options.random_state, NetworkConfig.n_latent
-    usual = min(usual, data.curves.n_radii)
-    aside = parts_aside(n, seed, find_copies(data.known.values))
+    usual = min(usual, data.n_radii)
+    aside = parts_aside(n, seed, data.copies())
     if not aside:
         return {}, usual, f"n_latent is {usual}, the usual one: {n} curves are too few to choose by"
     parts = [_Part.of(data, rows, seed) for rows in aside]
@@ -173,7 +163,7 @@ def choose_n_latent(
     steps = min(r.max_steps, max(_BRIEF[0], min(_BRIEF[1], r.max_steps // 6)))
     brief = replace(options, max_steps=steps, prior=None)
     shape = replace(recipe or Recipe(), max_steps=None, prior="normal", prior_training=None)
-    most = min(data.curves.n_radii, max(1, min(len(part.others.curves) for part in parts) // 5))
+    most = min(data.n_radii, max(1, min(len(part.others.curves) for part in parts) // 5))
     scores, tried = {}, _TRIED if len(parts) == 1 else _TRIED_BY_FEW
     for k in (k for k in tried if k <= most):
         how = replace(brief, n_latent=k), shape, r.prior != "normal"
@@ -183,7 +173,7 @@ def choose_n_latent(
             break
     means = {k: float(s.mean()) for k, s in scores.items()}
     if not data.clean_input:
-        normal = np.concatenate([part.score_normal() for part in parts])
+        normal = np.concatenate([part.others.normal_log_p(part.judges) for part in parts])
         chosen, reason = smallest_good({0: normal} | scores)
     if chosen == 0:
         reason = "no network is clearly better than one normal distribution, so it hardly matters"
@@ -191,12 +181,30 @@ def choose_n_latent(
     return means, chosen, f"n_latent is {chosen}: {reason}"
 
 # %% ../../nbs/fitted/66_fit.ipynb #98a6465a
+def _settle(
+    curves, options: FitOptions, errors_to_come: ArrayLike | None, radius: ArrayLike | None
+) -> Learnable | PointLearnable:
+    """Check curves or points, settle their noise and hold some of them out."""
+    clean, split = options.clean_input, (options.validation_fraction, options.random_state)
+    if not isinstance(curves, PointSet):
+        curves = CurveSet.of(curves)
+        if errors_to_come is not None and curves.errors is not None:
+            raise InputError("errors is given, but the CurveSet carries errors of its own")
+        return learnable(curves, options.noise, clean, *split, errors_to_come)
+    if clean:
+        raise InputError(
+            "clean_input=True is for curves on a common grid; a point is a measurement"
+        )
+    return learnable_points(curves, options.noise, *split, radius)
+
+
 def fit_model(
     curves: CurveSet,
     options: FitOptions | None = None,
     recipe: Recipe | None = None,
     *,
     errors_to_come: ArrayLike | None = None,
+    radius: ArrayLike | None = None,
     start: FittedVAE | None = None,
     **files,
 ) -> FittedVAE:
@@ -204,7 +212,7 @@ def fit_model(
 
     Parameters
     ----------
-    curves : CurveSet, or what `CurveSet.of` takes
+    curves : CurveSet or PointSet, or what `CurveSet.of` takes
         In any unit; NaN is a missing value.
     options : FitOptions, optional
         With a whole number for `random_state`.
@@ -213,6 +221,8 @@ def fit_model(
     errors_to_come : array-like, shape (N, R), optional
         Of clean curves: standard deviation of the noise that each value is going to carry, drawn
         afresh at every step; NaN where it will not be measured.
+    radius : array-like, shape (R,), optional
+        For points: the grid of the model.
     start : FittedVAE, optional
         Whose weights training goes on from, in its units.
     **files
@@ -232,14 +242,7 @@ def fit_model(
             "clean_input=True needs a number for noise: the size of the noise that the model is"
             " made for"
         )
-    data = learnable(
-        CurveSet.of(curves),
-        options.noise,
-        options.clean_input,
-        options.validation_fraction,
-        options.random_state,
-        errors_to_come,
-    )
+    data = _settle(curves, options, errors_to_come, radius)
     scores, reason = {}, ""
     if options.n_latent == "auto" and start is not None:
         options = replace(options, n_latent=start.n_latent)

@@ -15,11 +15,13 @@ import torch
 from ..config import Recipe
 from ..core import InputError, as_count, as_curves, stream, torch_generator
 from ..curves.curve_set import CurveSet
+from ..curves.point_set import PointSet
+from ..curves.point_units import PointUnits
 from ..curves.preparation import check_precision
-from ..curves.units import Batch, Units
+from ..curves.units import Batch, PointBatch, Units
 from .diagnosis import Finding
 from ..inference.curve_posterior import CurvePosterior, PointPosterior, point_posterior
-from ..inference.departure import NO_DEPARTURE, Departure
+from ..inference.departure import NO_DEPARTURE, Departure, spline_operator
 from ..inference.evidence import vae_evidence
 from ..inference.importance import Evidence
 from ..inference.latent import active_units, decode, kl_per_latent, posterior_moments
@@ -56,6 +58,12 @@ def as_point_lists(radius, value, error) -> tuple[list, list, list, bool]:
 
 # %% ../../nbs/fitted/64_fitted_vae.ipynb #3c5468dc
 _ROWS = 4096  # curves that are answered, and codes that are decoded, at once
+_ERRORS = "errors, in units of the noise,"
+
+
+def _type_of(curves: CurveSet | PointSet) -> np.dtype:
+    """The type of the values."""
+    return (curves.values if isinstance(curves, CurveSet) else curves.value).dtype
 
 
 @dataclass(eq=False)
@@ -63,7 +71,8 @@ class CurveCodec:
     """Curves to codes and back, and new curves, in the unit of the data.
 
     Where a method takes `curves`, it takes an array-like of shape (N, R) or a CurveSet; NaN is a
-    missing value. Errors of their own come in a CurveSet.
+    missing value. Errors of their own come in a CurveSet. Curves with radii of their own come in
+    a PointSet, or in what `PointSet.of` takes.
 
     Parameters
     ----------
@@ -93,34 +102,52 @@ class CurveCodec:
         """Dimensions of the latent space."""
         return self.vae.n_latent
 
-    def as_curves(self, curves) -> CurveSet:
+    def as_curves(self, curves) -> CurveSet | PointSet:
         """Check curves against the radii of the model, and their errors against its noise."""
+        spread = float(self.vae.encoder.coordinates.spread.max())
+        if PointSet.is_one(curves):
+            points = PointSet.of(curves)
+            if points.error is not None and len(points.error):
+                check_precision(points.error / float(np.median(self.noise)), spread, _ERRORS)
+            return points
         curves = CurveSet.of(curves, self.radius)
         if curves.errors is not None:
-            spread = float(self.vae.encoder.coordinates.spread.max())
             ratio = curves.errors / self.noise
             if not np.isnan(ratio).all():
-                check_precision(ratio, spread, "errors, in units of the noise,")
+                check_precision(ratio, spread, _ERRORS)
         return curves
 
-    def batches(self, curves: CurveSet) -> Iterator[Batch]:
+    def units_for(self, curves: CurveSet | PointSet) -> Units:
+        """The way to the unit of the model: that of curves on its radii, or that of points."""
+        if isinstance(curves, CurveSet):
+            return self.units
+        basis = self.vae.decoder.coordinates.basis.numpy()
+        return PointUnits(self.units.center, self.units.scale, self.noise, self.radius, basis)
+
+    def batches(self, curves: CurveSet | PointSet) -> Iterator[Batch]:
         """Go through checked curves in the unit of the model, in double precision."""
+        units = self.units_for(curves)
         for start in range(0, len(curves), _ROWS):
             rows = np.arange(start, min(start + _ROWS, len(curves)))
-            yield self.units.to_model(curves, rows, torch.float64)
+            yield units.to_model(curves, rows, torch.float64)
 
     def to_model(self, curves) -> Batch:
         """Curves in the unit of the model, in double precision."""
-        return self.units.to_model(self.as_curves(curves), dtype=torch.float64)
+        curves = self.as_curves(curves)
+        return self.units_for(curves).to_model(curves, dtype=torch.float64)
 
     def codes(self, curves) -> np.ndarray:
         """Posterior means of the codes of measured curves: (N, n_latent)."""
         curves = self.as_curves(curves)
         found = [self._codes(batch) for batch in self.batches(curves)]
-        return np.concatenate(found).astype(curves.values.dtype)
+        return np.concatenate(found).astype(_type_of(curves))
 
     def _codes(self, batch: Batch) -> np.ndarray:
         """Posterior means of the codes of a batch."""
+        if isinstance(batch, PointBatch):
+            if "n_points" in self.data:  # the encoder has learned from points
+                return posterior_moments(self.vae, batch)[0]
+            return vae_evidence(self.vae, batch, n_posterior=512).z.mean(1)
         if batch.weight is None or self._encoder_knows(batch.weight):
             return posterior_moments(self.vae, batch)[0]
         mean = posterior_moments(self.vae, Batch(batch.y))[0]
@@ -171,19 +198,21 @@ class CurveDensity(CurveCodec):
         observed values, that of a curve without any is 0.
         """
         curves = self.as_curves(curves)
+        units = self.units_for(curves)
         found = [
-            vae_evidence(self.vae, batch).log_evidence + self.units.log_jacobian(batch)
+            vae_evidence(self.vae, batch).log_evidence + units.log_jacobian(batch)
             for batch in self.batches(curves)
         ]
-        return np.concatenate(found).astype(curves.values.dtype)
+        return np.concatenate(found).astype(_type_of(curves))
 
     def evidence(self, curves, n_posterior: int = 0, seed: int = 0) -> Evidence:
         """log p(x) of measured curves (N, R) with its error, its effective sample size and draws
         from the posterior.
         """
-        batch = self.to_model(curves)
+        curves = self.as_curves(curves)
+        batch, units = self.to_model(curves), self.units_for(curves)
         found = vae_evidence(self.vae, batch, n_posterior=n_posterior, seed=seed)
-        jacobian = self.units.log_jacobian(batch)
+        jacobian = units.log_jacobian(batch)
         return replace(found, log_evidence=found.log_evidence + jacobian)
 
     def elbo(self, curves, n_draws: int = 128) -> np.ndarray:
@@ -191,12 +220,13 @@ class CurveDensity(CurveCodec):
         curves, n_draws = self.as_curves(curves), as_count(n_draws, "n_draws")
         generator = torch_generator(0, "elbo")
         eps = torch.randn(n_draws, 1, self.n_latent, generator=generator, dtype=torch.float64)
-        found, size = [], max(1, 2**23 // (n_draws * curves.n_radii))
+        found, size = [], max(1, 2**23 // (n_draws * len(self.radius)))
+        units = self.units_for(curves)
         with torch.no_grad():
             for batch in self.batches(curves):
                 bounds = [self.vae.elbo(b, eps.expand(-1, len(b), -1)) for b in batch.split(size)]
-                found.append(torch.cat(bounds).numpy() + self.units.log_jacobian(batch))
-        return np.concatenate(found).astype(curves.values.dtype)
+                found.append(torch.cat(bounds).numpy() + units.log_jacobian(batch))
+        return np.concatenate(found).astype(_type_of(curves))
 
     def posterior(self, curves, n_draws: int = 100, seed: int = 0) -> np.ndarray:
         """Draws of the codes of measured curves, resampled: (N, n_draws, n_latent)."""
@@ -241,27 +271,38 @@ class FittedVAE(CurveDensity):
     n_latent_reason: str = ""
 
     def impute(
-        self, curves, n_draws: int | None = None, observed: bool = True, seed: int = 0
+        self,
+        curves,
+        n_draws: int | None = None,
+        observed: bool = True,
+        seed: int = 0,
+        radius=None,
     ) -> np.ndarray:
         """Fill the gaps of measured curves with draws, given what is there.
 
         Parameters
         ----------
-        curves : array-like of shape (N, R) or CurveSet
-            What was observed is returned as it is.
+        curves : array-like of shape (N, R), CurveSet or PointSet
+            On the radii of the model, what was observed is returned as it is.
         n_draws : int, optional
             How often to fill; once if None.
         observed : bool
             Whether the draws are of measurements, with the noise of the model, or of the
             noise-free curve.
         seed : int
+        radius : array-like, shape (Q,), optional
+            Draw values at these radii, inside the grid of the model, in place of those that are
+            missing; for points always, and at the radii of the model if None.
 
         Returns
         -------
-        ndarray, shape (N, R), or (n_draws, N, R)
+        ndarray, shape (N, R) or (N, Q), or (n_draws, N, R) or (n_draws, N, Q)
         """
         curves = self.as_curves(curves)
         n = 1 if n_draws is None else as_count(n_draws, "n_draws")
+        if radius is not None or isinstance(curves, PointSet):
+            out = self._draw_at(curves, n, observed, seed, radius)
+            return out[0] if n_draws is None else out
         out = np.repeat(curves.values[None], n, 0)
         gappy = np.isnan(curves.values).any(1)
         if gappy.any():
@@ -273,6 +314,20 @@ class FittedVAE(CurveDensity):
             there = curves.values[gappy]
             out[:, gappy] = np.where(np.isnan(there), drawn, there)
         return out[0] if n_draws is None else out
+
+    def _draw_at(self, curves, n: int, observed: bool, seed: int, radius) -> np.ndarray:
+        """Draws (n, N, Q) at some radii, or at those of the model, given measured curves."""
+        drawn, width = self._draw_given(
+            self.to_model(curves), self.posterior(curves, n, seed), seed
+        )
+        noise = np.broadcast_to(self.noise, self.radius.shape)
+        if radius is not None:
+            to = spline_operator(self.radius, radius)
+            drawn, noise = drawn @ to.T, to @ noise
+        if observed:
+            normal = stream(seed, "impute noise").standard_normal(drawn.shape)
+            drawn = drawn + width * noise * normal
+        return drawn
 
     def _draw_given(self, batch: Batch, z: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Noise-free curves (n, N, R) of curves with codes z (N, n, n_latent), and by how much the
@@ -286,7 +341,13 @@ class FittedVAE(CurveDensity):
         return self.units.to_data(curves), widths.numpy()
 
     def infer(
-        self, radius, value, error, departure: Departure | None = None, n_draws=400, seed=0
+        self,
+        radius,
+        value=None,
+        error=None,
+        departure: Departure | None = None,
+        n_draws=400,
+        seed=0,
     ) -> CurvePosterior | PointPosterior:
         """What a few points at radii of their own say of the whole curve.
 
@@ -294,7 +355,7 @@ class FittedVAE(CurveDensity):
         ----------
         radius, value, error : array-like of shape (P,), or lists of N such arrays
             Points of one curve or of several. An error may be one number, and radii of shape (P,)
-            belong to all curves.
+            belong to all curves. Or a PointSet alone.
         departure : Departure, optional
             How much curves may differ from the model, and errors from the truth; not at all if
             None. `GALAXY_DEPARTURE` is for real galaxies, and takes their errors to be too large.
@@ -315,6 +376,8 @@ class FittedVAE(CurveDensity):
             If a radius is outside of those of the model, a value is not finite or an error not
             positive; the message names curve and position.
         """
+        if value is None:
+            radius, value, error = zip(*PointSet.of(radius, error), strict=True)
         radii, values, errors, several = as_point_lists(radius, value, error)
         points = whiten_points(
             list(zip(radii, values, errors, strict=True)),

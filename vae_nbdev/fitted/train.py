@@ -244,7 +244,7 @@ def _learn_from_all(
 ) -> tuple[VAE, Units]:
     """The start that was chosen, fitted to the held-out curves too, and its units."""
     normal = data.normal_of(rows)
-    units = Units(normal.mean, normal.noise)
+    units = data.units_of(normal)
     model = one_normal(normal, data, options, recipe)
     if kept == "mixed start":
         batch = units.to_model(data.curves, rows, torch.float64)
@@ -268,8 +268,8 @@ def check_given_noise(data: Learnable, findings: list[Finding]) -> list[Finding]
     noise says; only for complete curves, at least twice as many as radii.
     """
     rows = data.sample[spread_evenly(len(data.sample), 2000)]
-    own_errors, few = np.ndim(data.curves.errors) == 2, len(rows) < 2 * data.curves.n_radii
-    if data.clean_input or data.noise is None or own_errors or few:
+    few = len(rows) < 2 * data.n_radii
+    if data.clean_input or data.noise is None or data.own_errors or few:
         return findings
     values = data.known.values[rows]
     if np.isnan(values).any():
@@ -354,5 +354,4 @@ def train_model(
             model, units = _learn_from_all(kept, data, options, r, rows)
     noise = np.broadcast_to(model.decoder.sigma.detach().numpy() * units.scale, units.scale.shape)
     units = Units(units.center, units.scale, noise.copy())
-    radius, about = data.curves.radius, data.description
-    return FittedVAE(model, units, radius, about, seed, r, history, findings)
+    return FittedVAE(model, units, data.radius, data.description, seed, r, history, findings)

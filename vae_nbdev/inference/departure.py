@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import InputError, as_numbers, as_radius
+from ..curves.point_units import on_points
 
 # %% ../../nbs/inference/51_departure.ipynb #9badd855
 def spline_operator(grid: ArrayLike, radius: ArrayLike) -> np.ndarray:
@@ -35,11 +36,7 @@ def spline_operator(grid: ArrayLike, radius: ArrayLike) -> np.ndarray:
     InputError
         If a radius lies outside the grid, or the grid has fewer than four radii.
     """
-    from scipy.interpolate import CubicSpline  # slow to import, and needed only here
-
     grid, radius = as_radius(grid), np.atleast_1d(as_numbers(radius, "radius").astype(np.float64))
-    if len(grid) < 4:
-        raise InputError(f"the grid has {len(grid)} radii; a cubic spline needs at least 4")
     outside = ~((radius >= grid[0]) & (radius <= grid[-1]))
     if outside.any():
         i = int(outside.argmax())
@@ -47,8 +44,7 @@ def spline_operator(grid: ArrayLike, radius: ArrayLike) -> np.ndarray:
             f"radius holds {radius[i]:g} at position {i}; it must lie between {grid[0]:g} and"
             f" {grid[-1]:g}, the grid of the model"
         )
-    scale = np.log if grid[0] > 0 else np.asarray
-    return CubicSpline(scale(grid), np.eye(len(grid)))(scale(radius))
+    return on_points(grid, np.eye(len(grid)), radius)
 
 # %% ../../nbs/inference/51_departure.ipynb #3eeb5925
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ __all__ = ['posterior_moments', 'kl_per_latent', 'active_units', 'aggregate_post
 
 # %% ../../nbs/inference/47_latent.ipynb #c9450609
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -21,7 +20,6 @@ from ..core import InputError, stream, torch_generator
 from ..curves.units import Batch
 from ..model.autoencoder import init_weights
 from ..model.losses import kl_diagonal
-from ..model.objective import fresh_noise
 from ..model.posteriors import reparametrize
 from ..model.priors import FlowPrior, Prior
 from ..model.vae import VAE
@@ -195,7 +193,7 @@ def training_codes(
         Training curves.
     clean_input : bool
         Whether they are noise-free; then each draw sees its curve with noise of its own, see
-        `fresh_noise`.
+        `Batch.with_noise`.
     n : int
         Number of draws.
     seed : int
@@ -216,9 +214,7 @@ def training_codes(
     curve = order.repeat(-(-n // len(batch)))[:n]
     chosen = batch.take(curve)
     if clean_input:
-        noise = normal("prior noise", *chosen.y.shape)
-        noise = fresh_noise(noise, vae.decoder.sigma, chosen.weight)
-        chosen = replace(chosen, y=chosen.y + noise)
+        chosen = chosen.with_noise(normal("prior noise", *chosen.y.shape), vae.decoder.sigma)
     codes = reparametrize(vae.encode(chosen), normal("prior draws", n, vae.n_latent))
     return codes.double().cpu().numpy(), curve.numpy()
 

@@ -10,7 +10,6 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ..core import InputError, as_numbers, as_radius, torch_generator
-from ..curves.text import complain_of_cell, decode_text, quote
+from ..curves.point_files import read_point_file
 from .departure import Departure, spline_operator
 
 # %% ../../nbs/inference/52_points.ipynb #ee0344b9
@@ -195,8 +194,10 @@ def read_points(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, np.nda
     Parameters
     ----------
     path : path-like
-        Columns between blanks or commas, of which the first three are radius, value and error.
-        Lines that begin with # and one line of names are skipped.
+        A line for each point, with semicolons, tabs, commas or blanks between the cells, the same
+        in all lines. The columns are radius, value and error, or have names that say which they
+        are, such as `r`, `velocity` and `err`, in the first line or in a comment above the
+        numbers; other columns are left out.
 
     Returns
     -------
@@ -205,40 +206,8 @@ def read_points(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, np.nda
     Raises
     ------
     InputError
-        If the file cannot be read or has something else in these columns; the message names line
-        and column.
+        If the file cannot be read or a cell is not a number; the message names line and column,
+        counted from 1.
     """
-    path, rows, named = Path(path), [], False
-    try:
-        lines = decode_text(path.read_bytes()).split("\n")
-    except (OSError, InputError) as error:
-        why = getattr(error, "strerror", error)
-        raise InputError(f"{path} cannot be read: {why}; a text file is wanted") from None
-    for number, line in enumerate(lines, 1):
-        cells = line.replace(",", " ").split()[:3]
-        if not cells or cells[0].startswith("#"):
-            continue
-        if (
-            not rows
-            and not named
-            and all(map(complain_of_cell, cells))
-            and not any(cell[0] in "+-.0123456789" for cell in cells)
-        ):  # names of the columns
-            named = True
-            continue
-        if len(cells) < 3:
-            raise InputError(
-                f"{path}, line {number}, has {len(cells)} column{'s' * (len(cells) > 1)}; radius,"
-                " value and error are wanted, with blanks or commas between them"
-            )
-        for column, cell in enumerate(cells, 1):
-            if why := complain_of_cell(cell):
-                raise InputError(
-                    f"{path}, line {number}, column {column}, holds {quote(cell)}; {why}"
-                )
-        rows.append([float(cell) for cell in cells])
-    if not rows:
-        raise InputError(
-            f"{path} holds no points; a line for each is wanted, with radius, value and error"
-        )
-    return tuple(np.array(rows).T)
+    radius, value, error, _ = read_point_file(path, ("radius", "value", "error"))
+    return radius, value, error

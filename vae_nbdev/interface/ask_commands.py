@@ -265,7 +265,7 @@ def _about_curves(path: Path, format: str | None) -> dict:
     """What is to be said of curves in a file or a pipe."""
     import numpy as np
 
-    from vae_nbdev.curves.preparation import describe_curves
+    from vae_nbdev.curves.curve_set import describe_curves
 
     curves = read_input(path, format)
     about = {"kind": "curves"} | describe_curves(curves, None if is_pipe(path) else path)

@@ -105,8 +105,7 @@ def _is_demo(path: Path) -> bool:
 # %% ../../nbs/interface/85_demo_command.ipynb #cdc2d0ba
 def demo(command: Demo) -> None:
     """Run `vae_nbdev demo`."""
-    from vae_nbdev.curves.curve_set import CurveSet
-    from vae_nbdev.curves.preparation import describe_curves
+    from vae_nbdev.curves.curve_set import CurveSet, describe_curves
     from vae_nbdev.evaluation.gap import compare_with_reference, summarise
     from vae_nbdev.families import simulation
     from vae_nbdev.fitted.estimator import CurveVAE, save_run

@@ -135,7 +135,7 @@ def add_test_noise(vae, clean, seed: int):
 # %% ../../nbs/interface/84_train_command.ipynb #7e1a754a
 def train(command: Train) -> None:
     """Run `vae_nbdev train`; under torchrun as one of several processes."""
-    from vae_nbdev.curves.preparation import describe_curves
+    from vae_nbdev.curves.curve_set import describe_curves
     from vae_nbdev.fitted.run_files import checkpoint_path
     from vae_nbdev.training.processes import from_main, is_main, started
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GAIN', 'PrincipalCoordinates', 'StretchedCoordinates', 'stretch_batch', 'principal_coordinates', 'stretch_suits',
-           'FactorView', 'view_factors']
+           'FactorView', 'sum_up', 'view_factors']
 
 # %% ../../nbs/model/36_coordinates.ipynb #740452b6
 import math
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from ..core import InputError
-from ..curves.gaps import factor_analysis, linear_codes
-from ..curves.units import Batch
+from ..curves.gaps import factor_analysis, guess_codes, linear_codes
+from ..curves.units import Batch, PointBatch
 
 # %% ../../nbs/model/36_coordinates.ipynb #f869c29d
 class PrincipalCoordinates(nn.Module):
@@ -48,6 +48,19 @@ class PrincipalCoordinates(nn.Module):
             return (y @ self.basis) / torch.sqrt(self.spread**2 + 1)
         u, _ = linear_codes(y, weight, self.basis * self.spread)
         return u * torch.sqrt(self.spread**2 + 1) / self.spread
+
+    def of_sums(self, pull: Tensor, gram: Tensor) -> Tensor:
+        """The same of curves that are known by sums over their points, see `PointBatch`: (N, K)
+        and (N, K, K) → (N, K).
+        """
+        spread = self.spread.to(pull.dtype)
+        u = guess_codes(spread[:, None] * gram * spread, spread * pull)[0]
+        return u * torch.sqrt(spread**2 + 1) / spread
+
+    def curve_of_sums(self, pull: Tensor, gram: Tensor) -> Tensor:
+        """The best linear guess of these curves (N, R)."""
+        c = self.of_sums(pull, gram) / torch.sqrt(self.spread.to(pull.dtype) ** 2 + 1)
+        return (c * self.spread**2) @ self.basis.to(pull.dtype).T
 
     def inverse(self, c: Tensor) -> Tensor:
         """Coordinates of noise-free curves (..., K) in units of their spread → curves (..., R)."""
@@ -278,33 +291,36 @@ class FactorView(NamedTuple):
 
 
 @torch.no_grad()
-def view_factors(batch: Batch, basis: Tensor, n_moved: int, log_variance: Tensor) -> FactorView:
-    """What curves with weights say of K factors, of which n_moved go their own ways; `log_variance`
-    (K,) has the proportions of the others.
+def sum_up(batch: Batch, basis: Tensor) -> PointBatch:
+    """What curves with weights say of directions (R, K)."""
+    if isinstance(batch, PointBatch):
+        return batch
+    weight, basis = batch.weight.double(), basis.double()
+    there, size = weight > 0, max(1, 2**22 // basis.numel())
+    y = torch.where(there, batch.y.double(), 0)
+    pull, squares = (weight * y) @ basis, (weight * y.square()).sum(-1)
+    parts = (root[..., None] * basis for root in weight.sqrt().split(size))
+    gram = torch.cat([seen.mT @ seen for seen in parts])
+    log_weight = torch.where(there, weight, 1.0).log().sum(-1)
+    return PointBatch(pull, batch.weight, gram, squares, log_weight, there.sum(-1))
+
+
+@torch.no_grad()
+def view_factors(sums: PointBatch, n_moved: int, log_variance: Tensor) -> FactorView:
+    """What curves say of K factors, of which n_moved go their own ways; `log_variance` (K,) has the
+    proportions of the others.
     """
-    basis, rest = basis.double(), log_variance[n_moved:].double()
-    parts = batch.split(max(1, 2**22 // basis.numel()))
-    own, common = basis[:, :n_moved], basis[:, n_moved:] * (0.5 * rest).exp()
-    views = [_view(part, own, common) for part in parts]
-    return FactorView(*map(torch.cat, zip(*views, strict=True)))
-
-
-def _view(batch: Batch, own: Tensor, common: Tensor) -> FactorView:
-    """`view_factors` of some curves, with loadings (R, m) and (R, T)."""
-    weight = batch.weight.double()
-    root, there = weight.sqrt(), weight > 0
-    y = torch.where(there, batch.y.double(), 0) * root
-    moved, kept = root[..., None] * own, root[..., None] * common
-    variance, turn = torch.linalg.eigh(kept.mT @ kept)
+    m, size = n_moved, (0.5 * log_variance[n_moved:].double()).exp()
+    variance, turn = torch.linalg.eigh(size[:, None] * sums.gram[:, m:, m:] * size)
     variance = variance.clamp_min(1e-12)
-    directions = kept @ (turn * variance.rsqrt()[:, None])
+    turn = (size[:, None] * turn * variance.rsqrt()[:, None]).mT
     return FactorView(
-        y.square().sum(-1),
-        torch.where(there, weight, 1.0).log().sum(-1),
-        there.sum(-1),
+        sums.squares,
+        sums.log_weight,
+        sums.count,
         variance,
-        (directions.mT @ y[..., None]).squeeze(-1),
-        (moved.mT @ y[..., None]).squeeze(-1),
-        moved.mT @ moved,
-        directions.mT @ moved,
+        (turn @ sums.y[:, m:, None]).squeeze(-1),
+        sums.y[:, :m],
+        sums.gram[:, :m, :m],
+        turn @ sums.gram[:, m:, :m],
     )

@@ -8,6 +8,7 @@ __all__ = ['Encoder', 'Decoder', 'FactorDecoder', 'VAE']
 # %% ../../nbs/model/37_vae.ipynb #bf8c804b
 import math
 
+import numpy as np
 import torch
 from scipy.special import gammaincinv
 from torch import Tensor, nn
@@ -15,12 +16,13 @@ from torch.distributions import Distribution, Independent, Normal
 from zuko.distributions import NormalizingFlow
 
 from ..curves.normal import log_density
-from ..curves.units import Batch
+from ..curves.units import Batch, PointBatch
 from .autoencoder import init_weights, mlp
 from vae_nbdev.model.coordinates import (
     FactorView,
     PrincipalCoordinates,
     StretchedCoordinates,
+    sum_up,
     view_factors,
 )
 from .losses import elbo, gaussian_log_likelihood, kl_to_standard_normal
@@ -88,16 +90,26 @@ class Encoder(nn.Module):
         )
         self.short_cut = None if coordinates is None else nn.Linear(n_in, n_latent, bias=False)
 
-    def forward(self, x: Tensor, weight: Tensor | None = None) -> Distribution:
+    @property
+    def takes_sums(self) -> bool:
+        """Whether it can look at curves that are known by sums over their points."""
+        return self.sees_weights and type(self.coordinates) is PrincipalCoordinates
+
+    def forward(
+        self, x: Tensor, weight: Tensor | None = None, gram: Tensor | None = None
+    ) -> Distribution:
         """Curves (N, R) → distribution with batch shape (N,) and event shape (n_latent,).
 
         With weights (N, R), see `gaps.value_weights`, gaps do not matter but for a finite number
-        in them; without, all are one.
+        in them; without, all are one. With gram (N, K, K), x is (N, K): see `PointBatch`.
         """
         if self.sees_weights and weight is None:
             weight = torch.ones_like(x)
         seen = [] if not self.sees_weights else [2 * weight / (1 + weight)]
-        if self.coordinates is not None:
+        if gram is not None:
+            x = self.coordinates.of_sums(x, gram).to(self.mean.bias.dtype)
+            seen = [each.to(x.dtype) for each in seen]
+        elif self.coordinates is not None:
             x = self.coordinates(x, weight)
         elif weight is not None:
             x = x * (weight > 0)
@@ -262,17 +274,17 @@ class FactorDecoder(nn.Module):
         return log_density(squares / factor, log_det + count * factor.log(), count, tail)
 
     def _draw_width(
-        self, squares: Tensor, count: int, z: Tensor, generator: torch.Generator
+        self, squares: Tensor, count: int | Tensor, z: Tensor, generator: torch.Generator
     ) -> Tensor:
         """By how much curves with codes z are wider than usual (..., 1), if the squares of their
-        residuals are these, of so many values.
+        residuals are these, of so many values, () or (N,).
         """
         tail, factor = self._given_code(z)
         if tail == 0:
             return torch.ones_like(squares)[..., None]
         nu = 1 / float(tail)
         uniform = torch.rand(squares.shape, generator=generator, dtype=torch.float64).numpy()
-        gamma = torch.from_numpy(gammaincinv(0.5 * (nu + count), uniform)).to(squares)
+        gamma = torch.from_numpy(gammaincinv(0.5 * (nu + np.asarray(count)), uniform)).to(squares)
         return (0.5 * (nu * factor + squares) / gamma).sqrt()[..., None]
 
     def log_likelihood(self, batch: Batch, z: Tensor, charge: float = 0.0) -> Tensor:
@@ -304,7 +316,7 @@ class FactorDecoder(nn.Module):
 
     def look(self, batch: Batch) -> FactorView:
         """What curves with weights say of the factors, before there are codes."""
-        return view_factors(batch, self.coordinates.basis, self.n_moved, self.log_rest)
+        return view_factors(sum_up(batch, self.coordinates.basis), self.n_moved, self.log_rest)
 
     def _common(self, variance: Tensor) -> Tensor:
         """By how much the variances (..., K) that are moved together have grown (...)."""
@@ -339,22 +351,17 @@ class FactorDecoder(nn.Module):
             share = variance / (1 + variance)
             drawn = (share - 1) * apart + width * share.sqrt() * rest
             return (batch.y @ basis + drawn) @ basis.T, width
-        mean = nn.functional.pad(mean, (0, variance.shape[-1] - mean.shape[-1]))
-        rest, weight, widths = rest * variance.sqrt(), batch.weight, []
-        noise = torch.randn((*z.shape[:2], basis.shape[0]), **like)
-        for i, there in enumerate(weight > 0):  # a draw of both, moved by what was observed
-            seen, error = basis[there], weight[i, there].rsqrt()
-            apart = batch.y[i, there] - mean[:, i] @ seen.T
-            covariance = seen * variance[:, i, None] @ seen.T + torch.diag(error.square())
-            tril = torch.linalg.cholesky(covariance)
-            white = torch.linalg.solve_triangular(tril, apart[..., None], upper=False)
-            squares = white.square().sum((-2, -1))
-            widths.append(self._draw_width(squares, int(there.sum()), z[:, i], generator))
-            rest[:, i] *= widths[-1]
-            apart = apart - rest[:, i] @ seen.T - widths[-1] * noise[:, i, there] * error
-            pull = torch.cholesky_solve(apart[..., None], tril).squeeze(-1) @ seen
-            rest[:, i] += variance[:, i] * pull
-        return (mean + rest) @ basis.T, torch.stack(widths, 1)
+        sums, root, rest = sum_up(batch, basis), variance.double().sqrt(), rest.double()
+        mean = nn.functional.pad(mean, (0, root.shape[-1] - mean.shape[-1])).double()
+        inner = root[..., None] * sums.gram * root[..., None, :]
+        tril = torch.linalg.cholesky(inner + torch.eye(root.shape[-1], dtype=inner.dtype))
+        pull = root * (sums.y - (sums.gram @ mean[..., None]).squeeze(-1))
+        white = torch.linalg.solve_triangular(tril, pull[..., None], upper=False)
+        squares = sums.squares_beside(mean) - white.square().sum((-2, -1))
+        width = self._draw_width(squares, sums.count, z, generator)
+        drawn = white + (width * rest)[..., None]
+        drawn = torch.linalg.solve_triangular(tril.mT, drawn, upper=True).squeeze(-1)
+        return (mean + root * drawn).to(z.dtype) @ basis.T, width.to(z.dtype)
 
 # %% ../../nbs/model/37_vae.ipynb #3f3fe135
 class VAE(nn.Module):
@@ -382,9 +389,11 @@ class VAE(nn.Module):
 
     def encode(self, batch: Batch) -> Distribution:
         """q(z|x) of curves; an encoder of your own needs to know weights only if there are some."""
-        if batch.weight is None:
-            return self.encoder(batch.y)
-        return self.encoder(batch.y, batch.weight)
+        if isinstance(batch, PointBatch) and not self.encoder.takes_sums:
+            guess = self.decoder.coordinates.curve_of_sums(batch.y, batch.gram)
+            guess = guess.to(self.decoder.log_sigma.dtype)
+            return self.encoder(guess, batch.weight if self.encoder.sees_weights else None)
+        return self.encoder(*batch.shown)
 
     def log_likelihood(self, batch: Batch, z: Tensor, charge: float = 0.0) -> Tensor:
         """log p(x|z) of curves with codes z (..., N, d), over what was observed → (..., N) nats."""

@@ -322,7 +322,7 @@ def simulated_start():
 
 def learn(galaxies: list[tuple]) -> Learned:
     """Learn from real galaxies, (radius, velocity, error) each, after simulated ones."""
-    vae = deepcopy(simulated_start()).set_params(warm_start=True, clean_input=False, noise=None)
+    vae = deepcopy(simulated_start()).set_params(warm_start=True, clean_input=False, noise="learn")
     return Learned(vae.fit(galaxies))
 
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['choose_rows', 'find_copies', 'divide_rows', 'check_radius', 'hash_arrays', 'CurveSet', 'describe_curves',
-           'read_curves', 'write_curves']
+           'read_curves', 'curves_from', 'write_curves']
 
 # %% ../../nbs/curves/14_curve_set.ipynb #eecb7d6b
 import hashlib
@@ -370,8 +370,14 @@ def read_curves(path: str | os.PathLike, format: str | None = None) -> CurveSet:
     UserWarning
         If the file could hold radii and does not; a `.npy` file cannot.
     """
+    return curves_from(read_table(path, format), path, format)
+
+
+def curves_from(
+    table: dict, path: str | os.PathLike = "-", format: str | None = None
+) -> CurveSet:
+    """Return the curves of a table that was read from a file, see `read_curves`."""
     name, kind, _ = resolve_format(path, format, "input")
-    table = read_table(path, format)
     try:
         curves = CurveSet(**table)
     except InputError as error:
@@ -379,7 +385,7 @@ def read_curves(path: str | os.PathLike, format: str | None = None) -> CurveSet:
     if "radius" not in table and kind != "npy":
         warnings.warn(
             f"{name} holds no radii; its columns are numbered 0 to {curves.n_radii - 1}",
-            stacklevel=2,
+            stacklevel=3,
         )
     return curves
 

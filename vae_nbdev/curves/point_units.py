@@ -37,9 +37,9 @@ def on_points(grid: np.ndarray, functions: np.ndarray, radius: np.ndarray) -> np
 _MARGIN = 0.05  # of the range of the points, at both ends: other curves may reach a little further
 
 
-def choose_grid(points: PointSet, n_radii: int = 64) -> np.ndarray:
+def choose_grid(points: PointSet, n_radii: int = 64, log: bool | None = None) -> np.ndarray:
     """So many radii from just before the first to just behind the last one of the points, evenly
-    spread in ln r or in r, as the points are: (n_radii,).
+    spread in ln r or in r, as the points are if `log` is None: (n_radii,).
 
     Raises
     ------
@@ -53,8 +53,10 @@ def choose_grid(points: PointSet, n_radii: int = 64) -> np.ndarray:
             f"all points lie at radius {first:.10g}; a curve needs points at different radii"
         )
     even, wider = np.linspace(0, 1, len(r)), np.linspace(-_MARGIN, 1 + _MARGIN, n_radii)
-    uneven = np.abs((r - first) / (last - first) - even).max()
-    if first > 0 and np.abs(np.log(r / first) / np.log(last / first) - even).max() < uneven:
+    if log is None:
+        uneven = np.abs((r - first) / (last - first) - even).max()
+        log = first > 0 and np.abs(np.log(r / first) / np.log(last / first) - even).max() < uneven
+    if log:
         return first * (last / first) ** wider
     grid = first + (last - first) * wider
     if first >= 0 > grid[0]:  # no radius is below zero

@@ -118,9 +118,21 @@ class PointBatch(Batch):
         """Return the curves with more noise at each point: standard normal numbers (N, K) times
         sigma, in units of the error.
         """
-        value, axes = torch.linalg.eigh(self.gram)
-        turned = value.clamp_min(0).sqrt() * (sigma * normal)
-        return replace(self, y=self.y + (axes @ turned[..., None]).squeeze(-1))
+        size = self.gram.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None]
+        ridge = (1e-10 * size + 1e-300) * torch.eye(self.y.shape[1]).to(self.gram)
+        noise = torch.linalg.cholesky(self.gram + ridge) @ (sigma * normal.to(self.y))[..., None]
+        return replace(self, y=self.y + noise.squeeze(-1))
+
+    def with_errors(self, factor: Tensor) -> "PointBatch":
+        """The same with all errors of each curve multiplied by a factor (), (N,) or (..., N)."""
+        f2 = 1 / factor.square()
+        return replace(
+            self,
+            y=f2[..., None] * self.y,
+            gram=f2[..., None, None] * self.gram,
+            squares=f2 * self.squares,
+            log_weight=self.log_weight + self.count * f2.log(),
+        )
 
     def squares_beside(self, c: Tensor) -> Tensor:
         """Σ (y − b c)² / σ² for curves with coordinates c (..., N, K): (..., N)."""

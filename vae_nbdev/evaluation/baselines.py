@@ -20,8 +20,11 @@ from sklearn.mixture import GaussianMixture
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal, Normal
 
 from ..core import InputError, as_noise, one_thread, spread_evenly, stream
-from ..curves.curve_set import CurveSet, find_copies
+from ..curves.curve_set import CurveSet, divide_rows, find_copies
+from ..curves.learn_points import fit_points, points_log_p
 from ..curves.normal import fit_normal
+from ..curves.point_set import PointSet
+from ..curves.point_units import choose_grid
 from .gap import complete_curves, mean_and_error
 
 # %% ../../nbs/evaluation/73_baselines.ipynb #5910d065
@@ -290,6 +293,34 @@ def _some_distinct(x: np.ndarray, most: int) -> np.ndarray:
     return rows[spread_evenly(len(rows), most)]
 
 # %% ../../nbs/evaluation/73_baselines.ipynb #63692080
+def _compared(scores: np.ndarray, log_p: np.ndarray) -> dict:
+    """Log p (N,) of curves under a simple model, beside that of the model."""
+    ahead, error = mean_and_error(scores - log_p)
+    return {"log_p": float(scores.mean()), "ahead": ahead, "standard_error": error}
+
+
+def _beside_points(log_p: np.ndarray, points: PointSet, train, seed: int) -> dict:
+    """One normal distribution of points, beside a model whose log p of them is (N,)."""
+    if train is None:
+        rows = spread_evenly(len(points), _FOLDED)
+        known, log_p, fewest = points[rows], log_p[rows], _FEWEST_IN_FOLDS
+        points, told = known, f"other folds of {len(rows)} of these curves"
+        folds = divide_rows(len(rows), 5, stream(seed, "folds of simple models"))
+    else:
+        train, fewest, folds = PointSet.of(train, name="train"), _FEWEST, [np.arange(len(points))]
+        known = train[spread_evenly(len(train), _LEARNED_FROM)]
+        told = f"{len(known)} of {len(train)} curves"
+    where = np.append(points.radius, known.radius)
+    if len(points) < fewest or len(np.unique(where)) < 2:
+        return {}
+    grid, scores = choose_grid(PointSet(where, np.zeros(len(where)))), np.empty(len(points))
+    for fold in folds:
+        learn = np.setdiff1d(np.arange(len(known)), fold) if train is None else slice(None)
+        scores[fold] = points_log_p(fit_points(known[learn], grid, seed), points[fold], grid)
+    models = {"one normal of points": _compared(scores, log_p)}
+    return {"n_curves": len(points), "learned_from": told, "models": models}
+
+
 def beside_simple_models(
     log_p: ArrayLike,
     curves,
@@ -305,9 +336,9 @@ def beside_simple_models(
     ----------
     log_p : array-like, shape (N,)
         Log p(x) of each curve under the model [nats], in the unit of the curves.
-    curves : array-like of shape (N, R), or CurveSet
-        Measured curves, NaN where a value is missing; then there is no mixture.
-    train : array-like of shape (M, R), or CurveSet, optional
+    curves : array-like of shape (N, R), CurveSet or PointSet
+        Measured curves, NaN where a value is missing; then, and for points, there is no mixture.
+    train : array-like of shape (M, R), CurveSet or PointSet, optional
         What simple models learn from; if None, the other folds of `curves`.
     noise : float or array-like of shape (R,), optional
         Standard deviation of the noise, if it is known.
@@ -321,7 +352,10 @@ def beside_simple_models(
         `n_curves` that were scored; `learned_from`, in words; `models`: name → `log_p`, `ahead` of
         the model and its `standard_error` [nats per curve]. Empty if there are too few curves.
     """
-    curves, log_p = CurveSet.of(curves), np.asarray(log_p, np.float64)
+    log_p = np.asarray(log_p, np.float64)
+    if PointSet.is_one(curves):
+        return _beside_points(log_p, PointSet.of(curves), train, seed)
+    curves = CurveSet.of(curves)
     train = None if train is None else CurveSet.of(train, name="train")
     gappy = bool(curves.n_missing or (train is not None and train.n_missing))
     if clean_input and (noise is None or gappy):
@@ -343,9 +377,7 @@ def beside_simple_models(
     with one_thread():
         for name in ["one normal"] + ["PCA + mixture"] * (not gappy):
             scores = _simple_scores(name, x.astype(np.float64), known, options)
-            ahead, error = mean_and_error(scores - log_p)
-            mean = float(scores.mean())
-            models[name] = {"log_p": mean, "ahead": ahead, "standard_error": error}
+            models[name] = _compared(scores, log_p)
     return {"n_curves": len(x), "learned_from": told, "models": models}
 
 # %% ../../nbs/evaluation/73_baselines.ipynb #111d7798
@@ -368,7 +400,11 @@ def simple_model_advice(found: dict, n_latent: int) -> str:
         return ""
     best = max(winners, key=lambda name: winners[name]["ahead"])
     ahead = f"{winners[best]['ahead']:.2f} ± {winners[best]['standard_error']:.2f}"
-    where = {"one normal": "curves.fit_normal", "PCA + mixture": "evaluation.PCAMixture"}[best]
+    where = {
+        "one normal": "curves.fit_normal",
+        "one normal of points": "curves.fit_points",
+        "PCA + mixture": "evaluation.PCAMixture",
+    }[best]
     return (
         f"{best} describes these curves better than the model, by {ahead} nats per curve: use it"
         f" (vae_nbdev.{where}), or try more curves, or another n_latent than {n_latent}"

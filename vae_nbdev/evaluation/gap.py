@@ -19,6 +19,8 @@ from numpy.typing import ArrayLike
 
 from ..core import InputError, as_curves, as_radius
 from ..curves.curve_set import CurveSet
+from ..curves.point_set import PointSet
+from ..curves.point_units import on_points
 from ..families.family import Family
 from ..fitted.fitted_vae import CurveDensity
 from ..inference.evidence import map_evidence
@@ -258,6 +260,16 @@ def _rms(difference: np.ndarray) -> float:
     return float(np.sqrt(np.nanmean(difference**2)))
 
 
+def _residuals(
+    rebuilt: np.ndarray, curves: CurveSet | PointSet, radius: np.ndarray
+) -> np.ndarray:
+    """Curves (N, R) at the radii of a model, less what was measured: (N, R), or (M,) at points."""
+    if not isinstance(curves, PointSet):
+        return rebuilt - curves.values
+    at = [on_points(radius, c, r) for c, (r, _, _) in zip(rebuilt, curves, strict=True)]
+    return np.concatenate(at) - curves.value
+
+
 def summarise(
     model, curves, clean: ArrayLike | None = None, found: Evidence | None = None
 ) -> dict:
@@ -266,8 +278,9 @@ def summarise(
     Parameters
     ----------
     model : CurveVAE or FittedVAE
-    curves : CurveSet
-        N curves at R radii, with their noise, gaps and, if known, errors.
+    curves : CurveSet or PointSet
+        N curves at R radii, or with radii of their own, with their noise, gaps and, if known,
+        errors.
     clean : array-like, shape (N, R), optional
         The same without noise, if known.
     found : Evidence, optional
@@ -292,7 +305,7 @@ def summarise(
         "kl_per_latent": latents["kl_per_latent"],
         "active_units": int(np.sum(latents["active"])),
         "n_latent": len(latents["active"]),
-        "residual_rms": _rms(rebuilt - curves.values),
+        "residual_rms": _rms(_residuals(rebuilt, curves, fitted.radius)),
         "noise": float(np.mean(fitted.noise)),
     }
     return out if clean is None else out | {"reconstruction_rms": _rms(rebuilt - clean)}

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['posterior_kind', 'BoundGap', 'bound_gap', 'rate', 'Calibration', 'check_bins', 'posterior_draws',
-           'simulation_based_calibration', 'Coverage', 'coverage']
+           'simulation_based_calibration', 'Coverage', 'coverage', 'predict_hidden_points']
 
 # %% ../../nbs/evaluation/72_posterior.ipynb #199d9e41
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,11 +18,14 @@ from scipy.special import ndtri
 from torch import Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
-from ..core import InputError, stream, torch_generator
+from ..core import InputError, spread_evenly, stream, torch_generator
 from ..curves.curve_set import CurveSet
+from ..curves.point_set import PointSet
+from ..curves.point_units import on_points
 from ..curves.units import Batch
 from .gap import complete_curves, fitted_vae, mean_and_error
 from ..fitted.fitted_vae import CurveDensity
+from ..inference.curve_posterior import PointPrediction
 from ..inference.latent import posterior_moments
 from ..model.posteriors import draw, reparametrize
 from ..model.vae import VAE
@@ -367,3 +370,51 @@ def coverage(
         second.append(_inside(drawn, truth, levels))
     shares = [[mean_and_error(s) for s in np.concatenate(p, 1)] for p in (first, second)]
     return Coverage(tuple(levels), *map(tuple, shares))
+
+# %% ../../nbs/evaluation/72_posterior.ipynb #bafbee3c
+_FEWEST_POINTS, _ASKED = 5, 200  # points of a curve of which one is hidden; curves that are asked
+
+
+def predict_hidden_points(model, points: PointSet, n_draws: int = 200, seed: int = 0) -> dict:
+    """Hide a fifth of the points of each curve, and ask a model what they are.
+
+    Parameters
+    ----------
+    model : CurveVAE or FittedVAE
+    points : PointSet
+        Of up to 200 curves with five points or more, some are hidden.
+    n_draws : int
+        Curves that are drawn given the points that are left.
+    seed : int
+
+    Returns
+    -------
+    dict
+        Numbers of curves and of hidden points; `log_density` per hidden point [nats] with its
+        standard error, from the scatter over curves; `inside_68` and `inside_95`, the shares of
+        hidden points in their central intervals. Empty if no curve has five points.
+    """
+    enough = np.flatnonzero(points.n_points >= _FEWEST_POINTS)
+    if not len(enough):
+        return {}
+    points = points[enough[spread_evenly(len(enough), _ASKED)]]
+    fitted, rng = fitted_vae(model), stream(seed, "hidden points")
+    hide = [rng.permutation(n) < round(n / 5) for n in points.n_points]
+    shown = replace(points, value=np.where(np.concatenate(hide), np.nan, points.value))
+    drawn = fitted.impute(shown, n_draws=n_draws, observed=False, seed=seed)  # (n_draws, N, R)
+    density, places = [], []
+    for i, (h, (radius, value, error)) in enumerate(zip(hide, points, strict=True)):
+        center = on_points(fitted.radius, drawn[:, i].T, radius[h]).T
+        sd = on_points(fitted.radius, fitted.noise, radius[h]) if error is None else error[h]
+        told = PointPrediction(center, np.broadcast_to(sd, center.shape))
+        density.append(told.log_density(value[h]).mean())
+        places.append(np.abs(told.pit(value[h]) - 0.5))
+    (mean, standard_error), places = mean_and_error(density), np.concatenate(places)
+    return {
+        "n_curves": len(points),
+        "n_points": len(places),
+        "log_density": mean,
+        "standard_error": standard_error,
+        "inside_68": float((places <= 0.34).mean()),
+        "inside_95": float((places <= 0.475).mean()),
+    }

@@ -16,7 +16,8 @@ from scipy import stats
 
 from ..core import InputError, stream
 from ..curves.curve_set import CurveSet
-from .baselines import PCAMixture
+from ..curves.point_set import PointSet
+from .baselines import PCAMixture, beside_simple_models
 from vae_nbdev.evaluation.gap import (
     complete_curves,
     draw_gaps,
@@ -37,6 +38,7 @@ from vae_nbdev.evaluation.physics import (
 from vae_nbdev.evaluation.posterior import (
     bound_gap,
     coverage,
+    predict_hidden_points,
     rate,
     simulation_based_calibration,
 )
@@ -288,6 +290,34 @@ def _figures(rows: dict[str, dict], kept: dict[str, dict], about: _Material, fir
         draw_physics(axes, fits, about.family.parameter_labels, unit if "[" in unit else "")
     return figures
 
+# %% ../../nbs/evaluation/77_report_card.ipynb #3c3dd664
+def _report_points(model, points: PointSet, train, baseline: bool, name: str, seed: int) -> Report:
+    """The report card of a fitted VAE, on curves with radii of their own."""
+    fitted = fitted_vae(model)
+    if fitted is None:
+        raise InputError("curves with radii of their own are scored by a fitted CurveVAE only")
+    found, latents = fitted.evidence(points), fitted.latent_report(points)
+    row = {
+        "log_p": number_with_error(*mean_and_error(found.log_evidence)),
+        "low_ess": int((found.ess < 100).sum()),
+        "rate": number_with_error(*rate(model, points, seed=seed)),
+        "kl_per_latent": latents["kl_per_latent"],
+        "active": int(np.sum(latents["active"])),
+        "n_latent": len(latents["active"]),
+    }
+    if hidden := predict_hidden_points(model, points, seed=seed):
+        for level in (68, 95):
+            share = hidden[f"inside_{level}"]
+            error = np.sqrt(share * (1 - share) / hidden["n_points"])
+            row[f"hidden_0.{level}"] = number_with_error(share, error)
+    rows = {name: row}
+    if baseline:
+        beside = beside_simple_models(found.log_evidence, points, train, seed=seed)
+        for simple, numbers in beside.get("models", {}).items():
+            rows[simple] = {"log_p": number_with_error(numbers["log_p"], np.nan)}
+    about = {"n_held_out": len(points), "n_points": len(points.value), "seed": seed}
+    return Report(rows, about | {"n_train": None if train is None else len(train)})
+
 # %% ../../nbs/evaluation/77_report_card.ipynb #dc3b65ad
 def _models(model, about: _Material, baselines: bool | Mapping, name: str) -> dict:
     """All rows of a report in their order: name → model."""
@@ -338,13 +368,15 @@ def report(
     model
         What is judged: a fitted VAE, or anything with `score_samples`, `sample`, `noise_` and
         `radius_`.
-    held_out : array-like of shape (N, R), or CurveSet
+    held_out : array-like of shape (N, R), CurveSet, or PointSet
         Measured curves that the model has not seen, in the unit of the data; gaps and errors are
-        taken from a CurveSet, and are the model's noise otherwise.
+        taken from a CurveSet, and are the model's noise otherwise. For curves with radii of their
+        own there are fewer rows, and no figures.
     clean : array-like of shape (N, R), or CurveSet, optional
         The held-out curves without noise, if they are known and there is no family.
-    train : array-like of shape (M, R), or CurveSet, optional
-        What the model was trained on; needed for memorisation and for the baselines.
+    train : array-like of shape (M, R), CurveSet or PointSet, optional
+        What the model was trained on; needed for memorisation and for the baselines. One normal
+        distribution of points learns from other folds of `held_out` without it.
     family : Family, optional
         What the curves were made with; it is evaluated at the model's radii.
     baselines : bool or mapping
@@ -362,6 +394,10 @@ def report(
     BetterThanTruth
         If a model has a higher log probability than the family that made the curves.
     """
+    if PointSet.is_one(held_out):
+        if clean is not None or family is not None:
+            raise InputError("clean and family are for curves on the radii of the model")
+        return _report_points(model, PointSet.of(held_out), train, bool(baselines), name, seed)
     about = _prepare(model, held_out, clean, train, family, n_generated, seed)
     rows, kept = {}, {}
     for label, m in _models(model, about, baselines, name).items():

@@ -88,6 +88,8 @@ _GROUPS = {  # title → column header, place in the row, digits
         ("95 %", "clean_0.95", 3),
         ("68 % of a second measurement", "measured_0.68", 3),
         ("95 %", "measured_0.95", 3),
+        ("68 % of hidden points", "hidden_0.68", 3),
+        ("95 %", "hidden_0.95", 3),
     ],
     "Curves from outside: share below the lowest 1 % of true ones": [
         (name, f"outside/{name}", 2) for name in OUTSIDE_KINDS

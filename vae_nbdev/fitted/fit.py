@@ -28,7 +28,7 @@ from ..curves.point_set import PointSet
 from ..curves.preparation import Learnable, choose_held_out, learnable
 from ..curves.units import Batch
 from .fitted_vae import FittedVAE
-from .train import as_train_config, start_network, train_model
+from .train import as_train_config, depart_from, start_network, train_model
 from ..inference.latent import fit_mixture, training_codes
 from ..model.losses import importance_weighted_bound
 from ..model.objective import vae_loss
@@ -193,7 +193,8 @@ def _settle(
         return learnable(curves, options.noise, clean, *split, errors_to_come)
     if clean:
         raise InputError(
-            "clean_input=True is for curves on a common grid; a point is a measurement"
+            "clean_input=True is for curves on a common grid; points are measured, so set"
+            " clean_input=False, and noise='learn' if they carry errors"
         )
     return learnable_points(curves, options.noise, *split, radius)
 
@@ -244,6 +245,8 @@ def fit_model(
         )
     data = _settle(curves, options, errors_to_come, radius)
     scores, reason = {}, ""
+    if start is not None and isinstance(data, PointLearnable):
+        return depart_from(start, data, options.random_state)
     if options.n_latent == "auto" and start is not None:
         options = replace(options, n_latent=start.n_latent)
     elif options.n_latent == "auto":

@@ -26,6 +26,7 @@ from ..inference.evidence import vae_evidence
 from ..inference.importance import Evidence
 from ..inference.latent import active_units, decode, kl_per_latent, posterior_moments
 from ..inference.points import Rest, whiten_points
+from ..model.start import DepartingDecoder
 from ..model.vae import VAE, FactorDecoder
 from ..training.checkpoints import History
 
@@ -104,18 +105,21 @@ class CurveCodec:
 
     def as_curves(self, curves) -> CurveSet | PointSet:
         """Check curves against the radii of the model, and their errors against its noise."""
-        spread = float(self.vae.encoder.coordinates.spread.max())
         if PointSet.is_one(curves):
             points = PointSet.of(curves)
             if points.error is not None and len(points.error):
-                check_precision(points.error / float(np.median(self.noise)), spread, _ERRORS)
+                self._check_errors(points.error / float(np.median(self.noise)))
             return points
         curves = CurveSet.of(curves, self.radius)
         if curves.errors is not None:
             ratio = curves.errors / self.noise
             if not np.isnan(ratio).all():
-                check_precision(ratio, spread, _ERRORS)
+                self._check_errors(ratio)
         return curves
+
+    def _check_errors(self, ratio: np.ndarray) -> None:
+        """Raise an InputError if errors, in units of the noise, are too small for the curves."""
+        check_precision(ratio, float(self.vae.encoder.coordinates.spread.max()), _ERRORS)
 
     def units_for(self, curves: CurveSet | PointSet) -> Units:
         """The way to the unit of the model: that of curves on its radii, or that of points."""
@@ -145,7 +149,7 @@ class CurveCodec:
     def _codes(self, batch: Batch) -> np.ndarray:
         """Posterior means of the codes of a batch."""
         if isinstance(batch, PointBatch):
-            if "n_points" in self.data:  # the encoder has learned from points
+            if "n_points" in self.data and self.vae.encodes_sums:  # it has learned from points
                 return posterior_moments(self.vae, batch)[0]
             return vae_evidence(self.vae, batch, n_posterior=512).z.mean(1)
         if batch.weight is None or self._encoder_knows(batch.weight):
@@ -382,7 +386,7 @@ class FittedVAE(CurveDensity):
         points = whiten_points(
             list(zip(radii, values, errors, strict=True)),
             self.radius,
-            NO_DEPARTURE if departure is None else departure,
+            self._usual_departure() if departure is None else departure,
         )
         found = point_posterior(
             self._decode_tensor,
@@ -397,13 +401,20 @@ class FittedVAE(CurveDensity):
         )
         return found if several else found[0]
 
+    def _usual_departure(self) -> Departure:
+        """What the model says of the errors; everything else is what its codes leave open."""
+        if not isinstance(self.vae.decoder, DepartingDecoder):
+            return NO_DEPARTURE
+        factor, spread = self.vae.decoder.errors.tolist()
+        return replace(NO_DEPARTURE, error_factor=factor, error_spread=spread)
+
     def _rest(self) -> Rest | None:
         """What the codes leave open, in the unit of the data."""
         decoder = self.vae.decoder
         if not isinstance(decoder, FactorDecoder):
             return None
         loadings = torch.from_numpy(self.units.scale)[:, None] * decoder.coordinates.basis
-        return Rest(lambda z: decoder.factors(z)[1], loadings)
+        return Rest(lambda z: decoder.factors(z)[1], loadings, decoder.given_code)
 
     def _decode_tensor(self, z: torch.Tensor) -> torch.Tensor:
         """Noise-free curves (..., R) of codes (..., n_latent), in the unit of the data."""

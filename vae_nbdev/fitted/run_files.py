@@ -129,7 +129,7 @@ same kind**.
 
 It knows nothing about curves unlike its training data, and says so only through a low log p(x).
 What it learned may contain whatever its training data contain; they are not stored here, except
-for held-out curves in `held_out.npz` if that file is there.
+for held-out curves in `held_out.npz`, or `held_out.csv`, if that file is there.
 
 ## How to load it
 

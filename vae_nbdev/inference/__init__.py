@@ -16,6 +16,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "evidence": ["map_evidence", "vae_evidence"],
         "importance": ["Evidence", "importance_evidence"],
         "latent": ["decode", "flow_prior", "mixture_prior", "posterior_moments"],
+        "learned_departure": ["learn_departure"],
         "model_check": ["surprise"],
         "parameters": ["fit_parameter_flow", "parameter_pairs"],
         "points": ["read_points", "whiten_points"],

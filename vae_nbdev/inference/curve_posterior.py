@@ -195,9 +195,9 @@ def point_posterior(
     order = stream(seed, "order of the draws")
     shuffled = np.stack([draws[order.permutation(len(draws))] for draws in evidence.z])
     evidence = replace(evidence, z=shuffled)
-    curves = _draw_curves(f, points, torch.from_numpy(evidence.z), rest, seed)
+    curves, width = _draw_curves(f, points, torch.from_numpy(evidence.z), rest, seed)
     grid = as_radius(grid)
-    return PointPosterior(curves, f, rest, grid, points, evidence, n_latent, prior)
+    return PointPosterior(curves, width, f, rest, grid, points, evidence, n_latent, prior)
 
 
 def _log_joint(f: Callable, points: Points, rest: Rest | None, prior, zu: Tensor, rows: Tensor):
@@ -218,15 +218,17 @@ def _log_joint(f: Callable, points: Points, rest: Rest | None, prior, zu: Tensor
 
 def _draw_curves(
     f: Callable, points: Points, zu: Tensor, rest: Rest | None, seed: int
-) -> Tensor:
-    """Curves (N, n, R) on the grid of draws of codes and nuisances (N, n, d + 2)."""
+) -> tuple[Tensor, Tensor]:
+    """Curves (N, n, R) on the grid of draws of codes and nuisances (N, n, d + 2), and by how much
+    each is wider than usual (N, n).
+    """
     z, u = zu.swapaxes(0, 1).split([zu.shape[-1] - 2, 2], -1)
-    curves = f(z)
+    curves, width = f(z), torch.ones_like(z[..., 0])
     if rest is not None:
         every = torch.arange(len(points))
         size = points.size(every, torch.einsum("npr,snr->snp", points.operator, curves))
-        curves = rest.draw(points, curves, _noise(points, every, u, size), z, seed)
-    return curves.swapaxes(0, 1)
+        curves, width = rest.draw(points, curves, _noise(points, every, u, size), z, seed)
+    return curves.swapaxes(0, 1), width.swapaxes(0, 1)
 
 # %% ../../nbs/inference/53_curve_posterior.ipynb #de8ea544
 @dataclass(frozen=True, eq=False, repr=False)
@@ -236,6 +238,7 @@ class PointPosterior:
     """
 
     curves: Tensor  # (N, n, R) draws, on the grid
+    width: Tensor  # (N, n) by how much a curve, and its errors, are wider than usual
     f: Callable
     rest: Rest | None
     grid: np.ndarray
@@ -300,7 +303,8 @@ class CurvePosterior:
     def error_factor(self) -> np.ndarray:
         """Draws of the factor of the errors (n,)."""
         departure, w = self.of_all.points.departure, self.of_all.evidence.z[self.i, :, -1]
-        return departure.error_factor * np.exp(departure.error_spread * w)
+        width = self.of_all.width[self.i].numpy()
+        return width * departure.error_factor * np.exp(departure.error_spread * w)
 
     @property
     def log_evidence(self) -> float:
@@ -380,17 +384,34 @@ class CurvePosterior:
         """Distribution of points that would be measured at radii (Q,) with errors () or (Q,), 0
         for the curve itself; errors are multiplied by the factor that was inferred.
         """
-        _, mean, B, gain, s2 = self._mean_and_gain(radius)
+        radius, mean, B, gain, s2 = self._mean_and_gain(radius)
         error = as_numbers(error, "error").astype(np.float64)
         if error.shape not in ((), mean.shape[1:]) or not ((error >= 0) & (error < np.inf)).all():
             raise InputError(
                 f"error is {error}; it must be one number or one for each of the {mean.shape[1]}"
                 " radii, finite and not negative"
             )
-        variance = np.clip(s2[:, None] * (1 - gain @ (B**2).T), 1e-24 * mean**2 + 1e-200, None)
+        variance = s2[:, None] * (1 - gain @ (B**2).T)
+        if self.of_all.rest is not None:
+            mean, variance = self._with_rest(radius, B, s2)
+        variance = np.clip(variance, 1e-24 * mean**2 + 1e-200, None)
         return PointPrediction(
             mean, np.sqrt(variance + self.error_factor[:, None] ** 2 * error**2)
         )
+
+    @torch.no_grad()
+    def _with_rest(
+        self, radius: np.ndarray, B: np.ndarray, s2: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance (n, Q) of each draw of codes, with what the codes leave open."""
+        all_, p, i = self.of_all, self.of_all.points, self.i
+        z, width = torch.from_numpy(self.z), all_.width[i].numpy()
+        to = torch.from_numpy(spline_operator(all_.grid, radius))
+        sigma = (self.error_factor / width)[:, None] ** 2 + s2[:, None] * p.variance[i].numpy()
+        sigma = torch.from_numpy(np.sqrt(sigma[:, : len(p.radius[i])]))
+        draws = all_.f(z), sigma, z, to, torch.from_numpy(B), torch.from_numpy(s2)
+        mean, variance = all_.rest.predict(p, i, *draws)
+        return mean.numpy(), width[:, None] ** 2 * variance.numpy()
 
     def band(
         self, radius: ArrayLike, level: float = 0.95, error: ArrayLike = 0.0

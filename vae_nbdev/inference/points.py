@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ..core import InputError, as_numbers, as_radius, torch_generator
+from ..curves.normal import draw_width, log_density
 from ..curves.point_files import read_point_file
 from .departure import Departure, spline_operator
 
@@ -136,12 +137,20 @@ def whiten_points(
     )
 
 # %% ../../nbs/inference/52_points.ipynb #0729065b
+def _no_tail(z: Tensor) -> tuple[float, Tensor]:
+    """Of normal distributions."""
+    return 0.0, torch.ones_like(z[..., 0])
+
+
 @dataclass(frozen=True)
 class Rest:
-    """What codes leave open of a curve: independent normals along some directions."""
+    """What codes leave open of a curve: independent normals along some directions; with a tail,
+    these and the errors are wider for some curves than for others.
+    """
 
     variance: Callable  # of codes (..., n_latent): (..., K)
     loadings: Tensor  # (R, K), in the unit of the values
+    tail: Callable = _no_tail  # of codes: one over the degrees of freedom; factor of variances
 
     def covariance(self, operator: Tensor, variance: Tensor) -> Tensor:
         """Covariance (..., n, P, P) of what is seen through operators (n, P, R)."""
@@ -170,22 +179,54 @@ class Rest:
         left = torch.where(there, points.turned[rows] - mean, 0.0)
         white = torch.linalg.solve_triangular(tril, left[..., None], upper=False)
         log_det = 2 * torch.diagonal(tril, dim1=-2, dim2=-1).log().sum(-1)
-        count = there.sum(-1) * math.log(2 * math.pi)
-        return -0.5 * (white.square().sum((-2, -1)) + log_det + count)
+        (tail, factor), count = self.tail(z), there.sum(-1)
+        squares = white.square().sum((-2, -1)) / factor
+        return log_density(squares, log_det + count * factor.log(), count, tail)
 
-    def draw(self, points: Points, mean: Tensor, sigma: Tensor, z: Tensor, seed: int) -> Tensor:
-        """Add to mean curves (n, N, R) of codes (n, N, d) a draw of the rest, given the points."""
+    def draw(
+        self, points: Points, mean: Tensor, sigma: Tensor, z: Tensor, seed: int
+    ) -> tuple[Tensor, Tensor]:
+        """Curves (n, N, R), which are mean curves of codes (n, N, d) and a draw of the rest, given
+        the points; and by how much each is wider than usual (n, N).
+        """
         generator, variance = torch_generator(seed, "rest"), self.variance(z)
         seen = points.operator @ self.loadings  # (N, P, K)
         c = torch.randn(variance.shape, generator=generator, dtype=z.dtype) * variance.sqrt()
         noise = torch.randn(sigma.shape, generator=generator, dtype=z.dtype) * sigma
-        with_rest = mean + c @ self.loadings.T
-        apart = points.turned - torch.einsum("npr,snr->snp", points.operator, with_rest) - noise
-        apart = torch.where(points.there, apart, 0.0)
         own = torch.diag_embed(torch.where(points.there, sigma**2, 1.0))
         tril = torch.linalg.cholesky(self.covariance(points.operator, variance) + own)
+        left = points.turned - torch.einsum("npr,snr->snp", points.operator, mean)
+        left = torch.where(points.there, left, 0.0)[..., None]
+        squares = torch.linalg.solve_triangular(tril, left, upper=False).square().sum((-2, -1))
+        width = draw_width(squares, points.there.sum(-1), *self.tail(z), generator)
+        c, noise = width[..., None] * c, width[..., None] * noise
+        drawn = (seen @ c[..., None]).squeeze(-1) + noise
+        apart = left.squeeze(-1) - torch.where(points.there, drawn, 0.0)
         pull = torch.cholesky_solve(apart[..., None], tril)
-        return with_rest + (variance * (seen.mT @ pull).squeeze(-1)) @ self.loadings.T
+        c = c + variance * (seen.mT @ pull).squeeze(-1)
+        return mean + c @ self.loadings.T, width
+
+    def predict(
+        self, points: Points, i: int, on_grid: Tensor, sigma: Tensor, z: Tensor, to: Tensor, B, s2
+    ) -> tuple[Tensor, Tensor]:
+        """Mean and variance (n, Q) of curve i at Q radii given its points, if it is not wider than
+        usual, for mean curves (n, R) of codes (n, d).
+
+        The noise of the P points is sigma (n, P), `to` (Q, R) takes the grid to the radii, and a
+        departure of variance s2 (n,) has the correlations B (Q, P) with the turned points.
+        """
+        k, variance = len(points.radius[i]), self.variance(z)
+        operator = points.operator[i, :k]
+        seen, there = operator @ self.loadings, to @ self.loadings
+        covariance = (seen * variance[:, None]) @ seen.T + torch.diag_embed(sigma**2)
+        cross = (there * variance[:, None]) @ seen.T + s2[:, None, None] * B
+        left = points.turned[i, :k] - on_grid @ operator.T
+        both = torch.cat([left[..., None], cross.mT], -1)
+        tril = torch.linalg.cholesky(covariance)
+        white = torch.linalg.solve_triangular(tril, both, upper=False)
+        mean = on_grid @ to.T + (white[..., 1:] * white[..., :1]).sum(1)
+        own = variance @ there.square().T + s2[:, None]
+        return mean, own - white[..., 1:].square().sum(1)
 
 # %% ../../nbs/inference/52_points.ipynb #4f5b6fc1
 def read_points(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

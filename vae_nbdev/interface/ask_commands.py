@@ -6,6 +6,8 @@
 __all__ = ['Sample', 'sample', 'Encode', 'encode', 'Impute', 'impute', 'Evaluate', 'evaluate', 'Report', 'report', 'Info', 'info']
 
 # %% ../../nbs/interface/86_ask_commands.ipynb #25317889
+import csv
+import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,9 +19,11 @@ from vae_nbdev.interface.output import (
     Format,
     RunPath,
     answer,
+    are_points,
     as_table,
     check_new,
     check_table_name,
+    describe_input,
     has_quality,
     is_pipe,
     quality_rows,
@@ -69,15 +73,15 @@ def sample(command: Sample) -> None:
 class Encode:
     """Find the latent coordinates of measured curves.
 
-    Writes CSV with a header and one row per curve: z1 … zd are the means of the posterior of its d
-    latents, sd_z1 … sd_zd their standard deviations, and log_p [nats], if asked for, says how
-    probable the curve is under the model, in the unit of the data.
+    Writes CSV with a header and one row per curve, its name first if it has one: z1 … zd are the
+    means of the posterior of its d latents, sd_z1 … sd_zd their standard deviations, and log_p
+    [nats], if asked for, says how probable the curve is under the model, in the unit of the data.
     """
 
     run: tyro.conf.Positional[RunPath]
     """Folder that `train` or `demo` has written."""
     file: tyro.conf.Positional[FilePath]
-    """Measured curves at the radii of the run; - for standard input."""
+    """Measured curves at the radii of the run, or points; - for standard input."""
     out: Path = Path("-")
     """CSV file, or - for standard output."""
     log_p: bool = False
@@ -88,12 +92,33 @@ class Encode:
     """Replace a file that is there."""
 
 
+def _as_points(curves):
+    """Curves on a grid as a `PointSet`."""
+    import numpy as np
+
+    from vae_nbdev.curves.point_set import PointSet
+
+    shape, errors = curves.values.shape, curves.errors
+    return PointSet(
+        np.tile(curves.radius, shape[0]),
+        curves.values.ravel(),
+        None if errors is None else np.broadcast_to(errors, shape).ravel(),
+        shape[1] * np.arange(shape[0] + 1),
+        xlabel=curves.xlabel,
+        ylabel=curves.ylabel,
+    )
+
+
 def _model_and_curves(command) -> tuple:
     """The model and the curves that a command names."""
     from vae_nbdev.fitted.estimator import CurveVAE
 
     vae, curves = CurveVAE.load(command.run), read_input(command.file, command.format)
-    if curves.errors is None and vae.data_.get("errors") == "one per value":
+    on_grid = not are_points(curves)
+    if on_grid and "n_points" in vae.data_ and list(curves.radius) != list(vae.radius_):
+        curves = _as_points(curves)  # a model that has learned from points takes any radii
+    errors = curves.error if are_points(curves) else curves.errors
+    if errors is None and vae.data_.get("errors") == "one per value":
         noise = f"{float(vae.noise_.mean()):.4g}"
         say(f"{shown(command.file)} has no errors; the typical noise of the run, {noise}, is taken")
     return vae, curves
@@ -113,8 +138,10 @@ def encode(command: Encode) -> None:
         columns.append(vae.score_samples(curves)[:, None])
         names.append("log_p")
     rows = np.hstack(columns).astype(np.float64).tolist()
-    lines = [",".join(names), *(",".join(map(repr, row)) for row in rows)]
-    write_text(command.out, "\n".join(lines) + "\n")
+    if called := getattr(curves, "names", ()):
+        names, rows = ["curve", *names], [[name, *row] for name, row in zip(called, rows)]
+    csv.writer(table := io.StringIO(), lineterminator="\n").writerows([names, *rows])
+    write_text(command.out, table.getvalue())
     if not is_pipe(command.out):
         say(f"{command.out}: {means.shape[1]} latents of {len(curves)} curves")
 
@@ -126,16 +153,21 @@ class Impute:
     With --n-draws there are so many complete versions of each curve: rows 1 … n of the output
     belong to the first curve, the next n to the second, and so on. What was measured stays as it
     is.
+
+    Of curves with radii of their own, and with --radius of any, whole curves are drawn, given what
+    was measured.
     """
 
     run: tyro.conf.Positional[RunPath]
     """Folder that `train` or `demo` has written."""
     file: tyro.conf.Positional[FilePath]
-    """Measured curves at the radii of the run; - for standard input."""
+    """Measured curves at the radii of the run, or points; - for standard input."""
     out: Path = Path("-")
     """File, or - for standard output."""
     n_draws: int | None = None
     """Versions of each curve; one if None."""
+    radius: tuple[float, ...] = ()
+    """Where values are wanted, in increasing order; at the radii of the run if none are given."""
     observed: bool = True
     """Fill with measurements, noise included; --no-observed: with the curve itself."""
     seed: int = 0
@@ -151,15 +183,21 @@ def impute(command: Impute) -> None:
     check_new(command.out, command.overwrite)
     import numpy as np
 
+    from vae_nbdev.core import as_radius
     from vae_nbdev.curves.curve_set import CurveSet
 
     c = command
+    radius = as_radius(c.radius) if c.radius else None
     vae, curves = _model_and_curves(c)
-    filled = vae.impute(curves, n_draws=c.n_draws, observed=c.observed, seed=c.seed)
+    options = {"n_draws": c.n_draws, "observed": c.observed, "seed": c.seed, "radius": radius}
+    filled = vae.impute(curves, **options)
     if c.n_draws is not None:  # (n_draws, N, R) → the draws of one curve after the other
-        filled = np.swapaxes(filled, 0, 1).reshape(-1, curves.n_radii)
-    result = CurveSet(filled, curves.radius, xlabel=curves.xlabel, ylabel=curves.ylabel)
-    told = f"{curves.n_missing} gaps in {len(curves)} curves filled"
+        filled = np.swapaxes(filled, 0, 1).reshape(-1, filled.shape[-1])
+    where = vae.radius_ if radius is None else radius
+    result = CurveSet(filled, where, xlabel=curves.xlabel, ylabel=curves.ylabel)
+    told = f"{len(curves)} curves at {len(where)} radii, given what was measured"
+    if radius is None and not are_points(curves):
+        told = f"{curves.n_missing} gaps in {len(curves)} curves filled"
     write_output(c.out, result, c.format, f"{told}, {c.n_draws} times" if c.n_draws else told)
 
 # %% ../../nbs/interface/86_ask_commands.ipynb #cf0df326
@@ -174,7 +212,7 @@ class Evaluate:
     run: tyro.conf.Positional[RunPath]
     """Folder that `train` or `demo` has written."""
     file: tyro.conf.Positional[FilePath]
-    """Measured curves at the radii of the run; - for standard input."""
+    """Measured curves at the radii of the run, or points; - for standard input."""
     format: Format | None = None
     """Format of a pipe, csv if None, or of a file whose ending does not say it."""
     json: bool = False
@@ -185,22 +223,26 @@ def evaluate(command: Evaluate) -> None:
     """Run `vae_nbdev evaluate`."""
     from vae_nbdev.evaluation.baselines import simple_model_advice, simple_model_rows
     from vae_nbdev.evaluation.gap import summarise
+    from vae_nbdev.evaluation.posterior import predict_hidden_points
     from vae_nbdev.interface.train_command import compare
 
     vae, curves = _model_and_curves(command)
     found = vae.evidence(curves)
     numbers = {"command": "evaluate"} | summarise(vae, curves, found=found)
     beside = compare(vae, None, curves, found.log_evidence, vae.seed_)
-    numbers["simple_models"] = beside
+    numbers["simple_models"], count = beside, str(len(curves))
+    if are_points(curves):
+        numbers["hidden_points"] = predict_hidden_points(vae, curves, seed=vae.seed_)
+        count += f" with {len(curves.value)} points of their own"
     ess = f"{numbers['smallest_ess']:.0f}, of the importance sampling behind log p(x)"
     rows = [
-        ("curves", str(len(curves))),
+        ("curves", count),
         *quality_rows(numbers),
         ("smallest effective sample size", ess),
         *simple_model_rows(beside),
     ]
     if curves.fingerprint == vae.data_.get("fingerprint"):
-        rows[0] = ("curves", f"{len(curves)}, from which the model has learned: optimistic")
+        rows[0] = ("curves", f"{count}, from which the model has learned: optimistic")
     advice = simple_model_advice(beside, vae.n_latent_)
     answer(numbers, as_table(rows) + f"\n  {advice}" * bool(advice), command.json)
 
@@ -232,10 +274,10 @@ def report(command: Report) -> None:
 # %% ../../nbs/interface/86_ask_commands.ipynb #553e3bf0
 @dataclass(frozen=True)
 class Info:
-    """Say what a run, an unfinished training, or a file of curves is."""
+    """Say what a run, an unfinished training, or a file of curves or points is."""
 
     path: tyro.conf.Positional[Path]
-    """Folder of a run, or a file of curves; - for standard input."""
+    """Folder of a run or of points, or a file of curves; - for standard input."""
     format: Format | None = None
     """Format of a pipe, csv if None, or of a file whose ending does not say it."""
     json: bool = False
@@ -262,15 +304,31 @@ def _about_run(path: Path) -> dict:
 
 # %% ../../nbs/interface/86_ask_commands.ipynb #f79d648b
 def _about_curves(path: Path, format: str | None) -> dict:
-    """What is to be said of curves in a file or a pipe."""
+    """What is to be said of curves in a file, a folder or a pipe."""
     import numpy as np
 
-    from vae_nbdev.curves.curve_set import describe_curves
-
     curves = read_input(path, format)
-    about = {"kind": "curves"} | describe_curves(curves, None if is_pipe(path) else path)
-    extremes = [float(np.nanmin(curves.values)), float(np.nanmax(curves.values))]
-    return about | {"value_range": extremes, "parameters": list(curves.parameter_names)}
+    points = are_points(curves)
+    values = curves.value if points else curves.values
+    about = {"kind": "points" if points else "curves"} | describe_input(curves, path)
+    about["value_range"] = [float(np.nanmin(values)), float(np.nanmax(values))]
+    if points:
+        about["points_of_a_curve"] = [int(curves.n_points.min()), int(curves.n_points.max())]
+        return about
+    return about | {"parameters": list(curves.parameter_names)}
+
+
+def _about_folder(path: Path) -> dict:
+    """What is to be said of a folder: a run, or points."""
+    try:
+        return _about_run(path)
+    except ValueError as no_run:
+        if (path / "config.json").exists():
+            raise
+        try:
+            return _about_curves(path, None)
+        except ValueError as no_points:
+            raise ValueError(f"{no_run}; and it is no folder of points: {no_points}") from None
 
 
 def info(command: Info) -> None:
@@ -280,7 +338,7 @@ def info(command: Info) -> None:
     path = command.path
     run = path.with_suffix("") if path.suffix == ".checkpoint" else path
     if path.is_dir():
-        about = _about_run(path)
+        about = _about_folder(path)
     elif checkpoint_path(run).is_file() and (run != path or not path.exists()):
         about = {"kind": "unfinished training", "checkpoint": str(checkpoint_path(run))}
         about["go on with"] = f"the same command, vae_nbdev train … --out {run}"

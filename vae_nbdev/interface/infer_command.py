@@ -31,10 +31,10 @@ from vae_nbdev.interface.output import (
 class Infer:
     """Find the whole curve from a few points at radii of their own.
 
-    Each file holds the points of one curve: radius, value and error in the first three columns,
-    with blanks or commas between them; a rotation curve of SPARC is read as it is. Writes CSV: for
-    each file and radius the median of the curve, and the ends of the intervals that hold it with
-    68 % and 95 % probability.
+    Each file holds the points of one curve, in text with columns radius, value and error. They are
+    found by their names, in the first line or in a comment above; without names they are the first
+    three. A rotation curve of SPARC is read as it is. Writes CSV: for each file and radius the
+    median of the curve, and the ends of the intervals that hold it with 68 % and 95 % probability.
     """
 
     run: tyro.conf.Positional[RunPath]

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Format', 'RunPath', 'FilePath', 'process_number', 'say', 'as_table', 'answer', 'is_pipe', 'shown', 'read_input',
-           'check_new', 'check_table_name', 'write_output', 'write_text', 'summary_line', 'quality_rows', 'has_quality',
-           'noise_kind']
+           'are_points', 'check_new', 'check_table_name', 'write_output', 'write_text', 'describe_input',
+           'summary_line', 'quality_rows', 'hidden_rows', 'has_quality', 'noise_kind']
 
 # %% ../../nbs/interface/81_output.ipynb #69ed01a9
 import os
@@ -56,10 +56,20 @@ def shown(file: Path) -> str:
 
 # %% ../../nbs/interface/81_output.ipynb #c95b5d09
 def read_input(path: Path, format: str | None = None):
-    """Read curves from a file, or from a pipe in a format: a `CurveSet`."""
-    from vae_nbdev.curves.curve_set import read_curves
+    """Read a `CurveSet` or a `PointSet` from a file, a folder, or a pipe in a format."""
+    from vae_nbdev.curves.point_files import read_curves_or_points
 
-    return read_curves("-" if is_pipe(path) else path, format=format)
+    found = read_curves_or_points("-" if is_pipe(path) else path, format)
+    if are_points(found) and not len(found.value):
+        raise ValueError(f"{shown(path)}: no point has a value")
+    return found
+
+
+def are_points(curves) -> bool:
+    """Whether curves have radii of their own."""
+    from vae_nbdev.curves.point_set import PointSet
+
+    return isinstance(curves, PointSet)
 
 
 def check_new(path: Path, overwrite: bool) -> None:
@@ -104,10 +114,26 @@ def write_text(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 # %% ../../nbs/interface/81_output.ipynb #5c4a7e9c
+def describe_input(curves, path: Path, grid=None) -> dict:
+    """What is to be said of curves in a file, or of points for a model on a grid."""
+    import numpy as np
+
+    from vae_nbdev.curves.curve_set import describe_curves
+    from vae_nbdev.curves.learn_points import describe_points
+
+    file = None if is_pipe(path) else path
+    if not are_points(curves):
+        return describe_curves(curves, file)
+    return describe_points(curves, np.unique(curves.radius) if grid is None else grid, file)
+
+
 def summary_line(data: dict) -> str:
     """What a description of curves says, in one line."""
     (low, high), missing = data["radius_range"], data["missing_fraction"]
     text = f"{data['n_curves']} curves at {data['n_radii']} radii, {low:g} to {high:g}"
+    if "n_points" in data:
+        text = f"{data['n_curves']} curves with {data['n_points']} points of their own, on a grid"
+        text += f" of {data['n_radii']} radii, {low:g} to {high:g}"
     text += f", {100 * missing:.2g} % missing" if missing else ""
     return text + (f", errors {data['errors']}" if data["errors"] else "")
 
@@ -116,13 +142,25 @@ def quality_rows(summary: dict) -> list[tuple[str, str]]:
     """Rows of a table from what `summarise` has found."""
     s = summary
     kl = " ".join(f"{k:.2f}" for k in s["kl_per_latent"])
-    return [
+    rows = [
         ("ELBO", f"{s['elbo']:.2f} nats per curve"),
         ("log p(x)", f"{s['log_p']:.2f} ± {s['log_p_standard_error']:.2f} nats per curve"),
         ("KL per latent, from N(0, 1)", f"{kl} nats"),
         ("active units", f"{s['active_units']} of {s['n_latent']}"),
         ("residuals", f"{s['residual_rms']:.4g} rms; the model's noise is {s['noise']:.4g}"),
     ]
+    return rows + hidden_rows(s.get("hidden_points"))
+
+
+def hidden_rows(found) -> list[tuple[str, str]]:
+    """Rows of a table from what `predict_hidden_points` has found, perhaps read from a file."""
+    names = ("n_points", "log_density", "standard_error", "inside_68", "inside_95")
+    found = found if isinstance(found, dict) else {}
+    if not all(isinstance(found.get(name), (int, float)) for name in names):
+        return []
+    n, density, error, inside, widely = map(found.get, names)
+    told = f"{density:.2f} ± {error:.2f} nats per point; {100 * inside:.0f} % of {n} inside 68 %,"
+    return [("hidden points", f"{told} {100 * widely:.0f} % inside 95 %")]
 
 
 def has_quality(metrics: dict) -> bool:

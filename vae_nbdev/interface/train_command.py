@@ -19,7 +19,9 @@ from vae_nbdev.interface.output import (
     FilePath,
     Format,
     answer,
+    are_points,
     as_table,
+    describe_input,
     is_pipe,
     noise_kind,
     quality_rows,
@@ -60,10 +62,15 @@ class Train:
     model, figures and metrics.json go to a folder that must not exist yet. While the training goes
     on its state is kept in a file beside it, RUN.checkpoint: the same command goes on from there.
 
-    Errors of the values go into a file as columns `errors.RADIUS` beside the columns of the values
-    (Parquet, FITS, ECSV), or as an array called `errors` beside `values` in npz; one number, one
-    per radius or one per value. A tenth of the curves is held out to measure the model when it is
-    done; of the rest, another part, --validation-fraction, chooses the best weights.
+    Curves that are measured each at its own radii come in a long table, one line a point, with
+    columns curve, radius, value and, if known, error; or as a folder with a file for each curve.
+
+    On a grid, errors of the values go into a file as columns `errors.RADIUS` beside the columns of
+    the values (Parquet, FITS, ECSV), or as an array called `errors` beside `values` in npz; one
+    number, one per radius or one per value.
+
+    A tenth of the curves is held out to measure the model when it is done; of the rest, another
+    part, --validation-fraction, chooses the best weights.
     """
 
     file: tyro.conf.Positional[FilePath]
@@ -102,6 +109,11 @@ def run_folder(command: Train) -> Path:
 _LARGE, _FEW = 2**28, 50  # bytes; more are not split; curves; fewer are not
 
 
+def _is_large(curves) -> bool:
+    """Whether curves or points are too many to be copied."""
+    return (curves.value if are_points(curves) else curves.values).nbytes > _LARGE
+
+
 def split_off_test(curves, seed: int) -> tuple:
     """Curves to learn from, curves to measure on, and what these are called. All copies of a curve
     are on one side.
@@ -112,10 +124,11 @@ def split_off_test(curves, seed: int) -> tuple:
     from vae_nbdev.curves.preparation import choose_held_out
 
     n = len(curves)
-    if curves.values.nbytes > _LARGE:
+    if _is_large(curves):
         return curves, curves[choose_rows(n, 2000, seed)], "training curves"
     if n >= _FEW:
-        rows = choose_held_out(n, round(0.1 * n), seed, find_copies(curves.values))
+        copies = None if are_points(curves) else find_copies(curves.values)
+        rows = choose_held_out(n, round(0.1 * n), seed, copies)
         if len(rows):
             rest = np.setdiff1d(np.arange(n), rows)
             return curves[rest], curves[rows], "held-out curves"
@@ -135,7 +148,7 @@ def add_test_noise(vae, clean, seed: int):
 # %% ../../nbs/interface/84_train_command.ipynb #7e1a754a
 def train(command: Train) -> None:
     """Run `vae_nbdev train`; under torchrun as one of several processes."""
-    from vae_nbdev.curves.curve_set import describe_curves
+    from vae_nbdev.curves.point_units import choose_grid
     from vae_nbdev.fitted.run_files import checkpoint_path
     from vae_nbdev.training.processes import from_main, is_main, started
 
@@ -146,11 +159,12 @@ def train(command: Train) -> None:
         out = from_main(lambda: run_folder(command))
         checkpoint = checkpoint_path(out)
         curves = read_input(command.file, command.format)
-        data = describe_curves(curves, None if is_pipe(command.file) else command.file)
+        grid = choose_grid(curves) if are_points(curves) else curves.radius
+        data = describe_input(curves, command.file, grid)
         say(f"{shown(command.file)}: {summary_line(data)}")
         fitting, testing, tested_on = split_off_test(curves, command.fit.random_state)
         try:
-            vae = _fit(command, fitting, checkpoint)
+            vae = _fit(command, fitting, grid, checkpoint)
             if is_main():
                 _finish(command, out, vae, data, (curves, fitting, testing, tested_on))
                 checkpoint.unlink(missing_ok=True)
@@ -161,7 +175,7 @@ def train(command: Train) -> None:
             raise
 
 # %% ../../nbs/interface/84_train_command.ipynb #e466744d
-def _fit(command: Train, curves, checkpoint: Path):
+def _fit(command: Train, curves, grid, checkpoint: Path):
     """Fit, from the checkpoint on if there is one."""
     from vae_nbdev.fitted.estimator import CurveVAE
     from vae_nbdev.training.checkpoints import CheckpointError
@@ -169,7 +183,7 @@ def _fit(command: Train, curves, checkpoint: Path):
 
     recipe = Recipe(**asdict(command.recipe))
     options = asdict(command.fit) | {"verbose": 0 if command.quiet else 1}
-    vae = CurveVAE(radius=curves.radius, recipe=recipe, **options)
+    vae = CurveVAE(radius=grid, recipe=recipe, **options)
     is_new = from_main(lambda: not checkpoint.parent.exists())
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     files = {"checkpoint": checkpoint, "checkpoint_every": command.checkpoint_every}
@@ -196,6 +210,16 @@ def told_noise(vae):
     return vae.noise_ if told and vae.data_["errors"] != "one per value" else None
 
 
+def _with_noise(vae, points):
+    """Points with the noise that a model was told, if they have no errors."""
+    from vae_nbdev.curves.point_units import on_points
+
+    noise = told_noise(vae)
+    if noise is None or points.error is not None:
+        return points
+    return replace(points, error=on_points(vae.radius_, noise, points.radius))
+
+
 def compare(vae, fitting, testing, log_p, seed: int) -> dict:
     """Put simple models that learn from `fitting` beside a model whose log p of `testing` is known;
     if `fitting` is None they learn from other folds of `testing`.
@@ -203,6 +227,9 @@ def compare(vae, fitting, testing, log_p, seed: int) -> dict:
     from vae_nbdev.core import spread_evenly
     from vae_nbdev.evaluation.baselines import beside_simple_models
 
+    if are_points(testing):
+        pair = (x if x is None else _with_noise(vae, x) for x in (testing, fitting))
+        return beside_simple_models(log_p, *pair, seed=seed)
     noise, clean = told_noise(vae), vae.clean_input and fitting is not None
     if clean and (noise is None or fitting.n_missing):  # there is no closed form
         some = fitting[spread_evenly(len(fitting), 2000)]
@@ -215,11 +242,13 @@ def _finish(command: Train, out: Path, vae, data: dict, parts: tuple) -> None:
     """Measure a fitted model, draw its figures, write the run, and say what came out."""
     from vae_nbdev.evaluation.baselines import simple_model_advice, simple_model_rows
     from vae_nbdev.evaluation.gap import summarise
+    from vae_nbdev.evaluation.posterior import predict_hidden_points
     from vae_nbdev.fitted.estimator import save_run
     from vae_nbdev.interface.figures import draw_figures, extra_files
 
     (curves, fitting, testing, tested_on), clean = parts, None
     others, seed = None if fitting is testing else fitting, command.fit.random_state
+    vae.fitted_.data = data
     if command.fit.clean_input:
         clean = testing.values
         testing = add_test_noise(vae, testing, seed)
@@ -227,10 +256,11 @@ def _finish(command: Train, out: Path, vae, data: dict, parts: tuple) -> None:
     metrics = {"command": "train", "tested_on": tested_on} | summarise(vae, testing, clean, found)
     beside = compare(vae, others, testing, found.log_evidence, seed)
     metrics["simple_models"] = beside
+    if are_points(testing):
+        metrics["hidden_points"] = predict_hidden_points(vae, testing, seed=seed)
     new = vae.sample(500, observed=clean is None)
-    drawn = testing if curves.values.nbytes > _LARGE else curves
+    drawn = testing if _is_large(curves) else curves
     figures = draw_figures(vae, drawn, testing, new, observed=clean is None)
-    vae.fitted_.data = data
     save_run(vae, out, command.overwrite, extra_files(figures, testing), metrics)
     table = as_table([*quality_rows(metrics), *simple_model_rows(beside)])
     optimistic = ", which is optimistic" * (tested_on == "training curves")

@@ -8,14 +8,12 @@ __all__ = ['Encoder', 'Decoder', 'FactorDecoder', 'VAE']
 # %% ../../nbs/model/37_vae.ipynb #bf8c804b
 import math
 
-import numpy as np
 import torch
-from scipy.special import gammaincinv
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 from zuko.distributions import NormalizingFlow
 
-from ..curves.normal import log_density
+from ..curves.normal import draw_width, log_density
 from ..curves.units import Batch, PointBatch
 from .autoencoder import init_weights, mlp
 from vae_nbdev.model.coordinates import (
@@ -260,7 +258,7 @@ class FactorDecoder(nn.Module):
         curve = mean @ self.coordinates.basis[:, : self.n_moved].T + c @ self.coordinates.basis.T
         return curve, width
 
-    def _given_code(self, z: Tensor) -> tuple[Tensor, Tensor]:
+    def given_code(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Tail of curves whose codes (..., n_latent) are known, and the factor (...) of their
         variances.
         """
@@ -270,7 +268,7 @@ class FactorDecoder(nn.Module):
 
     def _log_density(self, squares: Tensor, log_det: Tensor, count: Tensor | int, z: Tensor):
         """Log density (..., N) of curves with codes z, by the squares of their residuals."""
-        tail, factor = self._given_code(z)
+        tail, factor = self.given_code(z)
         return log_density(squares / factor, log_det + count * factor.log(), count, tail)
 
     def _draw_width(
@@ -279,13 +277,7 @@ class FactorDecoder(nn.Module):
         """By how much curves with codes z are wider than usual (..., 1), if the squares of their
         residuals are these, of so many values, () or (N,).
         """
-        tail, factor = self._given_code(z)
-        if tail == 0:
-            return torch.ones_like(squares)[..., None]
-        nu = 1 / float(tail)
-        uniform = torch.rand(squares.shape, generator=generator, dtype=torch.float64).numpy()
-        gamma = torch.from_numpy(gammaincinv(0.5 * (nu + np.asarray(count)), uniform)).to(squares)
-        return (0.5 * (nu * factor + squares) / gamma).sqrt()[..., None]
+        return draw_width(squares, count, *self.given_code(z), generator)[..., None]
 
     def log_likelihood(self, batch: Batch, z: Tensor, charge: float = 0.0) -> Tensor:
         """log p(x|z) of curves with codes z (..., N, d), over what was observed → (..., N) nats.
@@ -351,7 +343,11 @@ class FactorDecoder(nn.Module):
             share = variance / (1 + variance)
             drawn = (share - 1) * apart + width * share.sqrt() * rest
             return (batch.y @ basis + drawn) @ basis.T, width
-        sums, root, rest = sum_up(batch, basis), variance.double().sqrt(), rest.double()
+        return self._draw_through(sum_up(batch, basis), mean, variance, rest, z, generator)
+
+    def _draw_through(self, sums: PointBatch, mean, variance, rest, z, generator):
+        """`draw_given` from sums (N,), or (n, N), and standard normal numbers (n, N, K)."""
+        root, rest = variance.double().sqrt(), rest.double()
         mean = nn.functional.pad(mean, (0, root.shape[-1] - mean.shape[-1])).double()
         inner = root[..., None] * sums.gram * root[..., None, :]
         tril = torch.linalg.cholesky(inner + torch.eye(root.shape[-1], dtype=inner.dtype))
@@ -361,7 +357,8 @@ class FactorDecoder(nn.Module):
         width = self._draw_width(squares, sums.count, z, generator)
         drawn = white + (width * rest)[..., None]
         drawn = torch.linalg.solve_triangular(tril.mT, drawn, upper=True).squeeze(-1)
-        return (mean + root * drawn).to(z.dtype) @ basis.T, width.to(z.dtype)
+        curve = (mean + root * drawn).to(z.dtype) @ self.coordinates.basis.T
+        return curve, width.to(z.dtype)
 
 # %% ../../nbs/model/37_vae.ipynb #3f3fe135
 class VAE(nn.Module):
@@ -387,13 +384,19 @@ class VAE(nn.Module):
         self.prior = prior
         self.analytic_kl = prior.is_standard
 
+    @property
+    def encodes_sums(self) -> bool:
+        """Whether the encoder looks at sums over points, and not at a curve guessed from them."""
+        takes = getattr(self.encoder, "takes_sums", False)  # of your own it need not know
+        return takes and type(self.decoder) is FactorDecoder
+
     def encode(self, batch: Batch) -> Distribution:
         """q(z|x) of curves; an encoder of your own needs to know weights only if there are some."""
-        if isinstance(batch, PointBatch) and not self.encoder.takes_sums:
-            guess = self.decoder.coordinates.curve_of_sums(batch.y, batch.gram)
-            guess = guess.to(self.decoder.log_sigma.dtype)
-            return self.encoder(guess, batch.weight if self.encoder.sees_weights else None)
-        return self.encoder(*batch.shown)
+        if not isinstance(batch, PointBatch) or self.encodes_sums:
+            return self.encoder(*batch.shown)
+        guess = self.decoder.coordinates.curve_of_sums(batch.y, batch.gram)
+        seen = Batch(guess, batch.weight if self.encoder.sees_weights else None)
+        return self.encoder(*seen.to(self.decoder.log_sigma.dtype).shown)
 
     def log_likelihood(self, batch: Batch, z: Tensor, charge: float = 0.0) -> Tensor:
         """log p(x|z) of curves with codes z (..., N, d), over what was observed → (..., N) nats."""

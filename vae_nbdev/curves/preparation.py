@@ -271,6 +271,8 @@ class Learnable:
     clean_input: bool
     held_out: np.ndarray
 
+    n_errors = 1.0  # by so many standard errors a trained network has to be ahead of its start
+
     @cached_property
     def sample(self) -> np.ndarray:
         """Row numbers of the training curves, or of some of them, evenly spread: (n,)."""

@@ -226,10 +226,11 @@ def as_train_config(recipe: Recipe, seed: int) -> TrainConfig:
 _JUDGES = 300  # held-out curves, at most, by which models are compared
 
 
-def _clearly_better(new: np.ndarray, old: np.ndarray) -> bool:
-    """Whether scores (N,) are higher by more than the standard error of the paired difference."""
+def _clearly_better(new: np.ndarray, old: np.ndarray, n_errors: float) -> bool:
+    """Whether scores (N,) are higher by more than so many standard errors of the paired difference.
+    """
     ahead = new - old
-    return bool(ahead.mean() > ahead.std() / np.sqrt(max(1, len(ahead) - 1)))
+    return bool(ahead.mean() > n_errors * ahead.std() / np.sqrt(max(1, len(ahead) - 1)))
 
 
 def keep_better(
@@ -258,7 +259,7 @@ def keep_better(
     score = untrained = first
     for other, name in ((mixed, "mixed start"), (trained, "trained"), (finished, "trained")):
         found = vae_evidence(other, judges).log_evidence
-        if _clearly_better(found, score):
+        if _clearly_better(found, score, data.n_errors):
             kept, score = (other, name), found
         if other is mixed:
             untrained = score

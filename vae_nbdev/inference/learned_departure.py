@@ -29,7 +29,6 @@ from ..model.vae import VAE
 # %% ../../nbs/inference/56_learned_departure.ipynb #a3b5afc8
 _LENGTH, _MOST = 0.25, 32  # of the Matérn covariance, in units of the grid; directions
 _SIZE = 0.3  # of the departure at the start, in its unit
-_PLACES, _SHARES = np.polynomial.hermite_e.hermegauss(5)
 _BLOCK = 200  # curves at once
 
 
@@ -79,63 +78,75 @@ class _Draws:
 # %% ../../nbs/inference/56_learned_departure.ipynb #293e4ffb
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """What the points say of the departure, for each draw and one factor of the errors."""
+    """What the points say of the departure, for each draw and J factors of the errors."""
 
-    log_p: Tensor  # (S, N) of the points, given the codes
-    u: Tensor  # (S, N, K) white departure: mean
-    covariance: Tensor  # (S, N, K, K) and covariance
-
-
-def _look(draws: _Draws, tril: Tensor, factor: float) -> _Look:
-    """Look at departures; `tril` (K, K) is the Cholesky factor of their covariance."""
-    sums = draws.sums.with_errors(torch.tensor(factor, dtype=torch.float64))
-    inner = draws.size[..., None, None] * (tril.T @ sums.gram @ tril)
-    inner = torch.linalg.cholesky(inner + torch.eye(len(tril), dtype=tril.dtype))
-    pull = (sums.y - (sums.gram @ draws.mean[..., None]).squeeze(-1)) @ tril
-    pull = draws.size.sqrt()[..., None] * pull
-    u = torch.cholesky_solve(pull[..., None], inner).squeeze(-1)
-    squares = sums.squares_beside(draws.mean) - (pull * u).sum(-1)
-    log_det = 2 * inner.diagonal(dim1=-2, dim2=-1).log().sum(-1) - sums.log_weight
-    return _Look(log_density(squares, log_det, sums.count, 0.0), u, torch.cholesky_inverse(inner))
+    gain: Tensor  # (N,) by how much the log evidence has changed since the codes were drawn
+    share: Tensor  # (J, S, N) of each factor and draw
+    moment: Tensor  # (K, K) second moment of the white departures, summed over curves
 
 
-def _looks(draws: _Draws, now: _Departure) -> tuple[list[_Look], Tensor, Tensor]:
-    """A look for each factor of the errors; by how much the log evidence of each curve has changed
-    since the codes were drawn (N,), and the share of each factor and draw (J, S, N).
+def _look(draws: _Draws, now: _Departure) -> _Look:
+    """Look at the departures of curves. In the directions in which they are seen independently, the
+    codes and the errors change no more than their scale.
     """
-    tril = torch.linalg.cholesky(now.covariance)
-    factors = now.error_factor * np.exp(now.error_spread * _PLACES)
-    looks = [_look(draws, tril, float(factor)) for factor in factors]
-    share = torch.from_numpy(_SHARES / _SHARES.sum()).log()
-    log_p = torch.stack([look.log_p for look in looks]) + share[:, None, None]
-    log_weight = (log_p + draws.log_weight).flatten(0, 1)
-    gain = log_weight.logsumexp(0) - math.log(len(draws.size))
-    return looks, gain, torch.softmax(log_weight, 0).view_as(log_p)
+    sums, tril = draws.sums, torch.linalg.cholesky(now.covariance)
+    value, axes = torch.linalg.eigh(tril.T @ sums.gram @ tril)
+    value, size = value.clamp_min(0), draws.size[..., None]
+    left = (sums.y - (sums.gram @ draws.mean[..., None]).squeeze(-1)) @ tril
+    along, beside = (axes.mT @ left[..., None]).squeeze(-1), sums.squares_beside(draws.mean)
+    log_weight = []
+    for place, log_share in zip(*_nodes(now), strict=True):
+        f2 = _factor(now, place) ** 2
+        grown = 1 + size / f2 * value
+        squares = (beside - (size / f2 * along.square() / grown).sum(-1)) / f2
+        log_det = grown.log().sum(-1) - sums.log_weight + sums.count * math.log(f2)
+        log_weight.append(log_density(squares, log_det, sums.count, 0.0) + log_share)
+    log_weight = torch.stack(log_weight) + draws.log_weight
+    flat, moment = log_weight.flatten(0, 1), torch.zeros_like(sums.gram)
+    share = torch.softmax(flat, 0).view_as(log_weight)
+    for each, place in zip(share, _nodes(now)[0], strict=True):
+        f2 = _factor(now, place) ** 2
+        grown = 1 + size / f2 * value
+        u = size.sqrt() / f2 * along / grown
+        moment += torch.einsum("sn,sni,snj->nij", each, u, u)
+        moment += torch.diag_embed((each[..., None] / grown).sum(0))
+    moment = (axes @ moment @ axes.mT).sum(0)
+    return _Look(flat.logsumexp(0) - math.log(len(draws.size)), share, moment)
+
+
+def _nodes(now: _Departure) -> tuple[Tensor, Tensor]:
+    """Values of a standard normal variable, and the logarithms of their shares (J,)."""
+    n = 1 + 2 * math.ceil(3 * now.error_spread / 0.15)
+    place = torch.linspace(-3, 3, n, dtype=torch.float64)
+    return place, torch.log_softmax(-0.5 * place.square(), 0)
+
+
+def _factor(now: _Departure, place: Tensor) -> float:
+    """Factor of the errors."""
+    return now.error_factor * math.exp(now.error_spread * float(place))
 
 
 def _gain(draws: _Draws, now: _Departure) -> float:
     """By how much the log evidence of all curves has changed since the codes were drawn [nats]."""
-    return sum(float(_looks(block, now)[1].sum()) for block in draws.blocks())
+    return sum(float(_look(block, now).gain.sum()) for block in draws.blocks())
 
 
 def _improved(draws: _Draws, now: _Departure, first: Tensor, strength: float) -> _Departure:
     """One step of expectation–maximisation: a new covariance, drawn towards the first one as if
     that came from `strength` curves, and new errors.
     """
-    n, k, place = len(draws.sums), len(first), torch.from_numpy(_PLACES)
-    scatter, where = torch.zeros_like(first), torch.zeros(2).double()
+    n, k, place = len(draws.sums), len(first), _nodes(now)[0]
+    moment, where = torch.zeros_like(first), torch.zeros(2).double()
     for block in draws.blocks():
-        looks, _, share = _looks(block, now)
-        for look, each in zip(looks, share, strict=True):
-            scatter += torch.einsum("sn,sni,snj->ij", each, look.u, look.u)
-            scatter += torch.einsum("sn,snij->ij", each, look.covariance)
-        each = share.sum((1, 2))
+        look = _look(block, now)
+        each = look.share.sum((1, 2))
         where += torch.stack([(each * place).sum(), (each * place**2).sum()])
+        moment += look.moment
     mean, square = (where / n).tolist()
     factor = now.error_factor * math.exp(now.error_spread * mean)
     spread = now.error_spread * math.sqrt(max(square - mean**2, 1e-4))
     tril = torch.linalg.cholesky(now.covariance)
-    scatter = tril @ scatter @ tril.T
+    scatter = tril @ moment @ tril.T
     if math.isinf(strength):
         covariance = first * torch.linalg.solve(first, scatter / n).diagonal().sum() / k
     else:

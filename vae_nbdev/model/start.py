@@ -13,14 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from ..config import NetworkConfig, Recipe, checked
-from ..curves.normal import NormalCurves
+from ..curves.normal import NormalCurves, log_density
 from ..curves.units import Batch
 from .autoencoder import init_weights
 from vae_nbdev.model.coordinates import (
+    FactorView,
     PrincipalCoordinates,
     StretchedCoordinates,
     principal_coordinates,
     sum_up,
+    view_factors,
 )
 from .priors import FlowPrior, Prior, TrainedMixture
 from .vae import VAE, Decoder, Encoder, FactorDecoder
@@ -186,8 +188,7 @@ def normal_vae(
     return vae
 
 # %% ../../nbs/model/39_start.ipynb #a91a9afc
-_PLACES, _SHARES = np.polynomial.hermite_e.hermegauss(5)
-_NODES = _PLACES, _SHARES / _SHARES.sum()  # of a standard normal variable
+_FARTHEST, _APART = 3.0, 0.15  # of the nodes: in units of the spread, and in the logarithm
 
 # %% ../../nbs/model/39_start.ipynb #0d964559
 class DepartingDecoder(FactorDecoder):
@@ -228,33 +229,49 @@ class DepartingDecoder(FactorDecoder):
 
     def factors(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance (..., K) along the directions, of codes z (..., n_latent)."""
-        mean, left = self.base.factors(z)
-        theirs, m = self.base.coordinates.basis, mean.shape[-1]
-        curve, overlap = mean @ theirs[:, :m].T, theirs.T @ self.coordinates.basis
-        variance = self.size(curve) * self.log_rest.exp() + left @ overlap.square()
-        return curve @ self.coordinates.basis, variance
+        curve = self.base.mean(z)
+        return curve @ self.coordinates.basis, self.size(curve) * self.log_rest.exp()
 
     def error_factors(self) -> tuple[Tensor, Tensor]:
-        """A few factors of the errors, and the logarithms of their shares (J,)."""
-        if self.errors[1] == 0:
-            return self.errors[:1], torch.zeros(1).to(self.errors)
-        place, share = (torch.from_numpy(a).to(self.errors) for a in _NODES)
-        return self.errors[0] * torch.exp(self.errors[1] * place), share.log()
+        """Factors of the errors, and the logarithms of their shares (J,)."""
+        factor, spread = self.errors
+        n = 1 + 2 * math.ceil(_FARTHEST * float(spread) / _APART)
+        place = torch.linspace(-_FARTHEST, _FARTHEST, n).to(self.errors) if n > 1 else spread[None]
+        log_share = torch.log_softmax(-0.5 * place.square(), 0)
+        return factor * torch.exp(spread * place), log_share
 
-    def _by_factor(self, batch: Batch, z: Tensor, charge: float = 0.0) -> Tensor:
-        """Log density (J, ..., N) of points with codes z, and with each factor of the errors."""
-        sums = sum_up(batch, self.coordinates.basis)
-        each = [
-            FactorDecoder.log_likelihood(self, sums.with_errors(factor), z, charge) + log_share
-            for factor, log_share in zip(*self.error_factors(), strict=True)
-        ]
-        return torch.stack(each)
+    def look(self, batch: Batch) -> FactorView:
+        """See `FactorDecoder`; with errors of the usual size."""
+        sums = sum_up(batch, self.coordinates.basis).with_errors(self.errors[0].double())
+        return view_factors(sums, self.n_moved, self.log_rest)
+
+    def _by_factor(self, batch: Batch, z: Tensor) -> Tensor:
+        """Log density (J, ..., N) of points with codes z, and with each factor of the errors.
+
+        The covariance of the points changes with code and factor by a number only, so its
+        eigenvalues are found once for each curve.
+        """
+        sums, curve = sum_up(batch, self.coordinates.basis), self.base.mean(z)
+        c, size = (curve @ self.coordinates.basis).double(), self.size(curve).double()
+        root = (0.5 * self.log_rest.double()).exp()
+        value, axes = torch.linalg.eigh(root[:, None] * sums.gram * root)
+        left = sums.y - (sums.gram @ c[..., None]).squeeze(-1)
+        along = (axes.mT @ (root * left)[..., None]).squeeze(-1).square()
+        beside, value = sums.squares_beside(c), value.clamp_min(0)
+        found = []
+        for factor, log_share in zip(*self.error_factors(), strict=True):
+            f2 = factor.double().square()
+            grown = size / f2
+            squares = beside - (grown * along / (1 + grown * value)).sum(-1)
+            log_det = torch.log1p(grown * value).sum(-1) - sums.log_weight + sums.count * f2.log()
+            found.append(log_density(squares / f2, log_det, sums.count, 0.0) + log_share)
+        return torch.stack(found).to(z.dtype)
 
     def log_likelihood(self, batch: Batch, z: Tensor, charge: float = 0.0) -> Tensor:
         """See `FactorDecoder`; the errors of complete curves on the grid are taken as they are."""
         if batch.weight is None:
             return FactorDecoder.log_likelihood(self, batch, z, charge)
-        return self._by_factor(batch, z, charge).logsumexp(0)
+        return self._by_factor(batch, z).logsumexp(0)
 
     def draw_given(
         self, batch: Batch, z: Tensor, generator: torch.Generator

@@ -81,6 +81,11 @@ def _refuse_errors_as_y(X, y: ArrayLike | None) -> None:
         )
 
 
+def _are_points(X) -> bool:
+    """Whether X is curves with radii of their own; also an array of such, which is refused."""
+    return PointSet.is_one(X) or len(getattr(X, "shape", ())) == 3
+
+
 def _remember_columns(estimator: "CurveVAE", X) -> None:
     """Let scikit-learn store how many columns X has, and their names if it is a DataFrame."""
     if not isinstance(X, CurveSet) and not PointSet.is_one(X):
@@ -190,7 +195,7 @@ class CurveVAE(
         """
         _refuse_errors_as_y(X, y)
         start = self.fitted_ if self.warm_start and hasattr(self, "fitted_") else None
-        if PointSet.is_one(X):
+        if _are_points(X):
             curves = PointSet.of(X, errors)
         else:
             curves = CurveSet.of(X, self.radius, None if self.clean_input else errors)
@@ -213,7 +218,7 @@ class CurveVAE(
     def _curves(self, X, errors=None) -> CurveSet | PointSet:
         """Check measured curves."""
         check_is_fitted(self)
-        if PointSet.is_one(X):
+        if _are_points(X):
             return PointSet.of(X, errors)
         if not isinstance(X, CurveSet) and len(getattr(X, "shape", ())) == 2:
             validate_data(self, X, reset=False, skip_check_array=True)

@@ -23,7 +23,7 @@ from ..curves.point_units import PointUnits
 from ..curves.units import PointBatch, Units
 from .evidence import vae_evidence
 from ..model.coordinates import PrincipalCoordinates
-from ..model.start import DepartingDecoder
+from ..model.start import DepartingDecoder, error_nodes
 from ..model.vae import VAE
 
 # %% ../../nbs/inference/56_learned_departure.ipynb #a3b5afc8
@@ -95,7 +95,8 @@ def _look(draws: _Draws, now: _Departure) -> _Look:
     left = (sums.y - (sums.gram @ draws.mean[..., None]).squeeze(-1)) @ tril
     along, beside = (axes.mT @ left[..., None]).squeeze(-1), sums.squares_beside(draws.mean)
     log_weight = []
-    for place, log_share in zip(*_nodes(now), strict=True):
+    nodes = error_nodes(now.error_spread)
+    for place, log_share in zip(*nodes, strict=True):
         f2 = _factor(now, place) ** 2
         grown = 1 + size / f2 * value
         squares = (beside - (size / f2 * along.square() / grown).sum(-1)) / f2
@@ -104,7 +105,7 @@ def _look(draws: _Draws, now: _Departure) -> _Look:
     log_weight = torch.stack(log_weight) + draws.log_weight
     flat, moment = log_weight.flatten(0, 1), torch.zeros_like(sums.gram)
     share = torch.softmax(flat, 0).view_as(log_weight)
-    for each, place in zip(share, _nodes(now)[0], strict=True):
+    for each, place in zip(share, nodes[0], strict=True):
         f2 = _factor(now, place) ** 2
         grown = 1 + size / f2 * value
         u = size.sqrt() / f2 * along / grown
@@ -112,13 +113,6 @@ def _look(draws: _Draws, now: _Departure) -> _Look:
         moment += torch.diag_embed((each[..., None] / grown).sum(0))
     moment = (axes @ moment @ axes.mT).sum(0)
     return _Look(flat.logsumexp(0) - math.log(len(draws.size)), share, moment)
-
-
-def _nodes(now: _Departure) -> tuple[Tensor, Tensor]:
-    """Values of a standard normal variable, and the logarithms of their shares (J,)."""
-    n = 1 + 2 * math.ceil(3 * now.error_spread / 0.15)
-    place = torch.linspace(-3, 3, n, dtype=torch.float64)
-    return place, torch.log_softmax(-0.5 * place.square(), 0)
 
 
 def _factor(now: _Departure, place: Tensor) -> float:
@@ -135,7 +129,7 @@ def _improved(draws: _Draws, now: _Departure, first: Tensor, strength: float) ->
     """One step of expectation–maximisation: a new covariance, drawn towards the first one as if
     that came from `strength` curves, and new errors.
     """
-    n, k, place = len(draws.sums), len(first), _nodes(now)[0]
+    n, k, place = len(draws.sums), len(first), error_nodes(now.error_spread)[0]
     moment, where = torch.zeros_like(first), torch.zeros(2).double()
     for block in draws.blocks():
         look = _look(block, now)

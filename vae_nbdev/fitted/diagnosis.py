@@ -49,6 +49,13 @@ class _Looked:
     residuals: Tensor | None = None  # (n, R), 0 where missing; None of points
     seen: Tensor | None = None  # (n, R) 1 where a value was observed, 0 elsewhere
 
+    @classmethod
+    def of(cls, batch: Batch, z: Tensor, elbo: Tensor, residuals: Tensor) -> "_Looked":
+        """Look at residuals (n, R)."""
+        seen = torch.ones_like(residuals) if batch.weight is None else batch.observed.double()
+        squares = float(residuals.square().sum())
+        return cls(batch, z, elbo, squares, seen.sum(1), residuals, seen)
+
 # %% ../../nbs/fitted/63_diagnosis.ipynb #a345fe8e
 @torch.no_grad()
 def _look(vae: VAE, data, clean_input: bool, seed: int, purpose: str) -> _Looked:
@@ -68,9 +75,7 @@ def _look(vae: VAE, data, clean_input: bool, seed: int, purpose: str) -> _Looked
     residuals = (batch.y - curve) / (width * vae.decoder.sigma)
     if batch.weight is not None:
         residuals = residuals * batch.weight.sqrt()
-    seen = torch.ones_like(residuals) if batch.weight is None else batch.observed.double()
-    squares = float(residuals.square().sum())
-    return _Looked(batch, z, vae.elbo(batch, eps), squares, seen.sum(1), residuals, seen)
+    return _Looked.of(batch, z, vae.elbo(batch, eps), residuals)
 
 # %% ../../nbs/fitted/63_diagnosis.ipynb #dc9652d6
 _LEAST = 0.3  # what a latent that is used carries at least [nats]

@@ -10,14 +10,13 @@ import math
 import os
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..core import InputError, as_radius, one_thread, spread_evenly, stream
-from .curve_set import choose_rows, divide_rows
+from .curve_set import choose_rows, divide_rows, plain_name
 from .normal import FLOOR, NormalCurves, choose_tail, log_density
 from .point_set import PointSet
 from .point_units import PointUnits, choose_grid
@@ -341,7 +340,6 @@ def describe_points(
     points: PointSet, grid: np.ndarray, file: str | os.PathLike | None = None
 ) -> dict:
     """What a run says of the points that a model learned from; see `describe_curves`."""
-    letters = "" if file is None else Path(file).name
     return {
         "fingerprint": points.fingerprint,
         "n_curves": len(points),
@@ -350,7 +348,7 @@ def describe_points(
         "radius_range": [float(grid[0]), float(grid[-1])],
         "missing_fraction": 0.0,
         "errors": None if points.error is None else "one per value",
-        "file": "".join(c if c.isprintable() else "?" for c in letters) or None,
+        "file": plain_name(file),
         "xlabel": points.xlabel,
         "ylabel": points.ylabel,
     }

@@ -39,8 +39,13 @@ class Batch:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         """Return the same with every tensor changed."""
-        tensors = ((f.name, getattr(self, f.name)) for f in fields(self))
-        return replace(self, **{name: change(t) for name, t in tensors if t is not None})
+
+        def changed(part):
+            if isinstance(part, tuple):
+                return part._make(map(changed, part))
+            return None if part is None else change(part)
+
+        return replace(self, **{f.name: changed(getattr(self, f.name)) for f in fields(self)})
 
     def take(self, rows: Tensor | slice) -> "Batch":
         """Return the curves with these numbers, (n,) of int64 or bool, or a slice."""
@@ -80,7 +85,8 @@ class Batch:
     def fingerprint(self) -> str:
         """Hash of the numbers: 32 hexadecimal digits."""
         parts = (getattr(self, f.name) for f in fields(self))
-        return hash_arrays(*(None if p is None else p.detach().cpu().numpy() for p in parts))
+        parts = [p.detach().cpu().numpy() if isinstance(p, Tensor) else None for p in parts]
+        return hash_arrays(*parts)
 
 # %% ../../nbs/curves/18_units.ipynb #6d2dc7c0
 @dataclass(frozen=True, eq=False)
@@ -102,26 +108,34 @@ class PointBatch(Batch):
         Σ ln(1 / σ²).
     count : Tensor, shape (N,)
         Number of points.
+    kept : NamedTuple, optional
+        What follows from the rest, worked out once: see `objective.prepare`.
     """
 
     gram: Tensor | None = None
     squares: Tensor | None = None
     log_weight: Tensor | None = None
     count: Tensor | None = None
+    kept: tuple | None = None
 
     @property
     def shown(self) -> tuple[Tensor, ...]:
         """What an encoder is given."""
         return self.y, self.weight, self.gram
 
+    def root(self) -> Tensor:
+        """Cholesky factors of the Gram matrices (N, K, K), which may be singular."""
+        size = self.gram.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None]
+        ridge = (1e-10 * size + 1e-300) * torch.eye(self.y.shape[1]).to(self.gram)
+        return torch.linalg.cholesky(self.gram + ridge)
+
     def with_noise(self, normal: Tensor, sigma: Tensor) -> "PointBatch":
         """Return the curves with more noise at each point: standard normal numbers (N, K) times
         sigma, in units of the error.
         """
-        size = self.gram.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None]
-        ridge = (1e-10 * size + 1e-300) * torch.eye(self.y.shape[1]).to(self.gram)
-        noise = torch.linalg.cholesky(self.gram + ridge) @ (sigma * normal.to(self.y))[..., None]
-        return replace(self, y=self.y + noise.squeeze(-1))
+        root = self.root() if self.kept is None else self.kept.root
+        noise = root @ (sigma * normal.to(self.y))[..., None]
+        return replace(self, y=self.y + noise.squeeze(-1), kept=None)
 
     def with_errors(self, factor: Tensor) -> "PointBatch":
         """The same with all errors of each curve multiplied by a factor (), (N,) or (..., N)."""
@@ -132,6 +146,7 @@ class PointBatch(Batch):
             gram=f2[..., None, None] * self.gram,
             squares=f2 * self.squares,
             log_weight=self.log_weight + self.count * f2.log(),
+            kept=None,
         )
 
     def squares_beside(self, c: Tensor) -> Tensor:

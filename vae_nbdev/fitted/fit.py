@@ -31,7 +31,7 @@ from .fitted_vae import FittedVAE
 from .train import as_train_config, depart_from, start_network, train_model
 from ..inference.latent import fit_mixture, training_codes
 from ..model.losses import importance_weighted_bound
-from ..model.objective import vae_loss
+from ..model.objective import prepare, vae_loss
 from ..model.posteriors import draw
 from ..model.vae import VAE
 from ..training.loop import fit
@@ -117,8 +117,9 @@ def _score(part: _Part, options: FitOptions, recipe: Recipe, mixed: bool) -> np.
     data, seed = part.others, options.random_state
     with one_thread():
         model, units, r = start_network(data, options, recipe)
-        model.float().to(resolve_device(options.device))
         rows = data.in_units(units), data.held_out_in(units)
+        rows = [prepare(model.float(), part) for part in rows]
+        model.to(resolve_device(options.device))
         history = fit(model, vae_loss(data.clean_input), *rows, as_train_config(r, seed))
         if history.interrupted:
             raise KeyboardInterrupt("n_latent was still being chosen, and there is no model yet")

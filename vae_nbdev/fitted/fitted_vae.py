@@ -214,7 +214,8 @@ class CurveDensity(CurveCodec):
         from the posterior.
         """
         curves = self.as_curves(curves)
-        batch, units = self.to_model(curves), self.units_for(curves)
+        units = self.units_for(curves)
+        batch = units.to_model(curves, dtype=torch.float64)
         found = vae_evidence(self.vae, batch, n_posterior=n_posterior, seed=seed)
         jacobian = units.log_jacobian(batch)
         return replace(found, log_evidence=found.log_evidence + jacobian)

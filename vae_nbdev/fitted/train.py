@@ -37,7 +37,7 @@ from ..inference.latent import flow_prior, mixture_prior
 from ..inference.learned_departure import learn_departure
 from ..model.autoencoder import init_weights
 from ..model.coordinates import stretch_suits
-from ..model.objective import CHARGE, vae_loss
+from ..model.objective import CHARGE, prepare, vae_loss
 from ..model.priors import FlowPrior, Prior, TrainedMixture
 from vae_nbdev.model.start import (
     DepartingDecoder,
@@ -368,12 +368,13 @@ def train_model(
         seed = options.random_state
         loss = _loss_of(data, r)
         train, held_out = data.in_units(units), data.held_out_in(units)
-        model.float().to(resolve_device(options.device))
+        prepared = [prepare(model.float(), part) for part in (train, held_out)]
+        model.to(resolve_device(options.device))
         files |= {"verbose": bool(options.verbose), "options": f"{r} {options.clean_input}"}
         files["options"] += f" {units.center.tolist()} {units.scale.tolist()}"
         jacobian = float(units.log_jacobian(held_out or train.take(slice(1000))).mean())
         files["describe"] = lambda loss: f"bound {jacobian - loss:.1f} nats"
-        history = fit(model, loss, train, held_out, as_train_config(r, seed), **files)
+        history = fit(model, loss, *prepared, as_train_config(r, seed), **files)
         model.cpu()
         rows = np.union1d(data.sample, data.held_out)
         if data.noise is None:

@@ -21,6 +21,7 @@ from .importance import Evidence, importance_evidence
 from .latent import posterior_moments
 from .proposals import StudentMixture, distinct_minima, widen_tails
 from ..model.losses import gaussian_log_likelihood
+from ..model.objective import prepare
 from ..model.priors import Prior
 from ..model.vae import VAE, FactorDecoder
 
@@ -377,7 +378,7 @@ def _factor_evidence(
     vae: VAE, batch: Batch, n_starts: int, n_scan: int = 4000, seed: int = 0, **options
 ) -> Evidence:
     """`vae_evidence` with a `FactorDecoder`."""
-    prior, p_z = vae.prior, vae.prior()
+    prior, p_z, batch = vae.prior, vae.prior(), prepare(vae, batch)
     codes = prior.sample(n_scan, torch_generator(seed, "scan"))
     precision, pull = vae.decoder.precision(batch, codes)
 

@@ -17,13 +17,12 @@ from torch import Tensor
 
 from ..core import one_thread, stream
 from ..curves.curve_set import divide_rows
-from ..curves.normal import log_density
 from ..curves.point_set import PointSet
 from ..curves.point_units import PointUnits
 from ..curves.units import PointBatch, Units
 from .evidence import vae_evidence
 from ..model.coordinates import PrincipalCoordinates
-from ..model.start import DepartingDecoder, error_nodes
+from ..model.start import DepartingDecoder, error_nodes, view_scaled
 from ..model.vae import VAE
 
 # %% ../../nbs/inference/56_learned_departure.ipynb #a3b5afc8
@@ -89,35 +88,22 @@ def _look(draws: _Draws, now: _Departure) -> _Look:
     """Look at the departures of curves. In the directions in which they are seen independently, the
     codes and the errors change no more than their scale.
     """
-    sums, tril = draws.sums, torch.linalg.cholesky(now.covariance)
-    value, axes = torch.linalg.eigh(tril.T @ sums.gram @ tril)
-    value, size = value.clamp_min(0), draws.size[..., None]
-    left = (sums.y - (sums.gram @ draws.mean[..., None]).squeeze(-1)) @ tril
-    along, beside = (axes.mT @ left[..., None]).squeeze(-1), sums.squares_beside(draws.mean)
-    log_weight = []
-    nodes = error_nodes(now.error_spread)
-    for place, log_share in zip(*nodes, strict=True):
-        f2 = _factor(now, place) ** 2
-        grown = 1 + size / f2 * value
-        squares = (beside - (size / f2 * along.square() / grown).sum(-1)) / f2
-        log_det = grown.log().sum(-1) - sums.log_weight + sums.count * math.log(f2)
-        log_weight.append(log_density(squares, log_det, sums.count, 0.0) + log_share)
+    tril, size = torch.linalg.cholesky(now.covariance), draws.size[..., None]
+    seen = view_scaled(draws.sums, draws.mean, tril)
+    place, log_share = error_nodes(now.error_spread)
+    factors = now.error_factor * torch.exp(now.error_spread * place)
+    nodes = zip(factors, log_share, strict=True)
+    log_weight = [seen.log_p(size, factor) + log_share for factor, log_share in nodes]
     log_weight = torch.stack(log_weight) + draws.log_weight
-    flat, moment = log_weight.flatten(0, 1), torch.zeros_like(sums.gram)
+    flat, moment = log_weight.flatten(0, 1), torch.zeros_like(draws.sums.gram)
     share = torch.softmax(flat, 0).view_as(log_weight)
-    for each, place in zip(share, nodes[0], strict=True):
-        f2 = _factor(now, place) ** 2
-        grown = 1 + size / f2 * value
-        u = size.sqrt() / f2 * along / grown
+    for each, factor in zip(share, factors, strict=True):
+        grown = seen.grown(size, factor)
+        u = size.sqrt() / factor.square() * seen.along / grown
         moment += torch.einsum("sn,sni,snj->nij", each, u, u)
         moment += torch.diag_embed((each[..., None] / grown).sum(0))
-    moment = (axes @ moment @ axes.mT).sum(0)
+    moment = (seen.axes @ moment @ seen.axes.mT).sum(0)
     return _Look(flat.logsumexp(0) - math.log(len(draws.size)), share, moment)
-
-
-def _factor(now: _Departure, place: Tensor) -> float:
-    """Factor of the errors."""
-    return now.error_factor * math.exp(now.error_spread * float(place))
 
 
 def _gain(draws: _Draws, now: _Departure) -> float:
@@ -169,6 +155,11 @@ def _choose_strength(draws: _Draws, now: _Departure, first: Tensor, seed: int) -
     return max(scores, key=scores.get)
 
 
+def _prior_codes(vae: VAE) -> Tensor:
+    """Two thousand draws from the prior."""
+    return vae.prior.sample(2000, torch.Generator().manual_seed(0))
+
+
 def _departing(vae: VAE, basis: np.ndarray, now: _Departure, zero: Tensor | None) -> VAE:
     """The model with a departure."""
     variance, axes = torch.linalg.eigh(now.covariance)
@@ -179,7 +170,7 @@ def _departing(vae: VAE, basis: np.ndarray, now: _Departure, zero: Tensor | None
     decoder.log_rest.copy_(variance.log())
     decoder.errors.copy_(torch.tensor([now.error_factor, now.error_spread]))
     model.decoder = decoder
-    mean, left = decoder.factors(model.prior.sample(2000, torch.Generator().manual_seed(0)))
+    mean, left = decoder.factors(_prior_codes(vae))
     coordinates.spread.copy_((mean.var(0) + left.mean(0)).sqrt())
     return model.eval().requires_grad_(False)
 
@@ -231,15 +222,15 @@ def learn_departure(
     points = points[np.flatnonzero(points.n_points)]
     known = (units.center, units.scale, units.noise)
     center, scale, noise = (np.broadcast_to(a, radius.shape) for a in known)
-    zero, kernel = torch.from_numpy(-center / scale) if relative else None, None
+    zero = torch.from_numpy(-center / scale) if relative else None
     with one_thread():
         curves = vae.decoder.mean(_prior_codes(vae))
-        kernel, size = _first_covariance(len(radius)), float(curves.var(0).mean())
+        kernel = _first_covariance(len(radius))
         if relative:
-            size = float((curves - zero).square().mean())
-        else:  # in units of the spread of the curves
-            kernel = kernel * size
-        basis = _directions(curves, kernel * (size if relative else 1.0))
+            basis = _directions(curves, kernel * float((curves - zero).square().mean()))
+        else:  # in the unit of the model
+            kernel = kernel * float(curves.var(0).mean())
+            basis = _directions(curves, kernel)
         there = PointUnits(center, scale, noise, radius, basis)
         first = torch.from_numpy(basis.T @ kernel @ basis)
         first = first + 1e-6 * first.diagonal().mean() * torch.eye(len(first))
@@ -256,8 +247,3 @@ def learn_departure(
     told = {"size": typical if relative else typical * float(np.median(scale))}
     told |= {"error_factor": now.error_factor, "error_spread": now.error_spread}
     return model, told | {"strength": strength}
-
-
-def _prior_codes(vae: VAE) -> Tensor:
-    """Two thousand draws from the prior."""
-    return vae.prior.sample(2000, torch.Generator().manual_seed(0))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GAIN', 'PrincipalCoordinates', 'StretchedCoordinates', 'stretch_batch', 'principal_coordinates', 'stretch_suits',
-           'FactorView', 'sum_up', 'view_factors']
+           'FactorView', 'Kept', 'sum_up', 'view_factors']
 
 # %% ../../nbs/model/36_coordinates.ipynb #740452b6
 import math
@@ -288,6 +288,13 @@ class FactorView(NamedTuple):
         white = torch.linalg.solve_triangular(torch.linalg.cholesky(inner), both, upper=False)
         gain = white[..., :m].mT @ white
         return gram - gain[..., :m], pull - gain[..., m]
+
+
+class Kept(NamedTuple):
+    """What of a `PointBatch` does not change while a network is trained."""
+
+    root: Tensor  # (N, K, K) see `PointBatch.root`
+    view: FactorView
 
 
 @torch.no_grad()

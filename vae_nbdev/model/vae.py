@@ -308,7 +308,8 @@ class FactorDecoder(nn.Module):
 
     def look(self, batch: Batch) -> FactorView:
         """What curves with weights say of the factors, before there are codes."""
-        return view_factors(sum_up(batch, self.coordinates.basis), self.n_moved, self.log_rest)
+        sums = sum_up(batch, self.coordinates.basis)
+        return sums.kept.view if sums.kept else view_factors(sums, self.n_moved, self.log_rest)
 
     def _common(self, variance: Tensor) -> Tensor:
         """By how much the variances (..., K) that are moved together have grown (...)."""

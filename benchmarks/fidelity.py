@@ -186,7 +186,7 @@ def curves_of(name: str, quick: bool = False) -> tuple[float, int, int]:
 
 def store(name: str, seed: int, found: dict) -> None:
     """Add one result to the file, which another process may be writing at the same time."""
-    from vae_nbdev.core import atomic_path
+    from vae_nbdev.writing import atomic_path
 
     for _ in range(20):
         try:

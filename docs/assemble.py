@@ -3,11 +3,14 @@
 It runs before Sphinx. Notebooks keep their place below nbs/, so nbs/index.ipynb becomes the front
 page; beside them stand the pages of docs/, CONTRIBUTING and CHANGELOG, and one page of reference
 for every module. The face of a folder, NN_face.ipynb, becomes the page that leads to its
-notebooks. A notebook that exists is a page: nothing is listed by hand. Links are written as they
-are true in the repository, and turned here into links between pages.
+notebooks, and docs/gallery.ini becomes a page of pictures. Every notebook is a page and finds its
+own place in the sidebar; only the pages of START and LOOK_UP are named here. Links are written as
+they are true in the repository, and turned here into links between pages.
 """
 import ast
+import base64
 import configparser
+import io
 import json
 import os
 import re
@@ -15,6 +18,8 @@ import shutil
 import sys
 from functools import partial
 from pathlib import Path
+
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "vae_nbdev"
@@ -29,9 +34,15 @@ Explained and tested in its notebook, :doc:`/{notebook}`.
 """
 
 NOTE = """```{{container}} notebook-note
-This page is the notebook [{file}]({url}). `make lab` opens it in Jupyter, where every cell can be \
-changed and run again.{reference}
+{links}. `make lab` opens this notebook in Jupyter, where every cell can be changed and run \
+again.{colab}{reference}
 ```"""
+
+# what the sidebar shows first, and what it shows after the story
+START = ["get_started", "tutorials/08_your_own_curves", "tutorials/07_a_real_galaxy", "explorer"]
+LOOK_UP = ["gallery", "tutorials/14_when_something_is_wrong", "tutorials/09_when_things_go_wrong"]
+THUMBNAIL = (480, 320)  # pixels
+HIDDEN = re.compile(r"^#\|\s*(hide|hide_output|(include|output):\s*false)\s*$", re.MULTILINE)
 
 
 def settings(root: Path = ROOT) -> dict[str, str]:
@@ -76,9 +87,27 @@ def link(root: Path, pages: dict[Path, str], page: Path, git_url: str, match: re
     return match[0]
 
 
-def complete(notebook: str, note: str, contents: str) -> str:
-    """Return a notebook with a note below its title and promise, and contents at its end."""
+def notebook_note(file: str, git_url: str, reference: str) -> str:
+    """Return the note on a notebook's page: where its source is, and how to run it."""
+    links, colab = [f"[Source]({git_url}/blob/main/{file})"], ""
+    host, _, repository = git_url.partition("github.com/")
+    if host == "https://":
+        address = f"https://colab.research.google.com/github/{repository}/blob/main/{file}"
+        links.append(f"[Open in Colab]({address})")
+        colab = f" In Colab, run `%pip install git+{git_url}` first."
+    if reference:
+        reference = f" The same names in the reference: {{doc}}`/{reference}`."
+    return NOTE.format(links=" · ".join(links), colab=colab, reference=reference)
+
+
+def complete(notebook: str, note: str, contents: str, figures: list[str]) -> str:
+    """Return a notebook with a note below its title and promise, contents at its end, and an anchor
+    at each cell that draws a figure of the gallery.
+    """
     nb = json.loads(notebook)
+    for cell in nb["cells"]:
+        if cell.get("id") in figures:
+            cell["metadata"]["anchor"] = f"figure-{cell['id']}"
     first = next((cell for cell in nb["cells"] if cell["cell_type"] == "markdown"), None)
     if note and first:
         parts = r"(# .*\n+)?((?:>.*(?:\n|$))*)(.*)"
@@ -142,16 +171,80 @@ def write_reference(root: Path, source: Path) -> dict[str, str]:
     return reference
 
 
-def find_contents(root: Path, names: list[str]) -> dict[str, str]:
-    """Return what to add to a page to lead on to others: page → Markdown."""
-    markdown = [n for n in names if (root / "docs" / f"{n}.md").exists() and n != "get_started"]
-    story = sorted(n for n in names if n.startswith("tutorials/"))
+def find_figure(root: Path, notebook: str, name: str) -> tuple[str, bytes]:
+    """Return the text and the PNG of the figure that one cell draws; ValueError if there is none.
+    """
+    path, figures = root / "nbs" / f"{notebook}.ipynb", {}
+    for cell in json.loads(path.read_text())["cells"] if path.exists() else []:
+        pictures = [output.get("data", {}).get("image/png") for output in cell.get("outputs", [])]
+        source = "".join(cell["source"])
+        text = re.search(r"#\|\s*fig-alt:\s*(.+)", source)
+        if text and any(pictures) and not HIDDEN.search(source):
+            texts = json.loads(text[1]) if text[1].startswith("[") else [text[1].strip("\"' ")]
+            first = next(filter(None, pictures))
+            figures[cell.get("id")] = texts[0], base64.b64decode("".join(first))
+    if name not in figures:
+        known = "; ".join(f"{found}: {text}" for found, (text, _) in figures.items()) or "none"
+        raise ValueError(
+            f"docs/gallery.ini: cell {name} of nbs/{notebook}.ipynb draws no figure. Figures of"
+            f" that notebook: {known}"
+        )
+    return figures[name]
+
+
+def write_gallery(root: Path, source: Path) -> dict[str, list[str]]:
+    """Write the page of pictures that docs/gallery.ini lists, each a link to the cell that draws
+    it; return notebook → cells.
+    """
+    listed = configparser.ConfigParser(delimiters=["="], interpolation=None)
+    listed.optionxform = str
+    listed.read(root / "docs/gallery.ini", encoding="utf-8")
+    lines = []
+    for notebook in listed.sections():
+        for name, title in listed[notebook].items():
+            text, png = find_figure(root, notebook, name)
+            picture = Image.open(io.BytesIO(png)).convert("RGB")
+            picture.thumbnail(THUMBNAIL)
+            (source / "gallery").mkdir(exist_ok=True)
+            picture.save(source / f"gallery/{name}.webp", quality=80, method=6)
+            text = re.sub(r"([\[\]\\*_`$])", r"\\\1", text)
+            lines += [f"[![{text}](gallery/{name}.webp) {title}](#figure-{name})", ""]
+    if lines:
+        head = ["# Gallery", "", "> What the notebooks draw, each picture a link to the cell that "
+                "draws it", "", "```{container} gallery"]
+        (source / "gallery.md").write_text("\n".join([*head, *lines, "```", ""]))
+    return {notebook: list(listed[notebook]) for notebook in listed.sections()}
+
+
+def write_package(root: Path, source: Path, story: list[str], parts: list[str]) -> None:
+    """Write the page that lists all notebooks; the parts of the package stand below it in the
+    sidebar.
+    """
+    tables = {"The story": story, "The parts of the package": parts}
+    page = ["# All notebooks", "", "> The story in its order, and the parts of the package in the "
+            "order in which they build on each other", ""]
+    for title, names in tables.items():
+        rows = [(f"{{doc}}`/{name}`", name) for name in names]
+        page += [f"## {title}", "", table(root, "notebook", rows)]
+    (source / "package.md").write_text("\n".join([*page, toctree(parts)]))
+
+
+def find_contents(root: Path, source: Path, names: list[str]) -> dict[str, str]:
+    """Return what to add to a page to lead on to others: page → Markdown. The page of all notebooks
+    is written.
+    """
+    picked = START + LOOK_UP
+    markdown = [n for n in names if (root / "docs" / f"{n}.md").exists() and n not in picked]
+    tutorials = sorted(n for n in names if n.startswith("tutorials/"))
     parts = [n for n in names if re.match(r"\d+_|report$", n) or is_face(n)]
-    start, project = ([n for n in wanted if n in names]
-                      for wanted in (["get_started"], ["contributing", "changelog"]))
-    sections = [toctree(start), toctree(story + markdown, "The story"),
-                toctree(sorted(parts, key=number), "How the package works"),
-                toctree(["api/index"], "Reference"), toctree(project, "The project")]
+    parts = sorted(parts, key=number)
+    write_package(root, source, tutorials, parts)
+    story = [n for n in tutorials if n not in picked] + markdown
+    start, look_up, project = ([n for n in wanted if n in names]
+                               for wanted in (START, LOOK_UP, ["contributing", "changelog"]))
+    sections = [toctree(start, "Start here"), toctree(story, "The story"),
+                toctree(look_up, "Pictures and help"),
+                toctree(["package", "api/index", *project], "How the package works")]
     contents = {"index": "\n".join(sections)}
     for face in filter(is_face, names):
         folder = face.rpartition("/")[0] + "/"
@@ -168,7 +261,9 @@ def assemble(root: Path = ROOT, source: Path = ROOT / "docs/_build/source") -> N
     git_url, pages = settings(root)["git_url"], find_pages(root)
     reference = write_reference(root, source)
     written = [name for name in pages.values() if name.endswith((".ipynb", ".md"))]
-    contents = find_contents(root, [name.rpartition(".")[0] for name in written])
+    gallery = write_gallery(root, source)
+    names = [name.rpartition(".")[0] for name in written] + ["gallery"] * bool(gallery)
+    contents = find_contents(root, source, names)
 
     for page, name in pages.items():
         to = source / name
@@ -180,11 +275,8 @@ def assemble(root: Path = ROOT, source: Path = ROOT / "docs/_build/source") -> N
         text = re.sub(r"(?<=\]\()[^()#\s\"\\]+", to_link, page.read_text())
         if page.suffix == ".ipynb":
             stem, file = name.removesuffix(".ipynb"), page.relative_to(root).as_posix()
-            ours = ""
-            if stem in reference:
-                ours = f" The same names in the reference: {{doc}}`/{reference[stem]}`."
-            note = NOTE.format(file=f"`{file}`", url=f"{git_url}/blob/main/{file}", reference=ours)
-            text = complete(text, note if stem != "index" else "", contents.get(stem, ""))
+            note = notebook_note(file, git_url, reference.get(stem, "")) * (stem != "index")
+            text = complete(text, note, contents.get(stem, ""), gallery.get(stem, []))
         to.write_text(text)
 
 

@@ -3,6 +3,8 @@
 `make docs` runs both.
 """
 import html
+import io
+import json
 import re
 import shutil
 import sys
@@ -70,9 +72,10 @@ html_theme = "furo"
 html_title = project
 html_baseurl = settings["site_url"]
 html_copy_source = False
+html_use_index = html_domain_indices = False  # the search finds every name
 html_static_path = [
     "static",
-    str(files("sphinx-mathjax-offline") / "static/mathjax/tex-svg-full.js"),
+    str(files("sphinx-mathjax-offline") / "static/mathjax/tex-svg.js"),
 ]
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
@@ -82,12 +85,14 @@ html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#1d5c99", "color-brand-content": "#1a5aa0"},
     "dark_css_variables": {"color-brand-primary": "#7db8ee", "color-brand-content": "#7db8ee"},
 }
-mathjax_path = "tex-svg-full.js"
+mathjax_path = "tex-svg.js"
 CARD = "_static/social-card.png"
 
 
 def describe(app, page, template, context, doctree) -> None:
     """Say in the page's head what it is, for those who show a link to it: its first line."""
+    if page.startswith("api/"):
+        return
     quote = next(doctree.findall(nodes.block_quote), None) if doctree else None
     text = quote.astext() if quote else settings["description"]
     title = re.sub("<.*?>", "", context.get("title") or project)
@@ -124,11 +129,13 @@ def close_folders(app, page, template, context, doctree) -> None:
         context["furo_navigation_tree"] = get_navigation_tree(tree)
 
 
-LARGE_PICTURE = 60_000  # bytes
+LARGE_PICTURE = 30_000  # bytes
 
 
 def shrink_picture(path: Path) -> None:
-    """Store a PNG as WebP, in 256 colours where no eye can tell; a large one loses a little."""
+    """Store a PNG as WebP, in 256 colours where no eye can tell; a large one loses a little where
+    that makes it smaller.
+    """
     picture = Image.open(path).convert("RGBA")
     ground = Image.new("RGBA", picture.size, "white")
     ground.alpha_composite(picture)
@@ -140,8 +147,11 @@ def shrink_picture(path: Path) -> None:
     stored = small if alike else full
     target = path.with_suffix(".webp")
     stored.save(target, lossless=True, quality=60, method=3)
-    if target.stat().st_size > LARGE_PICTURE:
-        stored.save(target, quality=90, method=4)
+    if (size := target.stat().st_size) > LARGE_PICTURE:
+        lossy = io.BytesIO()
+        full.save(lossy, "webp", quality=85, method=6)
+        if len(lossy.getvalue()) < size:
+            target.write_bytes(lossy.getvalue())
     path.unlink()
 
 
@@ -149,24 +159,45 @@ def shrink_page(page: str) -> str:
     """Return a page without what a browser does not need.
 
     Names, punctuation and blanks in code have the colour of the text, and operators are given it,
-    so they need no element of their own, and neither do words; nor is there a need for blanks at
-    the beginning of lines.
+    so they need no element of their own, and neither do words. All parts of a string have one
+    colour, and neighbours become one element. Blanks at the beginning of lines go.
     """
     page = re.sub(r'<span class="([nopw]|pre)">([^<]*)</span>', r"\2", page)
+    page = re.sub(r'<span class="s[12abdehi]">', '<span class="s">', page)
+    page = re.sub(r'(<span class="s">[^<]*)</span><span class="s">', r"\1", page)
+    page = page.replace("<span></span>", "").replace(" notranslate", "")
     page = re.sub(r'(_images/[^"]+)\.png"', r'\1.webp"', page)
     parts = re.split(r"(<(pre|script|textarea)\b.*?</\2>)", page, flags=re.DOTALL)
     return "".join(part if i % 3 else re.sub(r"\n\s+", "\n", part)
                    for i, part in enumerate(parts) if i % 3 != 2)
 
 
+# the same on every page
+ICONS = re.compile(r'<svg [^>]*style="display: none;">.*?</symbol>\s*</svg>', re.DOTALL)
+COLOURS = re.compile(r"<style>(.*?)</style>\s*(?=</head>)", re.DOTALL)
+
+
 def shrink(app, exception) -> None:
-    """Make figures and pages smaller, and drop what no page needs: half of the bytes."""
+    """Make figures and pages smaller, and drop what no page needs: half of the bytes. What is the
+    same on every page moves into site.js and site.css.
+    """
     if exception or app.builder.name != "html":
         return
     for path in (app.outdir / "_images").glob("*.png"):
         shrink_picture(path)
-    for path in app.outdir.rglob("*.html"):
-        path.write_text(shrink_page(path.read_text(encoding="utf-8")), encoding="utf-8")
+    pages = {path: shrink_page(path.read_text(encoding="utf-8"))
+             for path in app.outdir.rglob("*.html")}
+    script, sheet = app.outdir / "_static/site.js", app.outdir / "_static/site.css"
+    if script.exists():
+        front = pages[app.outdir / "index.html"]
+        icons, colours = ICONS.search(front)[0], COLOURS.search(front)
+        line = f"document.body.insertAdjacentHTML('afterbegin', {json.dumps(icons)});"
+        script.write_text(f"{script.read_text()}\n{line}\n")
+        sheet.write_text(f"{colours[1]}\n{sheet.read_text()}")
+        pages = {path: page.replace(icons, "", 1).replace(colours[0], "", 1)
+                 for path, page in pages.items()}
+    for path, page in pages.items():
+        path.write_text(page, encoding="utf-8")
     for path in app.outdir.rglob("*.css.map"):
         path.unlink()
     shutil.rmtree(app.outdir / "_sources", ignore_errors=True)

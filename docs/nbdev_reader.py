@@ -97,6 +97,8 @@ def read(text: str) -> nbformat.NotebookNode:
         try:
             if cell.cell_type == "code":
                 apply_directives(cell)
+                if anchor := cell.metadata.get("anchor"):  # from assemble.py
+                    cells.append(nbformat.v4.new_markdown_cell(f"({anchor})="))
                 cells += split_figures(cell)
             else:
                 cells.append(cell)

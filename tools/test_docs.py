@@ -32,19 +32,25 @@ PAGE = [f"# A page{PROMISE}", "#| echo: false\n#| fig-alt: One pixel: red.\nshow
         "## Second thoughts\n\n$x^2$ and `code`.", "print(3.14)"]
 ROOM = [f"# A room{PROMISE}", "[A page](../00_page.ipynb), [a story](../tutorials/01_story.ipynb)."]
 OUTPUTS = {1: [FIGURE], 3: [LINE]}
+GALLERY = "[00_page]\ncell-1 = A pixel\n"
 
 
 def build(root: Path, front: list[str], page: list[str], outputs: dict[int, list],
-          name: str = "00_page", face: str = "part/10_face") -> tuple[int, str]:
+          name: str = "00_page", face: str = "part/10_face", gallery: str = "") -> tuple[int, str]:
     """Build a site of few notebooks; return the exit status and what was said."""
     shutil.copy(ROOT / "settings.ini", root / "settings.ini")
+    (root / "docs").mkdir()
+    (root / "docs/gallery.ini").write_text(gallery)
     pages = {"index": front, name: page, face: [f"# A part{PROMISE}"], "part/11_room": ROOM,
              "part/9_hall": [f"# A hall{PROMISE}"], "tutorials/01_story": [f"# A story{PROMISE}"]}
     for path, sources in pages.items():
         found = outputs if path == name else {}
         cells = [cell(source, i, found.get(i)) for i, source in enumerate(sources)]
         write_notebook(root / f"nbs/{path}.ipynb", cells)
-    assemble.assemble(root, root / "source")
+    try:
+        assemble.assemble(root, root / "source")
+    except ValueError as error:
+        return 1, str(error)
     said = io.StringIO()
     options = ["-q", "-W", "--keep-going", "-E", "-n", "-b", "html", "-D", "html_static_path="]
     folders = [str(ROOT / "docs"), "-d", *(str(root / f) for f in ("doctrees", "source", "html"))]
@@ -107,6 +113,19 @@ BREAKAGES = {  # what is broken → how, and what has to be said
     ),
     "a page that nothing leads to": ({"name": "page", "front": FRONT[:1]}, "toctree"),
     "a folder without a face": ({"face": "part/10_part"}, "toctree"),
+    "a gallery of a notebook that is not there": (
+        {"gallery": "[00_gone]\ncell-1 = A pixel\n"},
+        "cell cell-1 of nbs/00_gone.ipynb draws no figure",
+    ),
+    "a gallery of a cell without a figure": (
+        {"gallery": "[00_page]\ncell-3 = A pixel\n"},
+        "cell cell-3 of nbs/00_page.ipynb draws no figure. Figures of that notebook: cell-1:"
+        " One pixel: red.",
+    ),
+    "a gallery of a hidden cell": (
+        with_page(1, "#| hide\n#| fig-alt: One pixel: red.\nshow()") | {"gallery": GALLERY},
+        "cell cell-1 of nbs/00_page.ipynb draws no figure",
+    ),
 }
 
 
@@ -124,19 +143,40 @@ def look(html: Path) -> dict[str, str]:
     closed = [
         "The story",
         (1, "tutorials/01_story.html"),
+        "Pictures and help",
+        (1, "gallery.html"),
         "How the package works",
-        (1, "00_page.html"),
-        (1, "part/10_face.html"),
-        "Reference",
+        (1, "package.html"),
         (1, "api/index.html"),
     ]
-    opened = [(1, "10_face.html"), (2, "9_hall.html"), (2, "#")]
+    git_url = assemble.settings()["git_url"]
+    opened = [(1, "../package.html"), (2, "10_face.html"), (3, "9_hall.html"), (3, "#")]
     inside = contents_of(html / "part/11_room.html")
     listed = re.findall(r'<td><p><a [^>]*href="([^"]+)"', (html / "part/10_face.html").read_text())
     checks = {
         "the alt text is in the page": (shown, ["One pixel: red."]),
         "the figure is there": ([(html / src).is_file() for src in sources], [True]),
-        "the sidebar has the story first, then the folders, closed": (
+        "the gallery shows the figure and leads to its cell": (
+            re.findall(r'href="([^"]*)">(?:<span[^>]*>)?<img alt="([^"]*)"', (html / "gallery.html").read_text()),
+            [("00_page.html#figure-cell-1", "One pixel: red.")],
+        ),
+        "the cell has a place to lead to": (
+            re.findall(r'id="(figure-[^"]+)"', (html / "00_page.html").read_text()),
+            ["figure-cell-1"],
+        ),
+        "a page says where its source is and opens in Colab": (
+            re.findall(r'href="(https://\S*00_page.ipynb)"', (html / "00_page.html").read_text()),
+            [
+                f"{git_url}/blob/main/nbs/00_page.ipynb",
+                "https://colab.research.google.com/github/"
+                f"{git_url.removeprefix('https://github.com/')}/blob/main/nbs/00_page.ipynb",
+            ],
+        ),
+        "the page of all notebooks leads to the story and to the parts": (
+            re.findall(r'<td><p><a [^>]*href="([^"]+)"', (html / "package.html").read_text()),
+            ["tutorials/01_story.html", "00_page.html", "part/10_face.html"],
+        ),
+        "the sidebar has the story first, then the package, closed": (
             contents_of(html / "index.html"),
             closed,
         ),
@@ -190,7 +230,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         results = test_reference(Path(folder).resolve())
     for what, (change, message) in {
-        "nothing": ({}, ""),
+        "nothing": ({"gallery": GALLERY}, ""),
         "two alt texts": (two, ""),
         **BREAKAGES,
     }.items():

@@ -1,13 +1,14 @@
 """Open every page of the built site in a browser and look: `python tools/test_site.py [FOLDER]`.
 
 A part of `make docs-test`. Needs Chromium, from the system or named by the variable CHROMIUM.
-Pictures of some pages, light, dark and as wide as a phone, go to docs/_build/screenshots: look at
-them.
+Each page is read on a wide screen and on a phone, light and dark; each tutorial also as a file,
+without a server. Pictures of some pages go to docs/_build/screenshots: look at them.
 """
 import contextlib
 import fnmatch
 import functools
 import http.server
+import itertools
 import os
 import re
 import shutil
@@ -23,7 +24,10 @@ from playwright.sync_api import Error, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE, PICTURES = ROOT / "docs/_build/html", ROOT / "docs/_build/screenshots"
-MAX_SITE, MAX_PAGE = 15e6, 2e6  # bytes; the page without the file of MathJax, which is loaded once
+MAX_SITE, MAX_PAGE = 15e6, 1.5e6  # bytes; the page without MathJax, which is loaded once
+MAX_WORDS = 4000  # of prose on a page
+WIDE, PHONE = 1400, 390  # pixels
+N_START, N_PICTURES = 4, 12  # pages under "Start here", pictures in the gallery
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -34,18 +38,32 @@ FLAGS = [
     "--disable-sync",
 ]
 VAE = "tutorials/02_variational_autoencoder.html"
-SHOWN = ["index.html", "get_started.html", VAE, "*/*_face.html", "*/*_losses.html",
-         "api/*.estimator.html", "explorer.html"]  # the first that fits is photographed
+SHOWN = ["index.html", "get_started.html", "gallery.html", "package.html", VAE,
+         "tutorials/*_is_wrong.html", "*/*_face.html", "*/*_losses.html", "api/*.estimator.html",
+         "explorer.html"]  # the first that fits is photographed
 TEXT = """() => {
   const body = document.querySelector("article, main, body").cloneNode(true);
   const code = [...body.querySelectorAll("pre")].map(e => e.textContent).join("\\n");
-  body.querySelectorAll("pre, code, script, style, svg, mjx-container").forEach(e => e.remove());
-  return [body.textContent, code];
+  body.querySelectorAll("pre, script, style, svg, mjx-container").forEach(e => e.remove());
+  const words = body.textContent.trim().split(/\\s+/).length;
+  body.querySelectorAll("code").forEach(e => e.remove());
+  return [body.textContent, code, words];
 }"""
 FORMULAS = """() => [document.querySelectorAll("mjx-merror").length,
   [...document.querySelectorAll("article .math")]
     .filter(e => !e.querySelector("mjx-container")).length]"""
-WIDE = """() => [...document.querySelectorAll("article *")].filter(e => {
+CUT = """() => [...document.querySelectorAll("article .highlight pre")]
+  .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1)
+  .map(e => e.textContent.split("\\n").reduce((a, b) => b.length > a.length ? b : a).slice(0, 60))"""
+INK = """() => [...document.querySelectorAll("article p, article li, article td, article pre")]
+  .filter(e => e.checkVisibility()).map(e => {
+    const [r, g, b] = getComputedStyle(e).color.match(/[\\d.]+/g).map(Number);
+    return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
+  })"""
+SIDEBAR = """() => [...document.querySelectorAll(".sidebar-tree .caption")].map(e =>
+  [e.textContent, [...e.nextElementSibling.querySelectorAll("a")].map(a => a.getAttribute("href"))])"""
+ADDRESSES = """() => [...document.querySelectorAll("a[href]")].map(e => e.href)"""
+OUTSIDE = """() => [...document.querySelectorAll("article *")].filter(e => {
   if (e.getBoundingClientRect().right <= innerWidth + 1 || !e.checkVisibility()) return false;
   for (let up = e; up.tagName != "ARTICLE"; up = up.parentElement)
     if (up != e && getComputedStyle(up).overflowX != "visible" || up.tagName == "svg") return false;
@@ -122,7 +140,7 @@ class Visitor:
     def __init__(self, browser, base: str, **options):
         self.base, self.wrong = base, []
         self.page: Page = browser.new_context(
-            viewport={"width": 1280, "height": 900}, **options
+            viewport={"width": WIDE, "height": 900}, **options
         ).new_page()
         self.page.on(
             "console",
@@ -161,7 +179,9 @@ class Visitor:
 def test_page(visitor: Visitor, name: str) -> Iterator[str]:
     """Yield what is wrong with one page."""
     yield from visitor.open(name)
-    prose, code = visitor.page.evaluate(TEXT)
+    prose, code, words = visitor.page.evaluate(TEXT)
+    if words > MAX_WORDS:
+        yield f"it has {words} words"
     yield from (
         f"it shows a raw $: {match[0]!r}" for match in re.finditer(r".{0,20}\$.{0,20}", prose)
     )
@@ -169,11 +189,23 @@ def test_page(visitor: Visitor, name: str) -> Iterator[str]:
     errors, undrawn = visitor.page.evaluate(FORMULAS)
     if errors or undrawn:
         yield f"{errors} formulas are wrong, {undrawn} are not drawn"
-    visitor.page.set_viewport_size({"width": 390, "height": 844})
-    if (width := visitor.page.evaluate("document.documentElement.scrollWidth")) > 390:
-        yield f"on a phone it is {width} pixels wide"
-    yield from (f"wider than a phone: {what}" for what in visitor.page.evaluate(WIDE))
-    visitor.page.set_viewport_size({"width": 1280, "height": 900})
+    yield from (f"a line of code is cut off: {line}" for line in visitor.page.evaluate(CUT))
+    for scheme, width in itertools.product(("light", "dark"), (PHONE, WIDE)):
+        visitor.page.emulate_media(color_scheme=scheme)
+        visitor.page.set_viewport_size({"width": width, "height": 900})
+        yield from (f"{scheme}, {width} pixels: {line}" for line in test_view(visitor.page, scheme))
+
+
+def test_view(page: Page, scheme: str) -> Iterator[str]:
+    """Yield what is wrong with a page as it is shown now: too wide, or text like its ground."""
+    width = page.viewport_size["width"]
+    if (shown := page.evaluate("document.documentElement.scrollWidth")) > width:
+        yield f"it is {shown} pixels wide"
+    yield from (f"wider than the screen: {what}" for what in page.evaluate(OUTSIDE))
+    ink = page.evaluate(INK)
+    wrong = sum(light < 0.5 if scheme == "dark" else light > 0.5 for light in ink)
+    if wrong:
+        yield f"{wrong} of {len(ink)} paragraphs are hard to read"
 
 
 def test_search(visitor: Visitor, word: str, name: str) -> Iterator[str]:
@@ -191,6 +223,51 @@ def test_search(visitor: Visitor, word: str, name: str) -> Iterator[str]:
         yield f"a search for {word} at {visitor.base.split(':')[0]} finds {found}, not {name}"
     visitor.page.wait_for_timeout(500)  # for the extracts
     yield from dict.fromkeys(visitor.wrong)
+
+
+def test_offline(reader: Visitor, name: str) -> Iterator[str]:
+    """Yield which links of a page lead nowhere when it was opened as a file."""
+    yield from reader.open(name)
+    for address in dict.fromkeys(reader.page.evaluate(ADDRESSES)):
+        path, anchor = urldefrag(address)
+        if not path.startswith("file:"):
+            continue
+        target = Path(unquote(urlsplit(path).path))
+        if not target.is_file():
+            yield f"{address} is no file"
+        elif anchor and unquote(anchor) not in Links(target.read_text(encoding="utf-8")).anchors:
+            yield f"{address} is no place there"
+
+
+def test_sidebar(visitor: Visitor) -> Iterator[str]:
+    """Yield what is missing in the sidebar of the front page, or is too much."""
+    yield from visitor.open("index.html")
+    found = visitor.page.evaluate(SIDEBAR)
+    captions = [caption for caption, _ in found]
+    if captions != ["Start here", "The story", "Pictures and help", "How the package works"]:
+        yield f"its captions are {captions}"
+    elif len(found[0][1]) != N_START or not {"gallery.html", "package.html"} <= {
+        page for _, pages in found[2:] for page in pages
+    }:
+        yield f"it leads to {found}"
+
+
+def test_gallery(visitor: Visitor) -> Iterator[str]:
+    """Yield which pictures of the gallery do not lead to a cell with that picture's text."""
+    yield from visitor.open("gallery.html")
+    pictures = visitor.page.eval_on_selector_all(
+        ".gallery a", "all => all.map(a => [a.href, a.querySelector('img').alt])"
+    )
+    if len(pictures) < N_PICTURES:
+        yield f"there are {len(pictures)} pictures"
+    for address, alt in pictures:
+        yield from visitor.open(address.removeprefix(visitor.base))
+        name = urldefrag(address)[1]
+        found = visitor.page.eval_on_selector_all(
+            f"[id='{name}'] img", "all => all.map(e => e.alt)"
+        )
+        if alt not in found:
+            yield f"{name} shows {found} instead of {alt!r}"
 
 
 def test_story(visitor: Visitor, story: list[str]) -> Iterator[str]:
@@ -227,10 +304,10 @@ def take_pictures(browser, base: str, names: list[str]) -> None:
     shutil.rmtree(PICTURES, ignore_errors=True)
     PICTURES.mkdir(parents=True)
     for scheme, width, height in (
-        ("light", 1280, 1600),
-        ("dark", 1280, 1600),
-        ("light", 390, 1700),
-        ("dark", 390, 1700),
+        ("light", WIDE, 1600),
+        ("dark", WIDE, 1600),
+        ("light", PHONE, 1700),
+        ("dark", PHONE, 1700),
     ):
         visitor = Visitor(browser, base, color_scheme=scheme)
         visitor.page.set_viewport_size({"width": width, "height": height})
@@ -281,8 +358,7 @@ def main() -> int:
         )
         return 2
     pages = sorted(p.relative_to(site).as_posix() for p in site.rglob("*.html"))
-    story = [name for name in pages if name.startswith("tutorials/")]
-    story += [name for name in pages if name == "explorer.html"]
+    tutorials = [name for name in pages if name.startswith("tutorials/")]
     shown = [name for pattern in SHOWN for name in fnmatch.filter(pages, pattern)[:1]]
     results = {"files": list(test_files(site))}
     with (
@@ -294,9 +370,14 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=FLAGS)
         visitor, reader = Visitor(browser, base), Visitor(browser, f"{site.as_uri()}/")
         results |= {name: list(test_page(visitor, name)) for name in pages}
-        results |= {f"{name}, as a file": reader.open(name) for name in shown}
+        results |= {f"{name}, as a file": list(test_offline(reader, name))
+                    for name in dict.fromkeys(shown + tutorials)}
+        visitor.open("index.html")
+        story = dict(visitor.page.evaluate(SIDEBAR)).get("The story", [])
         results |= {"search over http": list(test_search(visitor, "reparametrization", VAE)),
                     "search over file": list(test_search(reader, "reparametrization", VAE)),
+                    "the sidebar": list(test_sidebar(visitor)),
+                    "the gallery": list(test_gallery(visitor)),
                     "previous and next": list(test_story(visitor, story))}
         if "explorer.html" in pages:
             results["the explorer"] = list(test_explorer(visitor))

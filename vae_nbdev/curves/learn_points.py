@@ -16,11 +16,18 @@ import torch
 from torch import Tensor
 
 from ..core import InputError, as_radius, one_thread, spread_evenly, stream
-from .curve_set import choose_rows, divide_rows, plain_name
+from .curve_set import divide_rows, plain_name
 from .normal import FLOOR, NormalCurves, choose_tail, log_density
+from vae_nbdev.curves.oddities import (
+    find_point_copies,
+    find_wild_points,
+    warn_of_copies,
+    warn_of_placeholders,
+    warn_of_wild,
+)
 from .point_set import PointSet
 from .point_units import PointUnits, choose_grid
-from .preparation import check_precision, count_held_out
+from .preparation import check_precision, choose_held_out, count_held_out
 from .units import PointBatch
 
 # %% ../../nbs/curves/29_learn_points.ipynb #4dec0e9b
@@ -178,7 +185,8 @@ def _trial(points: PointSet, grid: np.ndarray, seed: int) -> _Trial:
     units = PointUnits(middle * ones, (size if size > 0 else 1.0) * ones, None, grid)
     judged = points[some[spread_evenly(len(some), _JUDGED)]]
     n_parts = 3 if len(judged) >= _MANY else 5
-    parts = divide_rows(len(judged), n_parts, stream(seed, "parts of points"))
+    copies = find_point_copies(judged)
+    parts = divide_rows(len(judged), n_parts, stream(seed, "parts of points"), copies)
     parts = parts if len(judged) >= 2 * n_parts else []
     return _Trial(judged, units, parts, points.error is None)
 
@@ -319,8 +327,9 @@ class PointLearnable:
         """Some of the curves, of which those with the numbers `held_out` are held out."""
         return replace(self, curves=self.curves[rows], held_out=held_out)
 
-    def copies(self) -> None:
-        """What `find_copies` finds: nothing is looked for."""
+    def copies(self) -> np.ndarray | None:
+        """What `find_point_copies` finds."""
+        return find_point_copies(self.curves)
 
     def measured(self, rows: np.ndarray, seed: int) -> PointSet:
         """Some of the curves."""
@@ -353,6 +362,23 @@ def describe_points(
         "ylabel": points.ylabel,
     }
 
+# %% ../../nbs/curves/29_learn_points.ipynb #74828bd1
+def _point_out(points: PointSet) -> tuple[PointSet, np.ndarray | None]:
+    """Warn of what looks wrong in points; return them without wild values, and what
+    `find_point_copies` finds.
+    """
+    first, wild = find_point_copies(points), find_wild_points(points.radius, points.value)
+    warn_of_placeholders(points.value, points.place, points.curve)
+    if first is not None:
+        warn_of_copies(first, what="curve")
+    if len(wild):
+        warn_of_wild(points.value, wild[:, None], points.place, points.curve[wild])
+        value = points.value.copy()
+        value[wild] = np.nan
+        points = replace(points, value=value)
+    return points, first
+
+
 # %% ../../nbs/curves/29_learn_points.ipynb #f461ebf6
 def learnable_points(
     points: PointSet,
@@ -379,6 +405,11 @@ def learnable_points(
     ------
     InputError
         If the points cannot be learned from.
+
+    Warns
+    -----
+    UserWarning
+        Of curves that repeat another one, and of values that look wrong; wild ones are left out.
     """
     if not isinstance(noise, str):
         if np.ndim(noise):
@@ -386,6 +417,7 @@ def learnable_points(
         points = PointSet.of(points, noise, "the list of points")
     elif noise != "learn":
         raise InputError(f"noise is {noise!r}; give a number or 'learn'")
+    points, first = _point_out(points)
     n = int((points.n_points > 0).sum())
     if n < 2:
         raise InputError(f"{n} curve(s) have points; at least 2 are needed (n_samples={n})")
@@ -401,7 +433,8 @@ def learnable_points(
         check_precision(points.error, spread)
     grid = best_grid(points, seed) if radius is None else as_radius(radius)
     PointUnits(None, None, None, grid).check_inside(points)
-    n_held_out = count_held_out(len(points), validation_fraction, False)
-    held_out = choose_rows(len(points), n_held_out, seed)
+    different = len(points) if first is None else len(np.unique(first))
+    n_held_out = count_held_out(different, validation_fraction, False) * len(points) // different
+    held_out = choose_held_out(len(points), n_held_out, seed, first)
     typical = None if points.error is None else float(np.median(points.error))
     return PointLearnable(points, typical, held_out, grid)

@@ -16,8 +16,15 @@ from scipy.special import gammaincinv
 from torch import Tensor
 
 from ..core import spread_evenly, stream
-from .curve_set import divide_rows, find_copies
-from .gaps import factor_analysis, linear_codes, value_weights
+from .curve_set import divide_rows
+from vae_nbdev.curves.gaps import (
+    factor_analysis,
+    fill_columns,
+    linear_codes,
+    thin_columns,
+    value_weights,
+)
+from .oddities import find_copies
 
 # %% ../../nbs/curves/17_normal.ipynb #e12b3b63
 def log_density(squares: Tensor, log_det: Tensor, count: Tensor | int, tail: float) -> Tensor:
@@ -49,7 +56,8 @@ def draw_width(
     factor: float | Tensor,
     generator: torch.Generator,
 ) -> Tensor:
-    """By how much curves are wider than usual, drawn given what was observed of them.
+    """By how much curves are wider than usual, drawn given what was observed of them: a Tensor like
+    `squares`.
 
     Parameters
     ----------
@@ -61,11 +69,6 @@ def draw_width(
     factor : float or Tensor
         Of all variances, known beforehand.
     generator : torch.Generator
-
-    Returns
-    -------
-    Tensor
-        As many as squares.
     """
     if tail == 0:
         return torch.ones_like(squares)
@@ -167,7 +170,6 @@ def noise_shape(x: np.ndarray, n_factors: int, iterations: int = 60) -> np.ndarr
         In units of their spread.
     n_factors : int
         With 0, one for all radii.
-    iterations : int
     """
     if n_factors == 0:
         return np.ones(x.shape[1])
@@ -314,13 +316,8 @@ def _fit_complete(
 _NUMBERS = (1, 2, 3, 4, 6, 8, 12, 16, 24)  # of factors that are tried if there are gaps
 
 
-def _fit_factors(
-    x: np.ndarray,
-    n_factors: int,
-    own_noise: bool,
-    noise: np.ndarray | None,
-    errors: np.ndarray | None,
-    rounds: int = 3,
+def _fit_seen(
+    x: np.ndarray, n_factors: int, own_noise: bool, noise, errors, rounds: int = 3
 ) -> NormalCurves:
     """Fit factors to curves with gaps, or errors of their own, (N, R), in units of their spread."""
     seen, known = ~np.isnan(x), noise is not None
@@ -387,6 +384,21 @@ def _fit_gappy(
     fitted = _fit_factors(x, *choices[chosen], noise, errors)
     return replace(fitted, held_out=scores[chosen], tail=tails[chosen])
 
+# %% ../../nbs/curves/17_normal.ipynb #33291112
+def _fit_factors(x: np.ndarray, n_factors: int, own_noise: bool, noise, errors) -> NormalCurves:
+    """The same; columns with few values are guessed from their neighbours, see `fill_columns`."""
+    known = ~thin_columns((~np.isnan(x)).sum(0))
+    if known.all():
+        return _fit_seen(x, n_factors, own_noise, noise, errors)
+    cut = (None if sd is None else sd[..., known] for sd in (noise, errors))
+    f, own = _fit_seen(x[:, known], n_factors, own_noise, *cut), noise if errors is None else errors
+    loadings = f.noise[:, None] * f.basis * f.spread
+    mean, sd, loadings = fill_columns(x, known, f.mean, f.noise, loadings, own)
+    sd = sd if noise is None else noise
+    basis, spread, _ = np.linalg.svd(loadings / sd[:, None], full_matrices=False)
+    return NormalCurves(mean, sd, basis, np.maximum(spread, _LEAST), np.zeros(0))
+
+
 # %% ../../nbs/curves/17_normal.ipynb #c8a9ab4a
 _MOST_WITH_GAPS = 1000  # curves by which factors are chosen if there are gaps
 
@@ -427,10 +439,8 @@ def fit_normal(
     n_parts, folds = 5 if weighted else _FOLDS, stream(seed, "folds of the normal")
     parts = divide_rows(len(x), n_parts, folds, find_copies(x))
     noise, errors = (None if sd is None else sd / unit for sd in (noise, errors))
-    if weighted:
-        fitted = _fit_gappy((x - center) / unit, parts, noise, errors)
-    else:
-        fitted = _fit_complete((x - center) / unit, parts, noise)
+    y = (x - center) / unit
+    fitted = _fit_gappy(y, parts, noise, errors) if weighted else _fit_complete(y, parts, noise)
     return replace(
         fitted,
         mean=center + unit * fitted.mean,

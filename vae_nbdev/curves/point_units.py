@@ -191,7 +191,7 @@ class PointUnits(Units):
             return
         k = int(np.argmax(off))
         warnings.warn(
-            f"the grid of {len(self.grid)} radii is coarse: near radius {points.radius[k]:.6g} the"
+            f"the grid of {len(self.grid)} radii is coarse: near radius {points.radius[k]:.10g} the"
             f" spline between them is off by about {off[k]:.2g} of the error of a point; give more"
             " of them, radius=...",
             stacklevel=4,

@@ -20,9 +20,10 @@ from sklearn.mixture import GaussianMixture
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal, Normal
 
 from ..core import InputError, as_noise, one_thread, spread_evenly, stream
-from ..curves.curve_set import CurveSet, divide_rows, find_copies
+from ..curves.curve_set import CurveSet, divide_rows
 from ..curves.learn_points import fit_points, points_log_p
 from ..curves.normal import fit_normal
+from ..curves.oddities import find_copies
 from ..curves.point_set import PointSet
 from ..curves.point_units import choose_grid
 from .gap import complete_curves, mean_and_error

@@ -158,7 +158,8 @@ def exact_reference(noise: float) -> tuple[np.ndarray, np.ndarray, np.ndarray] |
 def mean_and_error(values: ArrayLike) -> tuple[float, float]:
     """Mean of independent values (N,) and its standard error; NaN for a single one."""
     values = np.asarray(values, np.float64)
-    error = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    with np.errstate(invalid="ignore"):  # log p(x) of a curve out of reach is −∞
+        error = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
     return float(values.mean()), float(error)
 
 # %% ../../nbs/evaluation/71_gap.ipynb #5a7a86da

@@ -25,7 +25,6 @@ from ..curves.point_units import on_points
 from ..curves.units import Batch
 from .gap import complete_curves, fitted_vae, mean_and_error
 from ..fitted.fitted_vae import CurveDensity
-from ..inference.curve_posterior import PointPrediction
 from ..inference.latent import posterior_moments
 from ..model.posteriors import draw, reparametrize
 from ..model.vae import VAE
@@ -372,7 +371,7 @@ def coverage(
     return Coverage(tuple(levels), *map(tuple, shares))
 
 # %% ../../nbs/evaluation/72_posterior.ipynb #bafbee3c
-_FEWEST_POINTS, _ASKED = 5, 200  # points of a curve of which one is hidden; curves that are asked
+_FEWEST_POINTS, _ASKED = 5, 100  # points of a curve of which one is hidden; curves that are asked
 
 
 def predict_hidden_points(model, points: PointSet, n_draws: int = 200, seed: int = 0) -> dict:
@@ -382,9 +381,9 @@ def predict_hidden_points(model, points: PointSet, n_draws: int = 200, seed: int
     ----------
     model : CurveVAE or FittedVAE
     points : PointSet
-        Of up to 200 curves with five points or more, some are hidden.
+        Of up to 100 curves with five points or more, some are hidden.
     n_draws : int
-        Curves that are drawn given the points that are left.
+        Draws of the code of each curve, given the points that are left.
     seed : int
 
     Returns
@@ -399,14 +398,15 @@ def predict_hidden_points(model, points: PointSet, n_draws: int = 200, seed: int
         return {}
     points = points[enough[spread_evenly(len(enough), _ASKED)]]
     fitted, rng = fitted_vae(model), stream(seed, "hidden points")
+    if points.error is None:
+        noise = on_points(fitted.radius, fitted.noise, points.radius)
+        points = replace(points, error=noise)
     hide = [rng.permutation(n) < round(n / 5) for n in points.n_points]
-    shown = replace(points, value=np.where(np.concatenate(hide), np.nan, points.value))
-    drawn = fitted.impute(shown, n_draws=n_draws, observed=False, seed=seed)  # (n_draws, N, R)
+    shown = ([part[~h] for part in curve] for h, curve in zip(hide, points, strict=True))
+    posterior = fitted.infer(*zip(*shown, strict=True), n_draws=n_draws, seed=seed)
     density, places = [], []
     for i, (h, (radius, value, error)) in enumerate(zip(hide, points, strict=True)):
-        center = on_points(fitted.radius, drawn[:, i].T, radius[h]).T
-        sd = on_points(fitted.radius, fitted.noise, radius[h]) if error is None else error[h]
-        told = PointPrediction(center, np.broadcast_to(sd, center.shape))
+        told = posterior[i].predict(radius[h], error[h])
         density.append(told.log_density(value[h]).mean())
         places.append(np.abs(told.pit(value[h]) - 0.5))
     (mean, standard_error), places = mean_and_error(density), np.concatenate(places)

@@ -42,7 +42,7 @@ def _seen_points(*points: ArrayLike) -> list[np.ndarray]:
         good = np.isfinite(a) & ((a > 0) | (name == "value"))
         if not good.all():
             raise InputError(
-                f"{name} holds {a[np.argmin(good)]:g} at position {np.argmin(good)}; it must be"
+                f"{name} holds {a[np.argmin(good)]:.10g} at position {np.argmin(good)}; it must be"
                 f" finite{'' if name == 'value' else ' and positive'}"
             )
     return arrays

@@ -254,15 +254,15 @@ def _check_grid(radius: np.ndarray, grid: np.ndarray, names: Sequence[str]) -> N
     """
     if grid[0] <= 0:
         raise InputError(
-            f"radius begins with {grid[0]:g}; for the nearest in log r all must be positive"
+            f"radius begins with {grid[0]:.10g}; for the nearest in log r all must be positive"
         )
     low, high = grid[0] * np.sqrt(grid[0] / grid[1]), grid[-1] * np.sqrt(grid[-1] / grid[-2])
     outside = np.argwhere((radius < low) | (radius > high))
     if len(outside):
         i, j = outside[0]
         raise InputError(
-            f"{names[i]} was measured at {radius[i, j]:g} kpc; the grid reaches from {grid[0]:g}"
-            f" to {grid[-1]:g} kpc, choose a wider one"
+            f"{names[i]} was measured at {radius[i, j]:.10g} kpc; the grid reaches from {grid[0]:.10g}"
+            f" to {grid[-1]:.10g} kpc, choose a wider one"
         )
 
 # %% ../../nbs/families/25_measured.ipynb #0fa1ea77

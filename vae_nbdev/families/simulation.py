@@ -7,9 +7,9 @@ __all__ = ['PIVOT_MASS', 'CONCENTRATION', 'ROTATION_CURVES', 'interpolate', 'Rel
            'simulate', 'simulate_to']
 
 # %% ../../nbs/families/23_simulation.ipynb #2456de76
+import errno
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -25,7 +25,6 @@ from vae_nbdev.core import (
     as_noise,
     as_numbers,
     as_radius,
-    atomic_path,
     stream,
 )
 from ..curves.curve_set import CurveSet
@@ -36,6 +35,7 @@ from vae_nbdev.families.rotation_curve import (
     nfw_mass,
     virial_radius,
 )
+from ..writing import WriteError, as_path, atomic_paths
 
 # %% ../../nbs/families/23_simulation.ipynb #5c179f2e
 _LAST_LN_X, _N_PIECES, _DEGREE = 16.0, 800, 5  # the table reaches from -16 to 16 in ln x
@@ -245,12 +245,11 @@ def simulate(
     )
 
 # %% ../../nbs/families/23_simulation.ipynb #6e1b2112
-@contextmanager
-def _new_npy(path: Path, kind: str, shape: tuple[int, ...]) -> Iterator[BinaryIO]:
-    """Give a file to write the rows of an array to; it takes its name when the block ends."""
-    with atomic_path(path) as part, open(part, "wb") as file:
-        write_array_header_1_0(file, {"descr": kind, "fortran_order": False, "shape": shape})
-        yield file
+def _begin_npy(part: Path, kind: str, shape: tuple[int, ...]) -> BinaryIO:
+    """Open a file to write the rows of an array to."""
+    file = open(part, "wb")  # noqa: SIM115
+    write_array_header_1_0(file, {"descr": kind, "fortran_order": False, "shape": shape})
+    return file
 
 # %% ../../nbs/families/23_simulation.ipynb #e9374a2d
 def simulate_to(
@@ -285,31 +284,31 @@ def simulate_to(
     InputError
         If an argument cannot be right, or the disk is full.
     """
-    path, n, n_radii, k = Path(path), as_count(n), len(family.radius), len(family.parameter_names)
+    n, n_radii, k = as_count(n), len(family.radius), len(family.parameter_names)
+    path = as_path(path)
     sd = as_noise_sd(noise, (1, n_radii))
     if path.suffix != ".npy":
         raise InputError(f"{path} is to hold the curves; the ending must be .npy")
-    beside, rows = path.with_suffix(".parameters.npy"), max(1, 2**20 // n_radii)
+    paths = [path] + [path.with_suffix(f".{name}.npy") for name in ("parameters", "radius")]
+    rows = max(1, 2**20 // n_radii)
     draws, normal = stream(seed, "parameters"), stream(seed, "noise")
     bar = tqdm(total=n, disable=not progress, desc="simulating", unit="curve", mininterval=0.5)
     try:
-        with (
-            bar,
-            _new_npy(path, "<f4", (n, n_radii)) as curves_file,
-            _new_npy(beside, "<f8", (n, k)) as parameters_file,
-            atomic_path(path.with_suffix(".radius.npy")) as radius_file,
-        ):
-            np.save(radius_file, family.radius)
-            for start in range(0, n, rows):
-                parameters = family.draw(min(rows, n - start), draws)
-                values = family.evaluate(parameters)
-                if sd is not None:
-                    values += sd * normal.standard_normal(values.shape)
-                curves_file.write(values.astype("<f4"))
-                parameters_file.write(np.ascontiguousarray(parameters, "<f8"))
-                bar.update(len(values))
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror}); {n} curves take"
-            f" {n * (4 * n_radii + 8 * k) / 1e9:.2g} GB"
-        ) from None
+        with bar, atomic_paths(*paths) as (curves_part, parameters_part, radius_part):
+            np.save(radius_part, family.radius)
+            with (
+                _begin_npy(curves_part, "<f4", (n, n_radii)) as curves_file,
+                _begin_npy(parameters_part, "<f8", (n, k)) as parameters_file,
+            ):
+                for start in range(0, n, rows):
+                    parameters = family.draw(min(rows, n - start), draws)
+                    values = family.evaluate(parameters)
+                    if sd is not None:
+                        values += sd * normal.standard_normal(values.shape)
+                    curves_file.write(values.astype("<f4"))
+                    parameters_file.write(np.ascontiguousarray(parameters, "<f8"))
+                    bar.update(len(values))
+    except WriteError as error:
+        full = error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+        size = f"; {n} curves take {n * (4 * n_radii + 8 * k) / 1e9:.2g} GB" * full
+        raise WriteError(path, f"{error.why}{size}", error.errno) from None

@@ -16,6 +16,7 @@ import numpy as np
 from ..core import InputError
 from ..curves.text import complain_of_cell, decode_text, quote
 from .measured import CATALOGUE, COLUMNS, CatalogueEntry, Galaxy, HaloFit
+from ..writing import as_path
 
 # %% ../../nbs/families/26_sparc.ipynb #af7dcc22
 def _read_lines(path: Path) -> list[tuple[int, str]]:
@@ -112,7 +113,7 @@ def read_rotmod(path: str | os.PathLike, min_error: float = 0.0) -> Galaxy:
     """
     if not 0 <= min_error < np.inf:
         raise InputError(f"min_error is {min_error!r}; it must be a number of km/s, 0 or larger")
-    path, rows, comments = Path(path), [], []
+    path, rows, comments = as_path(path), [], []
     for number, line in _read_lines(path):
         if line.lstrip().startswith("#"):
             comments.append(line)
@@ -200,7 +201,7 @@ def read_galaxies(path: str | os.PathLike) -> dict[str, CatalogueEntry]:
         If the file cannot be read, is empty, names a galaxy twice or holds something else; the
         message names file, line and bytes.
     """
-    path, entries = Path(path), {}
+    path, entries = as_path(path), {}
     for number, line in _read_lines(path):
         entry = parse_entry(path, number, line)
         if not entry.name or entry.name in entries:
@@ -233,7 +234,7 @@ def read_halo_fits(path: str | os.PathLike) -> dict[str, HaloFit]:
         If the file cannot be read, holds no fit, has one twice or anything else than numbers; the
         message names file, line and column.
     """
-    path, fits = Path(path), {}
+    path, fits = as_path(path), {}
     for number, line in _read_lines(path):
         if line.lstrip().startswith("#"):
             continue
@@ -276,7 +277,7 @@ def read_sparc(folder: str | os.PathLike, min_error: float = 0.0) -> dict[str, G
     ----------
     Lelli, McGaugh & Schombert 2016, AJ 152, 157; Li et al. 2020, ApJS 247, 31.
     """
-    folder = Path(folder)
+    folder = as_path(folder)
     paths = sorted((folder / "rotmod").glob("*_rotmod.dat"))
     if not paths:
         raise InputError(
@@ -311,12 +312,12 @@ def find_sparc() -> Path | None:
         If the variable names a folder that does not exist.
     """
     if named := os.environ.get("VAE_NBDEV_SPARC"):
-        if not Path(named).is_dir():
+        if not as_path(named).is_dir():
             raise InputError(
                 f"VAE_NBDEV_SPARC names {named}, which is no folder; name the folder in which"
                 " rotmod and galaxies.dat lie, or unset it"
             )
-        return Path(named)
+        return as_path(named)
     here = Path.cwd()
     root = next((p for p in (here, *here.parents) if (p / "settings.ini").exists()), None)
     beside = root and root.parent / "shared" / "data" / "sparc"

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..core import spread_evenly, torch_generator
+from ..curves.oddities import find_copies
 from ..curves.units import Batch, PointBatch
 from ..inference.latent import fit_mixture, posterior_moments
 from ..model.posteriors import draw
@@ -25,7 +26,7 @@ from ..training.checkpoints import History
 class Finding:
     """One answer."""
 
-    name: str  # "latents", "noise", "prior", "overfitting" or "interruption"
+    name: str  # "latents", "noise", "prior", "samples", "overfitting" or "interruption"
     fine: bool
     value: float  # the number that decided
     sentence: str  # what was found and, unless it is fine, what to do
@@ -129,7 +130,10 @@ _REMEDY = {
     "clean": (f"{_UNLEARNED}: {_MORE}", "the noise is given too large; give a smaller one"),
     "errors": (
         f"the errors are too small, or {_UNLEARNED}: find out how they were estimated, or {_MORE}",
-        "the errors are too large; find out how they were estimated",
+        (
+            "the errors are too large: find out how they were estimated, or leave them out, and the"
+            " noise is learned"
+        ),
     ),
 }
 
@@ -203,6 +207,62 @@ def _prior(vae: VAE, train: _Looked, seen: _Looked, seed: int) -> Finding:
         " will not look like the data; try prior='mixture' or prior='flow', or more curves",
     )
 
+# %% ../../nbs/fitted/63_diagnosis.ipynb #38bcd99d
+_SHARES = np.array([0.05, 0.16, 0.5, 0.84, 0.95])[:, None]
+_SAMPLES, _N_ERRORS, _OFF = 4000, 5.0, 0.05
+
+
+@torch.no_grad()
+def _draw_like(vae: VAE, batch: Batch, seed: int) -> np.ndarray:
+    """Samples as observed (m, R), with the gaps and errors of the curves of a batch, in turn."""
+    codes = vae.prior.sample(_SAMPLES, torch_generator(seed, "samples")).double()
+    generator = torch_generator(seed, "samples rest")
+    curve, width = vae.decoder.draw(codes, generator)
+    noise = torch.randn(curve.shape, generator=generator, dtype=curve.dtype)
+    noise = noise * width * vae.decoder.sigma
+    if batch.weight is not None:
+        weight = batch.weight[torch.arange(_SAMPLES) % len(batch)]
+        noise = torch.where(weight > 0, noise / weight.sqrt(), torch.nan)
+    return (curve + noise).numpy()
+
+
+def _samples(vae: VAE, looked: list[_Looked], radius: np.ndarray | None, seed: int) -> Finding:
+    """Whether samples have the quantiles of the curves, at each radius."""
+    each = [look.batch for look in looked]
+    weight = None if each[0].weight is None else torch.cat([b.weight for b in each])
+    batch = Batch(torch.cat([b.y for b in each]), weight)
+    first = find_copies(batch.y.numpy())
+    if first is not None:
+        batch = batch.take(torch.from_numpy(np.unique(first)))
+    there = np.ones(batch.y.shape, bool) if weight is None else batch.observed.numpy()
+    drawn, n = _draw_like(vae, batch, seed), there.sum(0)
+    at = np.nanquantile(drawn, _SHARES[:, 0], axis=0)[:, None]  # (5, 1, R)
+    y = batch.y.numpy()
+    below = (there * ((y < at) + 0.5 * (y == at))).sum(1) / np.maximum(n, 1)
+    variance = _SHARES * (1 - _SHARES)
+    enough = variance * n >= 5
+    off = np.where(enough, below - _SHARES, 0)
+    error = np.sqrt(variance * (1 / np.maximum(n, 1) + 1 / _SAMPLES))
+    if not enough.any():
+        return Finding("samples", True, 0.0, "too few curves to say whether samples look like them")
+    wrong = (np.abs(off) > _N_ERRORS * error) & (np.abs(off) > _OFF)
+    q, j = np.unravel_index(np.argmax(np.abs(off / error)), off.shape)
+    where = f"column {j}" if radius is None else f"radius {radius[j]:.10g}"
+    worst = f"at {where}, {below[q, j]:.0%} of the curves lie below {_SHARES[q, 0]:.0%} of the"
+    worst, value = f"{worst} samples", float(off[q, j])
+    if not wrong.any():
+        said = f"samples are spread like the curves; at worst, {worst}"
+        return Finding("samples", True, value, said)
+    n_wrong = int(wrong.any(0).sum())
+    return Finding(
+        "samples",
+        False,
+        value,
+        f"samples are not spread like the curves at {n_wrong} of {len(n)} radii; at worst, {worst}:"
+        " look for wrong values there, or try prior='mixture', a larger n_latent or more max_steps",
+    )
+
+
 # %% ../../nbs/fitted/63_diagnosis.ipynb #e48d067f
 def _overfitting(train: _Looked, held_out: _Looked, best_kept: bool) -> Finding:
     """Whether the bound is much better on the training curves."""
@@ -245,7 +305,9 @@ def diagnose(
     *,
     clean_input: bool,
     noise_learned: bool = False,
+    errors_given: bool = False,
     best_kept: bool = False,
+    radius: np.ndarray | None = None,
     seed: int = 0,
 ) -> list[Finding]:
     """What a fitted model says of itself.
@@ -260,8 +322,11 @@ def diagnose(
     clean_input : bool
         Whether the curves are noise-free.
     noise_learned : bool
+    errors_given : bool
+        Whether the noise is that of errors that the curves carry.
     best_kept : bool
         Whether the held-out curves have decided between this model and simpler ones.
+    radius : ndarray, shape (R,), optional
     seed : int
 
     Returns
@@ -279,8 +344,11 @@ def diagnose(
     elif clean_input:
         source = "clean"
     else:
-        source = "errors" if own_errors else "given"
+        source = "errors" if own_errors or errors_given else "given"
     found = [_latents(vae, learned), _noise(fresh, source), _prior(vae, learned, fresh, seed)]
+    if not isinstance(learned.batch, PointBatch):
+        looked = [learned] if held_out is None else [learned, fresh]
+        found.append(_samples(vae, looked, radius, seed))
     found += [_overfitting(learned, fresh, best_kept)] if held_out is not None else []
     if history.interrupted:
         steps = history.step[-1] if history.step else 0

@@ -88,7 +88,8 @@ def _are_points(X) -> bool:
 
 def _remember_columns(estimator: "CurveVAE", X) -> None:
     """Let scikit-learn store how many columns X has, and their names if it is a DataFrame."""
-    if not isinstance(X, CurveSet) and not PointSet.is_one(X):
+    is_table = getattr(getattr(X, "dtype", None), "names", None) or hasattr(X, "colnames")
+    if not isinstance(X, CurveSet) and not PointSet.is_one(X) and not is_table:
         validate_data(estimator, X, reset=True, skip_check_array=True)
         return
     estimator.n_features_in_ = len(estimator.radius_)
@@ -114,8 +115,8 @@ class CurveVAE(
     ----------
     {options}
     radius : array-like of shape (R,), optional
-        Where the curves are given; those of a CurveSet, else the column numbers. For curves with
-        radii of their own, the grid of the model, which otherwise it chooses.
+        Where the curves are given; those of a CurveSet, the names of the columns that are numbers,
+        else 0, 1, 2, …. For curves with radii of their own, the grid of the model.
     recipe : Recipe, optional
         Everything else that can be chosen: layers, optimiser, objective.
 

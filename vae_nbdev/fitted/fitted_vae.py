@@ -23,6 +23,7 @@ from .diagnosis import Finding
 from ..inference.curve_posterior import CurvePosterior, PointPosterior, point_posterior
 from ..inference.departure import NO_DEPARTURE, Departure, spline_operator
 from ..inference.evidence import vae_evidence
+from ..inference.far_curves import bring_near
 from ..inference.importance import Evidence
 from ..inference.latent import active_units, decode, kl_per_latent, posterior_moments
 from ..inference.points import Rest, whiten_points
@@ -58,7 +59,8 @@ def as_point_lists(radius, value, error) -> tuple[list, list, list, bool]:
     return list(radius), list(value), list(error), True
 
 # %% ../../nbs/fitted/64_fitted_vae.ipynb #3c5468dc
-_ROWS = 4096  # curves that are answered, and codes that are decoded, at once
+_ROWS = 4096  # curves that are answered at once
+_DRAWN = 512  # curves that are drawn at once, whether all of them are wanted or not
 _ERRORS = "errors, in units of the noise,"
 
 
@@ -117,6 +119,15 @@ class CurveCodec:
                 self._check_errors(ratio)
         return curves
 
+    def _near(self, curves) -> tuple[CurveSet | PointSet, np.ndarray]:
+        """Checked curves without values that are out of reach, and the numbers by which a warning
+        may name them, both as `bring_near` returns them.
+        """
+        coordinates, curves = self.vae.decoder.coordinates, self.as_curves(curves)
+        size = (coordinates.basis * coordinates.spread).square().sum(1).numpy()
+        spread = float((self.units.scale * np.sqrt(1 + size)).max())
+        return bring_near(curves, self.radius, self.units.center, spread)
+
     def _check_errors(self, ratio: np.ndarray) -> None:
         """Raise an InputError if errors, in units of the noise, are too small for the curves."""
         check_precision(ratio, float(self.vae.encoder.coordinates.spread.max()), _ERRORS)
@@ -128,36 +139,42 @@ class CurveCodec:
         basis = self.vae.decoder.coordinates.basis.numpy()
         return PointUnits(self.units.center, self.units.scale, self.noise, self.radius, basis)
 
-    def batches(self, curves: CurveSet | PointSet) -> Iterator[Batch]:
-        """Go through checked curves in the unit of the model, in double precision."""
+    def _batches(
+        self, curves: CurveSet | PointSet, numbers: np.ndarray
+    ) -> Iterator[tuple[Batch, np.ndarray]]:
+        """Go through checked curves in the unit of the model, in double precision, and through
+        their numbers.
+        """
         units = self.units_for(curves)
         for start in range(0, len(curves), _ROWS):
             rows = np.arange(start, min(start + _ROWS, len(curves)))
-            yield units.to_model(curves, rows, torch.float64)
+            yield units.to_model(curves, rows, torch.float64), numbers[rows]
 
     def to_model(self, curves) -> Batch:
         """Curves in the unit of the model, in double precision."""
-        curves = self.as_curves(curves)
+        curves, _ = self._near(curves)
         return self.units_for(curves).to_model(curves, dtype=torch.float64)
 
     def codes(self, curves) -> np.ndarray:
         """Posterior means of the codes of measured curves: (N, n_latent)."""
-        curves = self.as_curves(curves)
-        found = [self._codes(batch) for batch in self.batches(curves)]
+        curves, numbers = self._near(curves)
+        found = [self._codes(*batch) for batch in self._batches(curves, numbers)]
         return np.concatenate(found).astype(_type_of(curves))
 
-    def _codes(self, batch: Batch) -> np.ndarray:
+    def _codes(self, batch: Batch, numbers: np.ndarray) -> np.ndarray:
         """Posterior means of the codes of a batch."""
+        options = {"n_posterior": 512}
         if isinstance(batch, PointBatch):
             if "n_points" in self.data and self.vae.encodes_sums:  # it has learned from points
                 return posterior_moments(self.vae, batch)[0]
-            return vae_evidence(self.vae, batch, n_posterior=512).z.mean(1)
+            return vae_evidence(self.vae, batch, numbers=numbers, **options).z.mean(1)
         if batch.weight is None or self._encoder_knows(batch.weight):
             return posterior_moments(self.vae, batch)[0]
         mean = posterior_moments(self.vae, Batch(batch.y))[0]
         special = ~(batch.weight == 1).all(1)
         if special.any():
-            found = vae_evidence(self.vae, batch.take(special), n_posterior=512)
+            numbers = numbers[special.numpy()]
+            found = vae_evidence(self.vae, batch.take(special), numbers=numbers, **options)
             mean[special.numpy()] = found.z.mean(1)
         return mean
 
@@ -177,17 +194,19 @@ class CurveCodec:
         return self.units.to_data(decode(self.vae, z)).astype(z.dtype)
 
     def sample(self, n: int, observed: bool = False, seed: int | None = None) -> np.ndarray:
-        """Draw new curves (n, R), noise-free or as observed; None takes the seed of the fit."""
+        """Draw new curves (n, R), noise-free or as observed; None takes the seed of the fit. The
+        first of many are the same as few with the same seed.
+        """
         seed = self.seed if seed is None else seed
-        codes = self.vae.prior.sample(as_count(n, "n_samples"), torch_generator(seed, "sample"))
-        noise, out = stream(seed, "sample noise"), np.empty((n, len(self.radius)))
-        rest = torch_generator(seed, "sample rest")
-        for start, z in zip(range(0, n, _ROWS), codes.split(_ROWS), strict=True):
-            curves, width = self.vae.decoder.draw(z, rest)
+        out = np.empty((as_count(n, "n_samples"), len(self.radius)))
+        for start in range(0, n, _DRAWN):
+            draw = torch_generator(seed, "sample", start)
+            curves, width = self.vae.decoder.draw(self.vae.prior.sample(_DRAWN, draw), draw)
             part = self.units.to_data(curves)
             if observed:
-                part = part + width.numpy() * self.noise * noise.standard_normal(part.shape)
-            out[start : start + _ROWS] = part
+                normal = stream(seed, "sample noise", start).standard_normal(part.shape)
+                part = part + width.numpy() * self.noise * normal
+            out[start : start + _DRAWN] = part[: n - start]
         return out
 
 # %% ../../nbs/fitted/64_fitted_vae.ipynb #defd23d8
@@ -201,42 +220,46 @@ class CurveDensity(CurveCodec):
         Only what was observed counts: the score of a curve with gaps is the log density of its
         observed values, that of a curve without any is 0.
         """
-        curves = self.as_curves(curves)
-        units = self.units_for(curves)
-        found = [
-            vae_evidence(self.vae, batch).log_evidence + units.log_jacobian(batch)
-            for batch in self.batches(curves)
-        ]
-        return np.concatenate(found).astype(_type_of(curves))
+        curves, numbers = self._near(curves)
+        return self._evidence(curves, numbers).log_evidence.astype(_type_of(curves))
 
     def evidence(self, curves, n_posterior: int = 0, seed: int = 0) -> Evidence:
         """log p(x) of measured curves (N, R) with its error, its effective sample size and draws
         from the posterior.
         """
-        curves = self.as_curves(curves)
-        units = self.units_for(curves)
-        batch = units.to_model(curves, dtype=torch.float64)
-        found = vae_evidence(self.vae, batch, n_posterior=n_posterior, seed=seed)
-        jacobian = units.log_jacobian(batch)
-        return replace(found, log_evidence=found.log_evidence + jacobian)
+        return self._evidence(*self._near(curves), n_posterior=n_posterior, seed=seed)
+
+    def _evidence(self, curves: CurveSet | PointSet, numbers: np.ndarray, **options) -> Evidence:
+        """The same of checked curves with these numbers, −1 for those that are out of reach."""
+        units, parts = self.units_for(curves), []
+        for batch, some in self._batches(curves, numbers):
+            found = vae_evidence(self.vae, batch, numbers=some, **options)
+            log_p = np.where(some < 0, -np.inf, found.log_evidence + units.log_jacobian(batch))
+            parts.append(replace(found, log_evidence=log_p))
+        return Evidence.join(parts)
 
     def elbo(self, curves, n_draws: int = 128) -> np.ndarray:
         """Evidence lower bound of measured curves: (N,) nats."""
-        curves, n_draws = self.as_curves(curves), as_count(n_draws, "n_draws")
+        (curves, numbers), n_draws = self._near(curves), as_count(n_draws, "n_draws")
         generator = torch_generator(0, "elbo")
         eps = torch.randn(n_draws, 1, self.n_latent, generator=generator, dtype=torch.float64)
         found, size = [], max(1, 2**23 // (n_draws * len(self.radius)))
         units = self.units_for(curves)
         with torch.no_grad():
-            for batch in self.batches(curves):
+            for batch, _ in self._batches(curves, numbers):
                 bounds = [self.vae.elbo(b, eps.expand(-1, len(b), -1)) for b in batch.split(size)]
                 found.append(torch.cat(bounds).numpy() + units.log_jacobian(batch))
-        return np.concatenate(found).astype(_type_of(curves))
+        return np.where(numbers < 0, -np.inf, np.concatenate(found)).astype(_type_of(curves))
 
     def posterior(self, curves, n_draws: int = 100, seed: int = 0) -> np.ndarray:
-        """Draws of the codes of measured curves, resampled: (N, n_draws, n_latent)."""
-        n = as_count(n_draws, "n_draws")
-        found = self.evidence(curves, n_posterior=max(n, _POOL), seed=seed)
+        """Draws of the codes of measured curves, resampled: (N, n_draws, n_latent). Of more than
+        256, the first are others than of fewer.
+        """
+        return self._draws(*self._near(curves), as_count(n_draws, "n_draws"), seed)
+
+    def _draws(self, curves, numbers: np.ndarray, n: int, seed: int) -> np.ndarray:
+        """The same of checked curves."""
+        found = self._evidence(curves, numbers, n_posterior=max(n, _POOL), seed=seed)
         return shuffle_draws(found.z, n, seed)
 
     def latent_report(self, curves) -> dict:
@@ -290,7 +313,7 @@ class FittedVAE(CurveDensity):
         curves : array-like of shape (N, R), CurveSet or PointSet
             On the radii of the model, what was observed is returned as it is.
         n_draws : int, optional
-            How often to fill; once if None.
+            How often to fill; once if None. Another number gives other draws.
         observed : bool
             Whether the draws are of measurements, with the noise of the model, or of the
             noise-free curve.
@@ -303,28 +326,23 @@ class FittedVAE(CurveDensity):
         -------
         ndarray, shape (N, R) or (N, Q), or (n_draws, N, R) or (n_draws, N, Q)
         """
-        curves = self.as_curves(curves)
-        n = 1 if n_draws is None else as_count(n_draws, "n_draws")
-        if radius is not None or isinstance(curves, PointSet):
-            out = self._draw_at(curves, n, observed, seed, radius)
+        given, n = self.as_curves(curves), 1 if n_draws is None else as_count(n_draws, "n_draws")
+        near, numbers = self._near(given)
+        if radius is not None or isinstance(near, PointSet):
+            out = self._draw_at(near, numbers, n, observed, seed, radius)
             return out[0] if n_draws is None else out
-        out = np.repeat(curves.values[None], n, 0)
-        gappy = np.isnan(curves.values).any(1)
+        out = np.repeat(given.values[None], n, 0)
+        gappy = np.isnan(given.values).any(1)
         if gappy.any():
-            z = self.posterior(curves[gappy], n, seed)  # (G, n, d)
-            drawn, width = self._draw_given(self.to_model(curves[gappy]), z, seed)
-            if observed:
-                noise = stream(seed, "impute noise").standard_normal(drawn.shape)
-                drawn = drawn + width * self.noise * noise
-            there = curves.values[gappy]
+            drawn = self._draw_at(near[gappy], numbers[gappy], n, observed, seed)
+            there = given.values[gappy]
             out[:, gappy] = np.where(np.isnan(there), drawn, there)
         return out[0] if n_draws is None else out
 
-    def _draw_at(self, curves, n: int, observed: bool, seed: int, radius) -> np.ndarray:
-        """Draws (n, N, Q) at some radii, or at those of the model, given measured curves."""
-        drawn, width = self._draw_given(
-            self.to_model(curves), self.posterior(curves, n, seed), seed
-        )
+    def _draw_at(self, curves, numbers, n: int, observed: bool, seed: int, radius=None):
+        """Draws (n, N, Q) at some radii, or at those of the model, given checked curves."""
+        batch = self.units_for(curves).to_model(curves, dtype=torch.float64)
+        drawn, width = self._draw_given(batch, self._draws(curves, numbers, n, seed), seed)
         noise = np.broadcast_to(self.noise, self.radius.shape)
         if radius is not None:
             to = spline_operator(self.radius, radius)
@@ -384,11 +402,11 @@ class FittedVAE(CurveDensity):
         if value is None:
             radius, value, error = zip(*PointSet.of(radius, error), strict=True)
         radii, values, errors, several = as_point_lists(radius, value, error)
-        points = whiten_points(
-            list(zip(radii, values, errors, strict=True)),
-            self.radius,
-            self._usual_departure() if departure is None else departure,
-        )
+        departure = self._usual_departure() if departure is None else departure
+        points = whiten_points(zip(radii, values, errors, strict=True), self.radius, departure)
+        near, numbers = self._near(list(zip(points.radius, points.value, points.error)))
+        if (numbers < 0).any():
+            points = whiten_points(near, self.radius, departure)
         found = point_posterior(
             self._decode_tensor,
             self.radius,
@@ -399,7 +417,9 @@ class FittedVAE(CurveDensity):
             n_posterior=as_count(n_draws, "n_draws"),
             min_ess=max(400, n_draws),
             seed=seed,
+            numbers=numbers,
         )
+        found.evidence.log_evidence[numbers < 0] = -np.inf
         return found if several else found[0]
 
     def _usual_departure(self) -> Departure:

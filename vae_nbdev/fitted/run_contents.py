@@ -302,7 +302,7 @@ def _check_arrays(
         if name in ("scale", "noise") and (value <= 0).any():
             raise InputError(
                 f"{other} holds {name!r} with {value.min():g} at radius"
-                f" {radius[np.argmin(value)]:g}; it must be positive"
+                f" {radius[np.argmin(value)]:.10g}; it must be positive"
             )
 
 # %% ../../nbs/fitted/61_run_contents.ipynb #3d83cf28

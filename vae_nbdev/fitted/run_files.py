@@ -23,7 +23,7 @@ import torch
 from safetensors.torch import save as safetensors_bytes
 
 from .. import __version__
-from ..core import InputError, atomic_directory
+from ..core import InputError
 from vae_nbdev.fitted.run_contents import (
     FORMAT,
     NAME,
@@ -33,6 +33,15 @@ from vae_nbdev.fitted.run_contents import (
     read_arrays,
     read_bytes,
     read_json,
+)
+from vae_nbdev.writing import (
+    WriteError,
+    as_path,
+    atomic_directory,
+    check_folder,
+    folders_above,
+    only_writer,
+    writer_of,
 )
 
 # %% ../../nbs/fitted/62_run_files.ipynb #2c6522b0
@@ -50,7 +59,7 @@ def check_target(path, overwrite: bool = False) -> None:
     It may if there is nothing, or an empty folder, or, with `overwrite`, an earlier run; nothing
     else is ever replaced.
     """
-    path = Path(path)
+    path = as_path(path)
     try:
         if path.is_symlink():
             raise InputError(f"{path} is a symbolic link; name the folder that it leads to")
@@ -67,11 +76,9 @@ def check_target(path, overwrite: bool = False) -> None:
         parent = next(p for p in path.absolute().parents if p.exists())
     except OSError as error:
         raise InputError(f"{path} cannot be used: {error.strerror}") from None
-    effective = os.access in os.supports_effective_ids
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK, effective_ids=effective):
-        raise InputError(
-            f"{path} cannot be written: {parent} is {'read-only' if parent.is_dir() else 'a file'}"
-        )
+    if not parent.is_dir():
+        raise WriteError(path, f"{parent} is a file")
+    check_folder(parent, path)
 
 # %% ../../nbs/fitted/62_run_files.ipynb #a3761222
 def to_json_types(value):
@@ -228,11 +235,7 @@ def write_run(
     InputError
         If something is there already, or it cannot be written; what was there stays as it was.
     """
-    path = Path(path)
-    try:
-        _clear_up(path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+    path = as_path(path)
     check_target(path, overwrite)
     files = _contents(run)
     wrong = next((name for name in extra or {} if name in _FILES or Path(name).name != name), None)
@@ -241,14 +244,17 @@ def write_run(
             f"extra has a file called {wrong!r}; it must be a plain name that is not one of"
             f" {', '.join(_FILES)}"
         )
-    try:
+    with folders_above(path), only_writer(path):
+        try:
+            _clear_up(path)
+        except OSError as error:
+            raise WriteError(path, error.strerror or str(error), error.errno) from None
+        check_target(path, overwrite)
         with atomic_directory(path) as part:
             for name, data in files.items():
                 (part / name).write_bytes(data)
             for name, write in (extra or {}).items():
                 write(part / name)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
 
 # %% ../../nbs/fitted/62_run_files.ipynb #aa91b4c4
 def _check_version(config: dict, path: Path) -> None:
@@ -296,12 +302,15 @@ def _read_parts(path: Path, config: dict) -> Run:
 # %% ../../nbs/fitted/62_run_files.ipynb #10385808
 def checkpoint_path(run) -> Path:
     """Return the file in which a training that goes on keeps its state: RUN.checkpoint."""
-    run = Path(run) if Path(run).name not in ("", "..") else Path(os.path.abspath(run))
+    run = as_path(run)
+    run = run if run.name not in ("", "..") else Path(os.path.abspath(run))
     return run.with_name(f"{run.name}.checkpoint")
 
 # %% ../../nbs/fitted/62_run_files.ipynb #619fc4e0
 def _why_no_run(path: Path) -> str:
     """Say what is there in place of a run, a folder with a config.json in it."""
+    if who := writer_of(path):
+        return f"it is being written by {who}"
     if checkpoint_path(path).is_file():
         return (
             f"its training is not finished; {checkpoint_path(path)} is there, and the same command"
@@ -336,7 +345,7 @@ def read_run(path) -> Run:
         If the folder is missing, incomplete, damaged, or of a format that cannot be read; the
         message names the file.
     """
-    path = Path(path)
+    path = as_path(path)
     if not os.path.lexists(path / "config.json"):
         raise InputError(f"{path} is not a run of vae_nbdev: {_why_no_run(path)}")
     config = read_json(path / "config.json")

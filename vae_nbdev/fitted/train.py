@@ -7,10 +7,11 @@ __all__ = ['network_config', 'start_network', 'one_normal', 'prior_to_train', 'c
            'as_train_config', 'keep_better', 'check_given_noise', 'train_model']
 
 # %% ../../nbs/fitted/65_train.ipynb #5fa1f623
+import contextlib
 import copy
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -48,7 +49,8 @@ from vae_nbdev.model.start import (
 from ..model.vae import VAE
 from ..training.checkpoints import History
 from ..training.loop import fit
-from ..training.processes import world_size
+from ..training.processes import from_main, world_size
+from ..writing import as_path, only_writer
 
 # %% ../../nbs/fitted/65_train.ipynb #9e369cf5
 def network_config(options: FitOptions, recipe: Recipe) -> NetworkConfig:
@@ -253,7 +255,9 @@ def keep_better(
         said = said or "no curves were held out to say what training is worth"
         finding = Finding("training", True, 0.0, said)
         return (finished, "trained", finding) if enough else (before, "start", finding)
-    rows = data.held_out[spread_evenly(len(data.held_out), _JUDGES)]
+    copies = data.copies()  # a curve judges once
+    rows = data.held_out if copies is None else np.unique(copies[data.held_out])
+    rows = rows[spread_evenly(len(rows), _JUDGES)]
     judges = units.to_model(data.curves, rows, torch.float64)
     kept, first = (before, "start"), vae_evidence(before, judges).log_evidence
     score = untrained = first
@@ -317,8 +321,11 @@ def check_given_noise(data: Learnable, findings: list[Finding]) -> list[Finding]
     ratio = float(np.median(fit_normal(values).noise / data.noise))
     if ratio < 1.3:
         return findings
-    said = f"the curves scatter {ratio:.1f} times as much as the noise that was given, and no"
-    said += " direction of the curves explains it: try noise='learn'"
+    given, remedy = "the noise that was given", "try noise='learn'"
+    if data.curves.errors is not None:
+        given, remedy = "their errors", "leave the errors out, and the noise is learned"
+    said = f"the curves scatter {ratio:.1f} times as much as {given}, and no direction of the"
+    said += f" curves explains it: {remedy}"
     wrong = Finding("noise", False, ratio, said)
     return [wrong if finding.name == "noise" else finding for finding in findings]
 
@@ -337,6 +344,18 @@ def _loss_of(data: Learnable, recipe: Recipe) -> Callable:
     charge = CHARGE if data.noise is not None else 0.0
     blur = 0.0 if data.clean_input else _BLUR
     return vae_loss(data.clean_input, r.objective, r.n_importance, r.free_bits, charge, blur)
+
+
+@contextlib.contextmanager
+def _own_checkpoint(files: dict) -> Iterator[None]:
+    """Be the only training that writes the checkpoint in `files`; of several processes, the first
+    is the one that holds it.
+    """
+    with contextlib.ExitStack() as held:
+        if files.get("checkpoint") is not None:
+            files["checkpoint"] = as_path(files["checkpoint"])
+            from_main(lambda: held.enter_context(only_writer(files["checkpoint"])))
+        yield
 
 
 def train_model(
@@ -360,7 +379,7 @@ def train_model(
     **files
         `checkpoint`, `checkpoint_every` and `resume`, for the training loop.
     """
-    with one_thread():
+    with one_thread(), _own_checkpoint(files):
         if start is None:
             model, units, r = start_network(data, options, recipe)
         else:
@@ -388,7 +407,8 @@ def train_model(
             worth = [found]
         model = model.double().eval().requires_grad_(False)
         flags = {"clean_input": data.clean_input, "noise_learned": data.noise is None}
-        flags["best_kept"] = not data.clean_input
+        flags["best_kept"], flags["radius"] = not data.clean_input, data.radius
+        flags["errors_given"] = isinstance(options.noise, str)
         findings = diagnose(model, train, held_out, history, **flags, seed=seed)
         findings = check_given_noise(data, findings) + worth
         if kept != "trained" and start is None:

@@ -41,12 +41,15 @@ def spline_operator(grid: ArrayLike, radius: ArrayLike) -> np.ndarray:
     if outside.any():
         i = int(outside.argmax())
         raise InputError(
-            f"radius holds {radius[i]:g} at position {i}; it must lie between {grid[0]:g} and"
-            f" {grid[-1]:g}, the grid of the model"
+            f"radius holds {radius[i]:.10g} at position {i}; it must lie between {grid[0]:.10g} and"
+            f" {grid[-1]:.10g}, the grid of the model"
         )
     return on_points(grid, np.eye(len(grid)), radius)
 
 # %% ../../nbs/inference/51_departure.ipynb #3eeb5925
+_HARDLY = 0.9  # correlation between both ends of a grid, above which a departure hardly changes
+
+
 @dataclass(frozen=True)
 class Departure:
     """How much points may differ from the model: by a smooth curve that the model leaves out, and
@@ -89,6 +92,25 @@ class Departure:
                     f"{name} of the departure is {value!r}; it must be a number, finite and"
                     f" {'positive' if positive else 'not negative'}"
                 )
+
+    def check_grid(self, grid: np.ndarray) -> None:
+        """Raise an InputError if the length says nothing on a grid of radii (R,)."""
+        first, last = grid[[0, -1]]
+        if self.length == 0 or not self.log:
+            return
+        advice = "give Departure(log=False, length=...) with a length in the unit of the radius"
+        if first <= 0:
+            raise InputError(
+                f"the grid begins at {first:.10g}, and the length of the departure is in ln r;"
+                f" {advice}"
+            )
+        if self.correlation(grid[:1], grid[-1:]).item() > _HARDLY:
+            raise InputError(
+                f"the length of the departure is {self.length:g} in ln r, and the whole grid, from"
+                f" {first:.10g} to {last:.10g}, is {math.log(last / first):.2g} long: so the"
+                f" departure would be one factor of the curve; {advice}, such as"
+                f" {0.3 * (last - first):.2g}"
+            )
 
     def correlation(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Correlation (P, Q) of the departure at radii a (P,) and b (Q,); Matérn with parameter

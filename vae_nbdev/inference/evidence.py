@@ -19,7 +19,12 @@ from ..core import InputError, as_curves, as_noise, torch_generator
 from ..curves.units import Batch
 from .importance import Evidence, importance_evidence
 from .latent import posterior_moments
-from .proposals import StudentMixture, distinct_minima, widen_tails
+from vae_nbdev.inference.proposals import (
+    StudentMixture,
+    distinct_minima,
+    safe_cholesky,
+    widen_tails,
+)
 from ..model.losses import gaussian_log_likelihood
 from ..model.objective import prepare
 from ..model.priors import Prior
@@ -102,7 +107,7 @@ def _descend(expand: Callable, z: Tensor, iterations: int) -> tuple[Tensor, Tens
         diagonal = torch.diag_embed(torch.diagonal(precision[rows], dim1=1, dim2=2))
         damped = precision[rows] + damping[rows, None, None] * diagonal
         both = torch.stack([precision[rows], damped])
-        full, step = torch.linalg.solve(both, gradient[None, rows, :, None]).squeeze(-1)
+        full, step = torch.linalg.solve_ex(both, gradient[None, rows, :, None])[0].squeeze(-1)
         going = ((full * gradient[rows]).sum(-1) > 1e-12) & (damping[rows] < 1e8)
         rows, trial = rows[going], (z[rows] - step)[going]
         if len(rows) == 0:
@@ -173,7 +178,7 @@ def laplace_approximation(
 
     z, precision = _descend(expand, z, iterations)
     identity = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
-    upper = torch.linalg.cholesky(precision.flip(-2, -1)).flip(-2, -1)  # of the precision
+    upper = safe_cholesky(precision.flip(-2, -1)).flip(-2, -1)  # of the precision
     return z, torch.linalg.solve_triangular(upper.mT, identity, upper=False)
 
 # %% ../../nbs/inference/50_evidence.ipynb #4a4b9818

@@ -8,15 +8,15 @@ __all__ = ['Evidence', 'importance_evidence']
 # %% ../../nbs/inference/49_importance.ipynb #97c9ec81
 import math
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..core import InputError
-from .proposals import StudentMixture, adapt_proposal
+from .proposals import StudentMixture, adapt_proposal, safe_cholesky
 from ..model.losses import importance_weighted_bound
 
 # %% ../../nbs/inference/49_importance.ipynb #edd6211b
@@ -30,6 +30,12 @@ class Evidence:
     n_draws: np.ndarray  # (N,) draws that were made in the last attempt, adapting ones included
     z: np.ndarray  # (N, n, d) draws from the posterior of each curve
 
+    @classmethod
+    def join(cls, parts: Iterable["Evidence"]) -> "Evidence":
+        """That of several sets of curves, one after the other."""
+        parts = list(parts)
+        return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+
 # %% ../../nbs/inference/49_importance.ipynb #26f9af6c
 def _normal_log_prob(q: StudentMixture, z: Tensor) -> Tensor:
     """Log density (S, N) at z (S, N, d) of normals with the centre of each mixture and the
@@ -38,7 +44,7 @@ def _normal_log_prob(q: StudentMixture, z: Tensor) -> Tensor:
     mean = torch.einsum("nk,nki->ni", q.weights, q.mean)
     factor = torch.cat([q.scale_tril, (q.mean - mean[:, None])[..., None]], -1)
     covariance = torch.einsum("nk,nkij,nklj->nil", q.weights, factor, factor)
-    tril = torch.linalg.cholesky(covariance)
+    tril = safe_cholesky(covariance)
     white = torch.einsum("nij,snj->sni", torch.linalg.inv(tril), z - mean)
     log_det = torch.diagonal(tril, dim1=-2, dim2=-1).log().sum(-1)
     return -0.5 * white.square().sum(-1) - log_det - 0.5 * z.shape[-1] * math.log(2 * math.pi)
@@ -82,10 +88,14 @@ def _weigh(
     return log_evidence + steadier.mean(0).log(), error, ess, chosen
 
 # %% ../../nbs/inference/49_importance.ipynb #bb03bef8
-def _warn(ess: np.ndarray, rows: np.ndarray, min_ess: float) -> None:
-    """Say which curves have too small an effective sample size."""
+def _warn(ess: np.ndarray, todo: np.ndarray, min_ess: float, numbers: np.ndarray | None) -> None:
+    """Say which curves have too small an effective sample size, by their numbers."""
+    rows = todo if numbers is None else numbers[todo]
+    rows, ess_of = rows[rows >= 0], ess[todo][rows >= 0]
+    if not len(rows):
+        return
     which = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
-    worst = np.nan_to_num(ess[rows]).min()
+    worst = np.nan_to_num(ess_of).min()
     warnings.warn(
         f"log p(x) of {len(rows)} of {len(ess)} curves is unreliable (rows {which}): effective"
         f" sample size down to {worst:.0f}, below {min_ess:g}",
@@ -107,6 +117,7 @@ def importance_evidence(
     retries: int = 3,
     n_posterior: int = 0,
     seed: int = 0,
+    numbers: np.ndarray | None = None,
 ) -> Evidence:
     """Evidence of many curves at once by adaptive importance sampling.
 
@@ -128,6 +139,8 @@ def importance_evidence(
         Number of posterior draws to return for each curve.
     seed : int
         Seed of the base draws.
+    numbers : ndarray of int, shape (N,), optional
+        By which a warning names the curves, not at all where they are negative; 0, 1, … if None.
     """
     if first.mean.dtype != torch.float64:
         raise InputError(f"the proposal is {first.mean.dtype}; importance sampling needs float64")
@@ -153,5 +166,5 @@ def importance_evidence(
         joined = StudentMixture(*map(torch.cat, zip(*adapted, strict=True)))
         first = joined.take(torch.from_numpy(again))
     else:
-        _warn(found.ess, todo, min_ess)
+        _warn(found.ess, todo, min_ess, numbers)
     return found

@@ -34,7 +34,7 @@ def _check_points(i: int, radius, value, error, grid: np.ndarray) -> list[np.nda
             " they must be of one length, at least 1"
         )
     e = np.broadcast_to(e, r.shape)
-    inside = f"lie between {grid[0]:g} and {grid[-1]:g}, the grid of the model"
+    inside = f"lie between {grid[0]:.10g} and {grid[-1]:.10g}, the grid of the model"
     checks = (
         ("radius", r, (r >= grid[0]) & (r <= grid[-1]), inside),
         ("value", v, np.isfinite(v), "be finite"),
@@ -44,7 +44,7 @@ def _check_points(i: int, radius, value, error, grid: np.ndarray) -> list[np.nda
         if not good.all():
             j = int(np.argmin(good))
             raise InputError(
-                f"{name} of curve {i} holds {a[j]:g} at position {j}; it must {wanted}"
+                f"{name} of curve {i} holds {a[j]:.10g} at position {j}; it must {wanted}"
             )
     return [r, v, e]
 
@@ -109,11 +109,7 @@ def whiten_points(
         raise InputError(
             f"departure is {departure!r}; it must be a Departure, such as Departure(size=0.3)"
         )
-    if departure.length and departure.log and grid[0] <= 0:
-        raise InputError(
-            f"the grid begins at {grid[0]:g}, and the length of the departure is in ln r; give"
-            " Departure(log=False), and a length in the unit of the radius"
-        )
+    departure.check_grid(grid)
     checked = [_check_points(i, *c, grid) for i, c in enumerate(curves)]
     if not checked:
         raise InputError("there are no curves; at least one is needed")

@@ -334,14 +334,18 @@ def _about_folder(path: Path) -> dict:
 def info(command: Info) -> None:
     """Run `vae_nbdev info`."""
     from vae_nbdev.fitted.run_files import checkpoint_path
+    from vae_nbdev.writing import writer_of
 
     path = command.path
     run = path.with_suffix("") if path.suffix == ".checkpoint" else path
+    checkpoint, who = checkpoint_path(run), writer_of(run)
     if path.is_dir():
         about = _about_folder(path)
-    elif checkpoint_path(run).is_file() and (run != path or not path.exists()):
-        about = {"kind": "unfinished training", "checkpoint": str(checkpoint_path(run))}
-        about["go on with"] = f"the same command, vae_nbdev train … --out {run}"
+    elif (who or checkpoint.is_file()) and (run != path or not path.exists()):
+        about = {"kind": "unfinished training"}
+        about |= {"checkpoint": str(checkpoint)} if checkpoint.is_file() else {}
+        again = {"go on with": f"the same command, vae_nbdev train … --out {run}"}
+        about |= {"is being written by": who} if who else again
     elif is_pipe(path) or path.exists():
         about = _about_curves(path, command.format)
     else:

@@ -8,15 +8,21 @@ __all__ = ['main']
 # %% ../../nbs/interface/88_cli.ipynb #098628e3
 import contextlib
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
+from collections.abc import Iterator
+from dataclasses import fields, replace
 from functools import reduce
 from operator import or_
+from pathlib import Path
 from typing import Annotated
 
 import tyro
 
+from ..config import FitOptions, Recipe
 from vae_nbdev.interface.ask_commands import (
     Encode,
     Evaluate,
@@ -51,6 +57,43 @@ _COMMANDS = {
 }
 
 
+_ELSEWHERE = {  # our option: what other programs call it
+    "--max-steps": "epochs n-epochs num-epochs max-epochs steps n-steps max-iter iterations",
+    "--n-latent": "latent-dim latent latents n-latents latent-size z-dim n-components",
+    "--recipe.learning-rate": "lr learning-rate",
+    "--recipe.batch-size": "batch-size batch bs b",
+    "--recipe.width": "width hidden hidden-dim hidden-size",
+    "--recipe.depth": "depth layers n-layers num-layers",
+    "--recipe.optimiser": "optimiser optimizer",
+    "--recipe.beta": "beta kl-weight",
+    "--out": "output o outfile output-file output-dir out-dir outdir save-dir",
+    "--random-state": "seed random-seed s",
+    "--seed": "random-state random-seed s",
+    "--n": "n-samples num-samples size count",
+    "--overwrite": "force f clobber",
+    "--device": "gpu cuda",
+    "--quiet": "q silent",
+}
+
+
+def _options_of(kind: type) -> set[str]:
+    """The options of a command."""
+    own = {f.name for f in fields(kind)}
+    if kind is Train:
+        own |= {f.name for f in fields(FitOptions)} | {f"recipe.{f.name}" for f in fields(Recipe)}
+    return {f"--{name.replace('_', '-')}" for name in own}
+
+
+def _hint(kind: type, given: list[str]) -> None:
+    """Say what options that are not known are called here."""
+    own = _options_of(kind)
+    for option in (text.split("=")[0] for text in given if text.startswith("-")):
+        name = option.strip("-").replace("_", "-")
+        for ours, theirs in _ELSEWHERE.items():
+            if name in theirs.split() and ours in own and f"--{name}" not in own:
+                say(f"vae_nbdev: there is no {option}; try {ours}")
+
+
 def _parse(given: list[str]):
     """The dataclass of the command that was given; ends the process for --help and for options
     that are not known.
@@ -63,7 +106,14 @@ def _parse(given: list[str]):
         about = tyro.conf.subcommand(name, prefix_name=False, description=line)
         choices.append(Annotated[kind, about])
     description = "Learn the distribution behind a family of smooth curves, and generate new ones."
-    return tyro.cli(reduce(or_, choices), prog="vae_nbdev", description=description, args=given)
+    description += " --version prints the version."
+    options = {"prog": "vae_nbdev", "description": description, "args": given}
+    try:
+        return tyro.cli(reduce(or_, choices), **options)
+    except SystemExit as stop:
+        if stop.code and chosen:
+            _hint(_COMMANDS[given[0]][0], given[1:])
+        raise
 
 # %% ../../nbs/interface/88_cli.ipynb #f440a876
 def _complain(text: str) -> None:
@@ -72,19 +122,62 @@ def _complain(text: str) -> None:
     print(f"process {number}: {text}" if number else text, file=sys.stderr, flush=True)
 
 
-def _run(command) -> int:
-    """Run a command; return the exit code."""
-    function = next(run for kind, run in _COMMANDS.values() if isinstance(command, kind))
+def _drop_output() -> None:
+    """Let nothing more be written to a standard output that takes no more."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _with_homes(command):
+    """The command with the home in the place of `~` in its paths."""
+
+    def home(value):
+        if isinstance(value, tuple):
+            return tuple(map(home, value))
+        if not isinstance(value, Path) or not str(value).startswith("~"):
+            return value
+        from vae_nbdev.writing import as_path
+
+        return as_path(value)
+
+    return replace(command, **{f.name: home(getattr(command, f.name)) for f in fields(command)})
+
+
+@contextlib.contextmanager
+def _end_like_ctrl_c() -> Iterator[None]:
+    """Let a request to end, from the system or a scheduler, do what Ctrl-C does."""
+
+    def end(*_) -> None:
+        ctrl_c = signal.getsignal(signal.SIGINT)
+        (ctrl_c if callable(ctrl_c) else signal.default_int_handler)(signal.SIGINT, None)
+
+    torchrun = int(os.environ.get("WORLD_SIZE", "1")) > 1  # which waits for none of its processes
+    ours = threading.current_thread() is threading.main_thread() and not torchrun
+    ours = ours and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if ours:
+        signal.signal(signal.SIGTERM, end)
     try:
-        function(command)
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _run(given: list[str]) -> int:
+    """Parse and run a command; return the exit code."""
+    try:
+        command = _parse(given)
+        function = next(run for kind, run in _COMMANDS.values() if isinstance(command, kind))
+        function(_with_homes(command))
     except KeyboardInterrupt as stop:
         say(f"vae_nbdev: interrupted; {stop if stop.args else 'nothing was written'}")
         return 130
     except BrokenPipeError:
-        with contextlib.suppress(OSError, ValueError):  # let nothing more be written to it
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
     except (ValueError, FloatingPointError, OSError) as error:
         _complain(f"vae_nbdev: {' '.join(str(error).split())}")
+        if getattr(error, "path", None) == "standard output":
+            _drop_output()
         return 2
     except Exception as error:
         if type(error) is RuntimeError and str(error).startswith("process 0 failed"):
@@ -103,12 +196,11 @@ def main(args: list[str] | None = None) -> int:
     0: done. 2: the input or an option cannot be used. 130: interrupted. 1: a mistake in vae_nbdev.
     """
     given = sys.argv[1:] if args is None else args
-    if given == ["--version"]:
+    if "--version" in given:
         from vae_nbdev import __version__
 
         print(f"vae_nbdev {__version__}")
         return 0
-    command = _parse(given)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _end_like_ctrl_c():
         warnings.showwarning = lambda message, *_, **__: say(f"vae_nbdev: warning: {message}")
-        return _run(command)
+        return _run(given)

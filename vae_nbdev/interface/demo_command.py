@@ -19,7 +19,7 @@ from vae_nbdev.interface.output import (
     say,
     write_output,
 )
-from .train_command import add_test_noise
+from .train_command import add_test_noise, own_run
 
 # %% ../../nbs/interface/85_demo_command.ipynb #9fd247f0
 @dataclass(frozen=True)
@@ -102,28 +102,23 @@ def _is_demo(path: Path) -> bool:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
-# %% ../../nbs/interface/85_demo_command.ipynb #cdc2d0ba
-def demo(command: Demo) -> None:
-    """Run `vae_nbdev demo`."""
+# %% ../../nbs/interface/85_demo_command.ipynb #01d1969a
+def _write_demo(command: Demo, overwrite: bool) -> None:
+    """Fit, measure, write the run, and say what came out."""
     from vae_nbdev.curves.curve_set import CurveSet, describe_curves
     from vae_nbdev.evaluation.gap import compare_with_reference, summarise
     from vae_nbdev.families import simulation
     from vae_nbdev.fitted.estimator import CurveVAE, save_run
-    from vae_nbdev.fitted.run_files import check_target
     from vae_nbdev.interface.figures import draw_figures, extra_files
 
     c = command
-    if c.n_new < 1:
-        raise ValueError(f"--n-new is {c.n_new}; it must be at least 1 curve")
-    overwrite = c.overwrite or _is_demo(c.out)
-    check_target(c.out, overwrite)
     curves = simulation.simulate(c.n_curves, seed=c.seed)
     fitting, testing = curves.split(0.2, seed=c.seed)
     say(f"{len(fitting)} rotation curves to learn from, {len(testing)} held out")
     options = {"noise": c.noise, "max_steps": c.max_steps, "random_state": c.seed}
     vae = CurveVAE(clean_input=True, verbose=int(not c.quiet), **options).fit(fitting)
     if vae.history_.interrupted:
-        raise KeyboardInterrupt("nothing was written")
+        raise KeyboardInterrupt
     vae.fitted_.data = describe_curves(curves)
     measured = add_test_noise(vae, testing, c.seed)
     metrics = {"command": "demo"} | summarise(vae, measured, testing.values)
@@ -141,3 +136,16 @@ def demo(command: Demo) -> None:
     text += f" of noise\n\n{as_table(rows)}\n\n{c.out}: the model, {len(new)} new"
     text += f" curves in new_curves.csv, {len(figures)} figures, metrics.json"
     answer(metrics, text, c.json)
+
+# %% ../../nbs/interface/85_demo_command.ipynb #cdc2d0ba
+def demo(command: Demo) -> None:
+    """Run `vae_nbdev demo`."""
+    from vae_nbdev.fitted.run_files import check_target
+
+    c = command
+    if c.n_new < 1:
+        raise ValueError(f"--n-new is {c.n_new}; it must be at least 1 curve")
+    overwrite = c.overwrite or _is_demo(c.out)
+    check_target(c.out, overwrite)
+    with own_run(c.out, overwrite):
+        _write_demo(c, overwrite)

@@ -114,7 +114,7 @@ def _in_words(facts: dict, command: Infer) -> str:
     """One line about one curve."""
     low, high = facts["radius_range"]
     told = [
-        f"{facts['n_points']} points from {low:g} to {high:g}",
+        f"{facts['n_points']} points from {low:.10g} to {high:.10g}",
         f"log evidence {facts['log_evidence']:.2f} ± {facts['log_evidence_error']:.2f} nats",
         f"χ² per point {facts['chi_squared_per_point']:.2g}",
     ]
@@ -150,8 +150,8 @@ def infer(command: Infer) -> None:
     for file, posterior in zip(command.files, found, strict=True):
         p = posterior.predict(radii, 0.0)
         columns = [radii, p.quantile(0.5), *p.interval(0.68), *p.interval(0.95)]
-        for row in zip(*columns, strict=True):
-            rows.writerow([str(file), *(f"{number:.7g}" for number in row)])
+        for r, *row in zip(*columns, strict=True):
+            rows.writerow([str(file), f"{r:.10g}", *(f"{number:.7g}" for number in row)])
         told.append({"file": str(file)} | _facts(posterior, command))
     write_text(command.out, table.getvalue())
     if command.json:

@@ -35,9 +35,10 @@ def as_table(rows: list[tuple[str, str]]) -> str:
 # %% ../../nbs/interface/81_output.ipynb #7e8bb8b0
 def answer(numbers: dict, text: str, json: bool) -> None:
     """Write what a command found to standard output: one JSON object, or text for people."""
+    from vae_nbdev.curves.files import print_bytes
     from vae_nbdev.fitted.run_files import as_json
 
-    print(as_json(numbers) if json else text, flush=True)
+    print_bytes(f"{as_json(numbers) if json else text}\n".encode())
 
 # %% ../../nbs/interface/81_output.ipynb #957801a4
 Format = Literal["csv", "npz", "npy", "parquet", "fits", "ecsv"]
@@ -83,8 +84,12 @@ def check_new(path: Path, overwrite: bool) -> None:
             f"{path} exists already; choose another name with --out, or replace it with"
             " --overwrite (overwrite=True)"
         )
-    if not path.absolute().parent.is_dir():
+    folder = path.absolute().parent
+    if not folder.is_dir():
         raise ValueError(f"{path}: the folder {path.parent} does not exist")
+    from vae_nbdev.writing import check_folder
+
+    check_folder(folder, path)
 
 
 def check_table_name(path: Path, command: str) -> None:
@@ -104,11 +109,11 @@ def write_output(path: Path, curves, format: str | None, what: str) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write text to a file, whole or not at all, or to standard output."""
-    from vae_nbdev.core import atomic_path
+    from vae_nbdev.curves.files import print_bytes
+    from vae_nbdev.writing import atomic_path
 
     if is_pipe(path):
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        print_bytes(text.encode())
         return
     with atomic_path(path) as part:
         part.write_text(text, encoding="utf-8")
@@ -130,10 +135,10 @@ def describe_input(curves, path: Path, grid=None) -> dict:
 def summary_line(data: dict) -> str:
     """What a description of curves says, in one line."""
     (low, high), missing = data["radius_range"], data["missing_fraction"]
-    text = f"{data['n_curves']} curves at {data['n_radii']} radii, {low:g} to {high:g}"
+    text = f"{data['n_curves']} curves at {data['n_radii']} radii, {low:.10g} to {high:.10g}"
     if "n_points" in data:
         text = f"{data['n_curves']} curves with {data['n_points']} points of their own, on a grid"
-        text += f" of {data['n_radii']} radii, {low:g} to {high:g}"
+        text += f" of {data['n_radii']} radii, {low:.10g} to {high:.10g}"
     text += f", {100 * missing:.2g} % missing" if missing else ""
     return text + (f", errors {data['errors']}" if data["errors"] else "")
 

@@ -14,9 +14,10 @@ import tempfile
 from importlib.resources import files
 from pathlib import Path
 
-from ..core import InputError, atomic_path
+from ..core import InputError
 from ..fitted.run_files import read_run
 from .output import check_new
+from ..writing import as_path, atomic_paths
 
 # %% ../../nbs/interface/82_report.ipynb #9766b8d2
 class Table:
@@ -221,9 +222,9 @@ def write_report(
     InputError
         If it is no run, something is there already, or the packages for reports are not installed.
     """
-    run = Path(run)
+    run = as_path(run)
     read_run(run)
-    page = run / "report.html" if out is None else Path(out)
+    page = run / "report.html" if out is None else as_path(out)
     notebook = page.with_suffix(".ipynb")
     if page.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"{page}: the report is an HTML page, so the name must end in .html")
@@ -233,8 +234,8 @@ def write_report(
     heading = _heading(title, datetime.date.today().isoformat())
     fresh = report_notebook(os.path.relpath(run.absolute(), folder), str(run), heading)
     done = execute(fresh, folder)
-    with atomic_path(notebook) as part:
-        part.write_text(json.dumps(done, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    with atomic_path(page) as part:
-        part.write_text(render(done, title), encoding="utf-8")
+    with atomic_paths(page, notebook) as (page_part, notebook_part):
+        page_part.write_text(render(done, title), encoding="utf-8")
+        text = json.dumps(done, indent=1, ensure_ascii=False) + "\n"
+        notebook_part.write_text(text, encoding="utf-8")
     return page, notebook

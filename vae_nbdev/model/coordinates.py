@@ -15,7 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from ..core import InputError
-from ..curves.gaps import factor_analysis, guess_codes, linear_codes
+from vae_nbdev.curves.gaps import (
+    factor_analysis,
+    fill_columns,
+    fill_means,
+    guess_codes,
+    linear_codes,
+    thin_columns,
+)
 from ..curves.units import Batch, PointBatch
 
 # %% ../../nbs/model/36_coordinates.ipynb #f869c29d
@@ -146,8 +153,15 @@ def _components(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     if weight is None:
         _, singular, vectors = np.linalg.svd(y.double().numpy(), full_matrices=False)
         return vectors, singular**2 / len(y)
-    n_factors = min(*y.shape, _MOST_FACTORS)
-    basis, spread, _ = factor_analysis(y * (weight > 0), weight, n_factors, noise_variance=0.01)
+    y, seen = y.double() * (weight > 0), (weight > 0).numpy()
+    known, noise = ~thin_columns(seen.sum(0)), 0.1
+    some, w = y[:, known], weight[:, known]
+    n_factors = min(*some.shape, _MOST_FACTORS)
+    basis, spread, _ = factor_analysis(some, w, n_factors, noise_variance=noise**2)
+    if not known.all():
+        x, none = np.where(seen, y.numpy(), np.nan), np.zeros(known.sum())
+        loadings = fill_columns(x, known, none, none + noise, basis * spread)[2]
+        basis, spread, _ = np.linalg.svd(loadings, full_matrices=False)
     return basis.T, spread**2
 
 # %% ../../nbs/model/36_coordinates.ipynb #fd766d0f
@@ -175,7 +189,9 @@ def stretch_batch(batch: Batch, zero: Tensor) -> tuple[Batch, dict[str, Tensor]]
     if observed is None:
         center = y.mean(0)
     else:
-        center = (y * observed).sum(0) / observed.sum(0).clamp_min(1)  # unseen radii: 0
+        count = observed.sum(0)
+        center = (y * observed).sum(0) / count.clamp_min(1)  # unseen radii: 0
+        center = torch.from_numpy(fill_means(center.numpy(), count.numpy()))
     numbers = {"zero": zero, "softening": softening, "center": center, "limit": limit}
     return Batch(y - center, batch.weight), numbers
 

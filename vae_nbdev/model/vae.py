@@ -113,11 +113,10 @@ class Encoder(nn.Module):
             x = x * (weight > 0)
         h = self.body(torch.cat([x, *seen], -1) if seen else x)
         mu = self.mean(h) if self.short_cut is None else self.mean(h) + self.short_cut(x)
+        logvar = self.logvar(h).clamp(-40, 40)  # of curves far from all others it overflows
         if self.below is None and self.flow is None:
-            return diagonal_posterior(mu, self.logvar(h))
-        q = full_posterior(
-            mu, self.logvar(h), mu[..., :0] if self.below is None else self.below(h)
-        )
+            return diagonal_posterior(mu, logvar)
+        q = full_posterior(mu, logvar, mu[..., :0] if self.below is None else self.below(h))
         return q if self.flow is None else self.flow(h, mu, q.scale_tril)
 
 # %% ../../nbs/model/37_vae.ipynb #80a0a6e9

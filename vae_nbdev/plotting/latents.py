@@ -6,9 +6,10 @@
 __all__ = ['corner_plot', 'cross_corner', 'plot_kl']
 
 # %% ../../nbs/plotting/05_latents.ipynb #3868e6d9
-import warnings
+import sys
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import cache
 from types import ModuleType
 
 import numpy as np
@@ -41,12 +42,21 @@ def _limits(x: np.ndarray, margin: float = 0.03) -> tuple[float, float]:
     return low - step, high + step
 
 # %% ../../nbs/plotting/05_latents.ipynb #2769e927
+@cache
 def _import_corner() -> ModuleType:
-    """Import corner without the announcement of ArviZ, which comes with it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
+    """Import corner without ArviZ: a copy of its own, unless it is imported already."""
+    if "corner" in sys.modules or "arviz" in sys.modules:
         import corner
-    return corner
+
+        return corner
+    sys.modules["arviz"] = None
+    try:
+        import corner
+
+        return corner
+    finally:
+        for name in [n for n in sys.modules if n == "arviz" or n.partition(".")[0] == "corner"]:
+            del sys.modules[name]
 
 # %% ../../nbs/plotting/05_latents.ipynb #914117a2
 _CORNER_STYLE = {

@@ -18,9 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from ..config import TrainConfig
-from ..core import InputError, atomic_path
+from ..core import InputError
 from .optimisers import kl_weight
 from .processes import from_main
+from ..writing import WriteError, atomic_path
 
 # %% ../../nbs/training/44_checkpoints.ipynb #d04dc628
 @dataclass
@@ -118,10 +119,10 @@ def save_checkpoint(
     try:
         with atomic_path(path) as part:
             part.write_bytes(_digest(content.getvalue()) + content.getvalue())
-    except OSError as error:
+    except WriteError as error:
         before = "the one before it is intact" if path.exists() else "there is none before it"
         failure = OSError(
-            f"the checkpoint {path} cannot be written after step {state.step} ({error.strerror});"
+            f"the checkpoint {path} cannot be written after step {state.step} ({error.why});"
             f" {before}"
         )
         failure.errno = error.errno

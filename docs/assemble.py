@@ -38,6 +38,30 @@ NOTE = """```{{container}} notebook-note
 again.{colab}{reference}
 ```"""
 
+GALLERY = """# Gallery
+
+> What the notebooks draw. Each picture leads to the cell that draws it.
+
+```{{container}} gallery
+{pictures}
+```
+"""
+
+PACKAGE_PAGE = """# All notebooks
+
+> The story in its order, and the parts of the package, each of which builds on those above it
+
+## The story
+
+{story}
+
+## The parts of the package
+
+{parts}
+
+{toctree}
+"""
+
 # what the sidebar shows first, and what it shows after the story
 START = ["get_started", "tutorials/08_your_own_curves", "tutorials/07_a_real_galaxy", "explorer"]
 LOOK_UP = ["gallery", "tutorials/14_when_something_is_wrong", "tutorials/09_when_things_go_wrong"]
@@ -210,9 +234,8 @@ def write_gallery(root: Path, source: Path) -> dict[str, list[str]]:
             text = re.sub(r"([\[\]\\*_`$])", r"\\\1", text)
             lines += [f"[![{text}](gallery/{name}.webp) {title}](#figure-{name})", ""]
     if lines:
-        head = ["# Gallery", "", "> What the notebooks draw, each picture a link to the cell that "
-                "draws it", "", "```{container} gallery"]
-        (source / "gallery.md").write_text("\n".join([*head, *lines, "```", ""]))
+        page = GALLERY.format(pictures="\n".join(lines))
+        (source / "gallery.md").write_text(page)
     return {notebook: list(listed[notebook]) for notebook in listed.sections()}
 
 
@@ -220,13 +243,10 @@ def write_package(root: Path, source: Path, story: list[str], parts: list[str]) 
     """Write the page that lists all notebooks; the parts of the package stand below it in the
     sidebar.
     """
-    tables = {"The story": story, "The parts of the package": parts}
-    page = ["# All notebooks", "", "> The story in its order, and the parts of the package in the "
-            "order in which they build on each other", ""]
-    for title, names in tables.items():
-        rows = [(f"{{doc}}`/{name}`", name) for name in names]
-        page += [f"## {title}", "", table(root, "notebook", rows)]
-    (source / "package.md").write_text("\n".join([*page, toctree(parts)]))
+    tables = [table(root, "notebook", [(f"{{doc}}`/{name}`", name) for name in names])
+              for names in (story, parts)]
+    page = PACKAGE_PAGE.format(story=tables[0], parts=tables[1], toctree=toctree(parts))
+    (source / "package.md").write_text(page)
 
 
 def find_contents(root: Path, source: Path, names: list[str]) -> dict[str, str]:

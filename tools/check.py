@@ -48,6 +48,7 @@ ALLOWED_NOT_RUN: dict[str, str] = {}
 MACHINE_PATH = r"(?<![\w.~+-])/(?:root|home|tmp|work|Users)/"
 REGISTRY = (r"\bpy[p]i\.(?:org|python)|python[h]osted\.|\.[p]ytorch\.org/whl|registry\.[n]pmjs"
             r"|[d]eb\.debian\.|[c]onda\.anaconda\.")
+ODD_WORDS = re.compile(r"\b[Nn]obody\b|\b[Ww]hoever\b|(?<= )nil\b|\b(is|are) none\b")
 NOT_IN_OUTPUT = {
     "a path of some machine": MACHINE_PATH + r"|site-packages|\.venv\b|ipykernel_\d",
     "a traceback": r"Traceback \(most recent call last\)",
@@ -511,6 +512,17 @@ def places(project: Project) -> Iterator[str]:
         for i, line in enumerate(text.splitlines(), start=1):
             if match := re.search(f"{MACHINE_PATH}|{REGISTRY}", line):
                 yield f"{path.relative_to(project.root)}, line {i}: {match[0]}"
+
+
+@check("the prose uses plain words", "say it with the usual word")
+def plain_words(project: Project) -> Iterator[str]:
+    for nb in project.notebooks:
+        for i, cell in enumerate(nb.cells, start=1):
+            if match := ODD_WORDS.search(cell.source):
+                yield f"{nb.name}, cell {i}: {match[0]}"
+    for path in project.root.glob("*.md"):
+        if match := ODD_WORDS.search(path.read_text(encoding="utf-8")):
+            yield f"{path.name}: {match[0]}"
 
 
 def run(project: Project) -> dict[str, list[str]]:

@@ -119,8 +119,7 @@ BREAKAGES = {  # what is broken → how, and what has to be said
     ),
     "a gallery of a cell without a figure": (
         {"gallery": "[00_page]\ncell-3 = A pixel\n"},
-        "cell cell-3 of nbs/00_page.ipynb draws no figure. Figures of that notebook: cell-1:"
-        " One pixel: red.",
+        "cell-3 of nbs/00_page.ipynb draws no figure. Figures of that notebook: cell-1: One pixel",
     ),
     "a gallery of a hidden cell": (
         with_page(1, "#| hide\n#| fig-alt: One pixel: red.\nshow()") | {"gallery": GALLERY},
@@ -150,6 +149,8 @@ def look(html: Path) -> dict[str, str]:
         (1, "api/index.html"),
     ]
     git_url = assemble.settings()["git_url"]
+    owner = git_url.removeprefix("https://github.com/")
+    gallery = (html / "gallery.html").read_text()
     opened = [(1, "../package.html"), (2, "10_face.html"), (3, "9_hall.html"), (3, "#")]
     inside = contents_of(html / "part/11_room.html")
     listed = re.findall(r'<td><p><a [^>]*href="([^"]+)"', (html / "part/10_face.html").read_text())
@@ -157,7 +158,7 @@ def look(html: Path) -> dict[str, str]:
         "the alt text is in the page": (shown, ["One pixel: red."]),
         "the figure is there": ([(html / src).is_file() for src in sources], [True]),
         "the gallery shows the figure and leads to its cell": (
-            re.findall(r'href="([^"]*)">(?:<span[^>]*>)?<img alt="([^"]*)"', (html / "gallery.html").read_text()),
+            re.findall(r'href="([^"]*)">(?:<span[^>]*>)?<img alt="([^"]*)"', gallery),
             [("00_page.html#figure-cell-1", "One pixel: red.")],
         ),
         "the cell has a place to lead to": (
@@ -168,8 +169,7 @@ def look(html: Path) -> dict[str, str]:
             re.findall(r'href="(https://\S*00_page.ipynb)"', (html / "00_page.html").read_text()),
             [
                 f"{git_url}/blob/main/nbs/00_page.ipynb",
-                "https://colab.research.google.com/github/"
-                f"{git_url.removeprefix('https://github.com/')}/blob/main/nbs/00_page.ipynb",
+                f"https://colab.research.google.com/github/{owner}/blob/main/nbs/00_page.ipynb",
             ],
         ),
         "the page of all notebooks leads to the story and to the parts": (

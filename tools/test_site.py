@@ -54,14 +54,16 @@ FORMULAS = """() => [document.querySelectorAll("mjx-merror").length,
     .filter(e => !e.querySelector("mjx-container")).length]"""
 CUT = """() => [...document.querySelectorAll("article .highlight pre")]
   .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1)
-  .map(e => e.textContent.split("\\n").reduce((a, b) => b.length > a.length ? b : a).slice(0, 60))"""
+  .map(e => e.textContent.split("\\n").sort((a, b) => b.length - a.length)[0].slice(0, 60))"""
 INK = """() => [...document.querySelectorAll("article p, article li, article td, article pre")]
   .filter(e => e.checkVisibility()).map(e => {
     const [r, g, b] = getComputedStyle(e).color.match(/[\\d.]+/g).map(Number);
     return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
   })"""
-SIDEBAR = """() => [...document.querySelectorAll(".sidebar-tree .caption")].map(e =>
-  [e.textContent, [...e.nextElementSibling.querySelectorAll("a")].map(a => a.getAttribute("href"))])"""
+SIDEBAR = """() => [...document.querySelectorAll(".sidebar-tree .caption")].map(e => {
+  const links = [...e.nextElementSibling.querySelectorAll("a")];
+  return [e.textContent, links.map(a => a.getAttribute("href"))];
+})"""
 ADDRESSES = """() => [...document.querySelectorAll("a[href]")].map(e => e.href)"""
 OUTSIDE = """() => [...document.querySelectorAll("article *")].filter(e => {
   if (e.getBoundingClientRect().right <= innerWidth + 1 || !e.checkVisibility()) return false;

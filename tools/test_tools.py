@@ -399,6 +399,11 @@ BREAKAGES = {
         "a path in a notebook": source(LOW, 4, "open('/ro" + "ot/curves.csv')"),
         "a host": put("constraints.txt", "--index-url https://py" + "pi.org/simple\n"),
     },
+    "the prose uses plain words": {
+        "in a notebook": source(STORY, 0, "# A story\n\n> For who" + "ever."),
+        "in a docstring": source(LOW, 4, "#| export\nx = 1  # there is no" + "ne"),
+        "in a page": put("CONTRIBUTING.md", "No" + "body knows.\n"),
+    },
 }
 
 

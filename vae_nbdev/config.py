@@ -331,8 +331,8 @@ def preset_recipe(n_curves: int, clean_input: bool, preset: str = "default") -> 
     clean_input : bool
         Whether they are noise-free, so that fresh noise can be drawn at every step.
     preset : {"default", "best"}
-        About a minute, or as long as it helps. Both are the same for measured curves, which an
-        encoder begins to remember: their best weights come early.
+        About a minute, or as long as it helps. Both are the same for measured curves: an
+        encoder soon overfits them, so their best weights come early.
     """
     if not clean_input:
         return replace(_COMMON, max_steps=min(max(n_curves, 800), 8000))
@@ -375,7 +375,7 @@ def resolve_recipe(
         fitting |= _RATES[chosen["optimiser"]]
     if chosen.get("prior", preset.prior) != preset.prior:
         fitting["prior_training"] = "after"
-    if chosen.get("objective") == "iwae":  # its q is a proposal; no prior should be fitted to that
+    if chosen.get("objective") == "iwae":  # its q is a proposal: fit no prior to it
         fitting["prior_training"] = "joint"
     if chosen.get("free_bits"):  # each latent needs a divergence of its own
         fitting["prior_training"] = "after"

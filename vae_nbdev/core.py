@@ -92,7 +92,7 @@ class InputTypeError(InputError, TypeError):
 
 # %% ../nbs/01_core.ipynb #ee88dda2
 def column_names(X) -> list | None:
-    """Return the names of the columns of a table; None if X is none."""
+    """Return the names of the columns of a table; None if X is not a table."""
     for names in (
         getattr(X, "colnames", None),  # of astropy
         getattr(X, "column_names", None),  # of Arrow
@@ -193,9 +193,9 @@ def as_curves(
     X : array-like, shape (N, R)
         One curve a row, in any unit.
     name : str
-        What the error messages call it.
+        Its name in error messages.
     n_radii : int, optional
-        The number of columns that is wanted.
+        The required number of columns.
     min_radii : int
         The smallest number of columns, if n_radii is None.
     min_curves : int
@@ -206,12 +206,12 @@ def as_curves(
     Returns
     -------
     ndarray, shape (N, R)
-        float32 if the input was, float64 otherwise; not a copy if none is needed.
+        float32 if the input was, float64 otherwise; copied only if necessary.
 
     Raises
     ------
     InputError
-        For text, a wrong shape, too few curves, infinity, or NaN where none is allowed.
+        For text, a wrong shape, too few curves, infinity, or NaN unless `missing`.
     """
     X = as_numbers(X, name)
     if X.ndim != 2:
@@ -317,8 +317,7 @@ def as_radius(radius, n_radii: int | None = None, *, name: str = "radius") -> np
 
 # %% ../nbs/01_core.ipynb #cf2d2f15
 def named_radii(X, name: str = "X") -> np.ndarray | None:
-    """Return the radii that the names of the columns of a table say, as float64 (R,); None if they
-    say none.
+    """Return the radii in the names of the columns of a table, float64 (R,), or None.
 
     Raises
     ------
@@ -344,7 +343,7 @@ def named_radii(X, name: str = "X") -> np.ndarray | None:
 
 
 def check_named(X, radius: np.ndarray, name: str = "X") -> None:
-    """Raise an InputError if the names of the columns of a table say other radii than (R,)."""
+    """Raise an InputError if the column names of a table are other radii than these (R,)."""
     named = named_radii(X, name)
     if named is None or len(named) != len(radius):
         return

@@ -27,7 +27,8 @@ except ImportError:  # Windows
 
 # %% ../nbs/06_writing.ipynb #ad5d5eb1
 def as_path(path: str | bytes | os.PathLike) -> Path:
-    """Return a name that a user gave as a path; `~` and `~user` at its beginning are that home.
+    """Return a name that a user gave as a path; a leading `~` or `~user`
+    becomes that home directory.
 
     Raises
     ------
@@ -72,7 +73,7 @@ def _why(error: OSError, path: Path, part: Path) -> tuple[str, int | None]:
 
 @contextlib.contextmanager
 def _name_target(path: Path, part: Path) -> Iterator[None]:
-    """Turn what goes wrong while `part` is written into a WriteError that names `path`."""
+    """Turn an error while `part` is written into a WriteError that names `path`."""
     try:
         yield
     except OSError as error:
@@ -131,7 +132,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 # %% ../nbs/06_writing.ipynb #14cdf8a6
 @contextlib.contextmanager
 def folders_above(path: str | os.PathLike) -> Iterator[None]:
-    """Make the folders above a path; those that are new and empty at the end of the block go."""
+    """Make the folders above a path; remove those that are new and still empty at the end."""
     path = as_path(path).absolute()
     new = [folder for folder in path.parents if not os.path.lexists(folder)]
     try:
@@ -185,13 +186,13 @@ def _lock_of(path: Path) -> Path:
 
 
 def _holder(handle: int) -> str:
-    """Return what a lock says of the process that holds it."""
+    """Return what a lock file says about the process that holds it."""
     text = os.pread(handle, 200, 0).decode(errors="replace").strip()
     return text if text.isprintable() and text else "another process"
 
 
 def writer_of(path: str | os.PathLike) -> str:
-    """Return which process writes a run now; nothing if there is none."""
+    """Return which process is writing a run; an empty text if no process is."""
     if fcntl is None:
         return ""
     try:
@@ -237,12 +238,12 @@ def _take(lock: Path, path: Path) -> int:
 
 @contextlib.contextmanager
 def only_writer(path: str | os.PathLike) -> Iterator[None]:
-    """Be the only process that writes a run, or the checkpoint of one, within the block.
+    """Let no other process write a run, or its checkpoint, within the block.
 
     Raises
     ------
     InputError
-        If another process, or thread, writes it; it is named.
+        If another process or thread is writing it; the message names it.
     """
     path = as_path(path)
     lock = _lock_of(path)

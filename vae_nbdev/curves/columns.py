@@ -70,14 +70,14 @@ def check_room(declared: int, size: int) -> None:
 
 # %% ../../nbs/curves/12_columns.ipynb #6eb317ac
 def file_size(handle: BinaryIO) -> int:
-    """Return the number of bytes of a file, and go to its beginning."""
+    """Return the number of bytes of a file, and go to its start."""
     size = handle.seek(0, os.SEEK_END)
     handle.seek(0)
     return size
 
 # %% ../../nbs/curves/12_columns.ipynb #a8dc48c9
 def _about(fields: dict, elsewhere: Collection[str] = ()) -> str:
-    """Return as JSON what is no column: labels, whether there is a mask, errors that are one
+    """Return as JSON what is not a column: labels, whether there is a mask, errors that are one
     number or one per radius, unless they are elsewhere.
     """
     about = {name: fields[name] for name in FIELDS[5:] if name in fields}
@@ -118,7 +118,7 @@ def find_near(
 ) -> dict[str, str]:
     """Return which arrays with names of their own hold radii or errors: the entry for each name.
 
-    One does if its name says so, if its shape fits that of the values, and if there is no other.
+    One does if its name says so, its shape fits that of the values, and there is no other.
     """
     found = {}
     for entry, role in (("radius", "radius"), ("errors", "error")):
@@ -196,7 +196,7 @@ def _from_columns(
 
 # %% ../../nbs/curves/12_columns.ipynb #c4556d5b
 def _tidy(fields: dict, about: dict, units: dict[str, str | None]) -> dict:
-    """Return a table with one row of radii, two axes for what has two, and what stood beside the
+    """Return a table with one row of radii, two axes for each matrix, and what stood beside the
     columns.
     """
     if np.ndim(fields.get("radius")) == 2:

@@ -96,7 +96,7 @@ def choose_rows(n: int, n_chosen: int, seed: int) -> np.ndarray:
 def divide_rows(
     n: int, n_parts: int, generator: np.random.Generator, first: np.ndarray | None = None
 ) -> list[np.ndarray]:
-    """Numbers of n rows in so many parts, at random, with all copies of a curve in the same one.
+    """Divide the numbers of n rows into parts at random; copies of a curve stay together.
 
     `first` (n,) is what `find_copies` has found.
     """
@@ -140,7 +140,7 @@ class CurveSet:
     ----------
     values : array-like, shape (N, R)
         The curves, one a row, in any unit; float32 stays float32, everything else becomes float64.
-        NaN is a missing value; a curve of which nothing was observed is allowed here. A
+        NaN is a missing value; a curve without any observed value is allowed here. A
         memory-mapped array is read block by block and not copied.
     radius : array-like, shape (R,), optional
         Strictly increasing. If None, what the names of the columns of a table say, else 0, 1, …,
@@ -310,9 +310,9 @@ def plain_name(file: str | os.PathLike | None) -> str | None:
 
 
 def describe_curves(curves: CurveSet, file: str | os.PathLike | None = None) -> dict:
-    """What a run says of the curves that a model learned from: plain numbers and text.
+    """Describe the curves that a model learned from, in plain numbers and text.
 
-    Of the file that they come from only the name is kept.
+    Only the name of their file is kept, without its folder.
     """
     kinds = {0: "one number", 1: "one per radius", 2: "one per value"}
     return {
@@ -369,8 +369,8 @@ def read_curves(
     Warns
     -----
     UserWarning
-        If the file could hold radii and does not; a `.npy` file cannot. If something in the file is
-        not understood, and left out.
+        If the file could hold radii and does not (a `.npy` file cannot), or if something
+        in the file is not understood and left out.
     """
     return curves_from(read_table(path, format, header), path, format)
 

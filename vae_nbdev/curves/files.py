@@ -107,7 +107,7 @@ def _read_npz(handle: BinaryIO) -> dict:
     with zipfile.ZipFile(handle) as archive:
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         names = {name.lower(): name for name in members}
-        names |= {name: name for name in FIELDS if name in members}  # as written goes first
+        names |= {name: name for name in FIELDS if name in members}  # exact names go first
         if "values" not in names:
             raise InputError(
                 f"there is no array called 'values', only {quote(list(members))}; write it with"
@@ -191,7 +191,7 @@ def resolve_format(
     Raises
     ------
     InputError
-        If it is no name, or the format is not known.
+        If it is not a name, or the format is not known.
     """
     name = os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else ""
     if not name or "\0" in name or "\n" in name:
@@ -237,7 +237,7 @@ def _unzipped(handle: BinaryIO) -> BinaryIO:
 # %% ../../nbs/curves/13_files.ipynb #d5824b23
 @contextlib.contextmanager
 def _name_file(name: str, kind: str, done: str) -> Iterator[None]:
-    """Turn what goes wrong with a file into an InputError that begins with its name."""
+    """Turn an error with a file into an InputError that begins with its name."""
     try:
         yield
     except WriteError:
@@ -394,8 +394,8 @@ def write_table(path: str | os.PathLike, fields: dict, format: str | None = None
     path : path-like
         The name of a file, which is replaced if it exists, or `-` for standard output.
     fields : dict
-        `values` (N, R) with NaN in the gaps, `radius` (R,) and any others of `FIELDS`; None means
-        that there is none.
+        `values` (N, R) with NaN in the gaps, `radius` (R,) and any others of `FIELDS`; None
+        means absent.
     format : str, optional
         As for `read_table`. The text formats keep radii and values; so does `npy`, in two files,
         `NAME.npy` and `NAME.radius.npy`, but in a pipe the values only; the others keep

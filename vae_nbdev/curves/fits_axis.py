@@ -45,7 +45,7 @@ def fits_axis(header) -> tuple[np.ndarray | None, str]:
     Returns
     -------
     positions : ndarray, shape (R,), or None
-        In the unit of the header; None if it says nothing of them.
+        In the unit of the header; None if the header does not give them.
     label : str
         Such as `wavelength [Angstrom]`.
 

@@ -184,7 +184,7 @@ _LENGTHS, _ROUGHNESS = (1.5, 3.0, 6.0, 12.0, 24.0), (1e-6, 1e-3, 0.1, 1.0)  # in
 
 
 def thin_columns(count: np.ndarray) -> np.ndarray:
-    """Which columns (R,) have too few values, by their counts (R,), to tell what they are like."""
+    """Which columns (R,) have too few values, by their counts (R,), to be learned from."""
     return count < min(_ENOUGH, _SHARE * np.median(count))
 
 
@@ -195,7 +195,7 @@ def _matern(a: np.ndarray, b: np.ndarray, length: float) -> np.ndarray:
 
 
 def guess_columns(known: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Guess smooth functions of the column where they are not known.
+    """Guess smooth functions of the column where they are unknown.
 
     Parameters
     ----------

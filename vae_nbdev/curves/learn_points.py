@@ -53,7 +53,7 @@ def smooth_functions(n_radii: int, length: float) -> np.ndarray:
 # %% ../../nbs/curves/29_learn_points.ipynb #ffb9110a
 @dataclass(frozen=True, eq=False)
 class _Smooth:
-    """A normal, or a t, distribution of K coefficients; the noise in units of that of the sums."""
+    """A normal, or t, distribution of K coefficients; the noise in units of that of the sums."""
 
     mean: Tensor  # (K,)
     covariance: Tensor  # (K, K)
@@ -115,12 +115,12 @@ def _fit(
 
 # %% ../../nbs/curves/29_learn_points.ipynb #537b4bb5
 _LENGTHS, _STRENGTHS = (0.1, 0.2, 0.4, 0.8, 1.6), (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-_JUDGED, _MANY = 800, 300  # curves by which these are chosen; from which three parts are enough
+_JUDGED, _MANY = 800, 300  # curves for choosing; number from which three parts are enough
 
 
 @dataclass(eq=False)
 class _Trial:
-    """What curves that are set aside say of a length and a strength."""
+    """Score of a length and a strength by curves that are set aside."""
 
     points: PointSet
     units: PointUnits  # but for the basis
@@ -276,7 +276,7 @@ class PointLearnable:
     radius: np.ndarray
 
     clean_input, sees_weights, own_errors = False, True, True
-    n_errors = 2.0  # held-out points say little of the curve between them
+    n_errors = 2.0  # held-out points say little about the curve between them
 
     @property
     def n_radii(self) -> int:
@@ -318,7 +318,7 @@ class PointLearnable:
         return (units or self.units).to_model(self.curves, self.sample)
 
     def held_out_in(self, units: PointUnits | None = None) -> PointBatch | None:
-        """The held-out curves; None if there are none."""
+        """The held-out curves; None without any."""
         if not len(self.held_out):
             return None
         return (units or self.units).to_model(self.curves, self.held_out)
@@ -348,7 +348,7 @@ class PointLearnable:
 def describe_points(
     points: PointSet, grid: np.ndarray, file: str | os.PathLike | None = None
 ) -> dict:
-    """What a run says of the points that a model learned from; see `describe_curves`."""
+    """Describe the points that a model learned from; see `describe_curves`."""
     return {
         "fingerprint": points.fingerprint,
         "n_curves": len(points),
@@ -399,7 +399,7 @@ def learnable_points(
     seed : int
         Of the split.
     radius : array-like, shape (R,), optional
-        The grid of the model, around all points; see `best_grid` for that of its own.
+        The grid of the model, around all points; chosen by `best_grid` if None.
 
     Raises
     ------

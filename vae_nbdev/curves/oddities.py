@@ -89,8 +89,8 @@ def _lowest(X: np.ndarray, columns, sign: int) -> tuple[np.ndarray, np.ndarray]:
 
 # %% ../../nbs/curves/09_oddities.ipynb #d8b034c8
 def _is_jump(x: np.ndarray, curve: np.ndarray, value: float) -> bool:
-    """Whether values (M,) of curves, whose numbers are given (M,), jump to a value, rather than run
-    into it.
+    """Whether values (M,) of curves, with curve numbers (M,), jump to a value rather than
+    approach it gradually.
     """
     jumps, steps = [], []
     for flip in (1, -1):
@@ -116,7 +116,7 @@ def find_placeholders(X: np.ndarray, curve: np.ndarray | None = None) -> dict[fl
         Of points, the numbers of their curves, rising.
     """
     columns = slice(None)
-    if X.ndim == 2:  # a constant column is told of elsewhere
+    if X.ndim == 2:  # check_variation warns of constant columns
         columns = np.flatnonzero(np.fmin.reduce(X) < np.fmax.reduce(X))
     found, ends = {}, {sign: _lowest(X, columns, sign) for sign in (1, -1)}
     for sign, (values, counts) in ends.items():
@@ -203,7 +203,7 @@ def find_wild(X: np.ndarray) -> np.ndarray:
 
 # %% ../../nbs/curves/09_oddities.ipynb #8576b307
 def find_wild_points(radius: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Numbers (n,) of the wild ones of points (M,)."""
+    """Numbers (n,) of the wild points among (M,)."""
     groups = np.array_split(np.argsort(radius, kind="stable"), max(1, min(64, len(value) // 50)))
     k = np.full((len(groups[0]), len(groups)), -1)
     for j, group in enumerate(groups):
@@ -251,7 +251,8 @@ _MOST_COMPARED = 1_000_000  # curves
 
 def find_copies(X: np.ndarray) -> np.ndarray | None:
     """For each of the curves X (N, R) the number of the first one that is identical, with NaN in
-    the same places: (N,); None if no two are. Of more than a million, none are looked for.
+    the same places: (N,); None if no two are identical, or if
+    there are more than a million curves.
     """
     if len(X) > _MOST_COMPARED:
         return None
@@ -265,8 +266,8 @@ def find_copies(X: np.ndarray) -> np.ndarray | None:
 
 
 def find_point_copies(curves: Iterable[tuple]) -> np.ndarray | None:
-    """The same for curves of points, each a tuple of arrays, or None; those without points are no
-    copies.
+    """The same for curves of points, each a tuple of arrays, or None; curves without points are
+    not copies.
     """
     seen, first = {}, []
     for i, parts in enumerate(curves):

@@ -48,7 +48,7 @@ from ..writing import as_path
 
 # %% ../../nbs/curves/42_point_files.ipynb #3d82efdf
 class TextTable(NamedTuple):
-    """A text file taken apart: rows of cells, all of one length."""
+    """A text file, split into rows of cells, all of one length."""
 
     names: list[str] | None  # of the columns, if the first line holds any
     rows: list[list[str]]
@@ -58,7 +58,7 @@ class TextTable(NamedTuple):
 
 # %% ../../nbs/curves/42_point_files.ipynb #9a4aa4de
 def split_table(text: str) -> TextTable:
-    """Take apart the text of a table whose columns may have names.
+    """Split the text of a table, whose columns may have names, into cells.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def split_table(text: str) -> TextTable:
 
 # %% ../../nbs/curves/42_point_files.ipynb #fa30d0db
 def _name_columns(table: TextTable, wanted: Sequence[str]) -> tuple[dict[str, int], list[str]]:
-    """Return which column of a text file holds what, and what its columns are called."""
+    """Return which column of a text file holds what, and the names of its columns."""
     width, names = len((table.rows or [table.names])[0]), table.names
     for comment in reversed(table.comments if names is None else []):
         plain = re.sub(r"\s*[\[(].*?[\])]", lambda m: m[0].replace(" ", ""), comment).strip()
@@ -116,7 +116,7 @@ def _name_columns(table: TextTable, wanted: Sequence[str]) -> tuple[dict[str, in
 
 # %% ../../nbs/curves/42_point_files.ipynb #a540fcbd
 def _check_unnamed(table: TextTable) -> None:
-    """Raise an InputError if the first three columns of a table without names could be others."""
+    """Raise an InputError if the first three columns of a table without names are in doubt."""
     width, first = len(table.rows[0]), [row[0] for row in table.rows]
     counts = any(first == [str(k + one) for k in range(len(first))] for one in (0, 1))
     if width > 3 and all(row[-1] == "" for row in table.rows):
@@ -129,7 +129,7 @@ def _check_unnamed(table: TextTable) -> None:
 
 # %% ../../nbs/curves/42_point_files.ipynb #1c4235f8
 def _numbers_of(table: TextTable, column: int, gaps: bool) -> np.ndarray:
-    """Return a column as numbers, with NaN in the gaps, if there may be any."""
+    """Return a column as numbers, with NaN in the gaps, if gaps are allowed."""
     numbers = np.full(len(table.rows), np.nan)
     for k, (row, line) in enumerate(zip(table.rows, table.lines)):
         if gaps and is_gap(row[column]):
@@ -143,7 +143,7 @@ def _numbers_of(table: TextTable, column: int, gaps: bool) -> np.ndarray:
 
 
 def _unit_of(name: str) -> str:
-    """Return the unit in the brackets of a name; nothing if there are none."""
+    """Return the unit in the brackets of a name; empty without brackets."""
     return "".join(re.findall(r"\[(.*?)\]", name))
 
 
@@ -188,7 +188,7 @@ def _one_curve(handle: BinaryIO, wanted: Sequence[str]) -> tuple:
     table, _, columns, axes = _read_text(handle, wanted)
     for i, name in enumerate(table.names or []):
         labels = {row[i] for row in table.rows}
-        if column_role(name) == "curve" and 1 < len(labels) < len(table.rows):  # else it counts
+        if column_role(name) == "curve" and 1 < len(labels) < len(table.rows):  # else a count
             raise InputError(
                 f"column {quote(name)} names {len(labels)} curves, and one is wanted; read them"
                 " with read_point_set"
@@ -306,7 +306,7 @@ def read_point_set(path: str | os.PathLike, format: str | None = None) -> PointS
 
 # %% ../../nbs/curves/42_point_files.ipynb #8f386564
 def _are_point_lines(handle: BinaryIO) -> bool:
-    """Return whether the lines of a text file are points: its columns are called so, in the first
+    """Return whether the lines of a text file are points: the column names say so, in the first
     line or a comment above, or it has no names and looks like a long table.
     """
     head = []

@@ -21,7 +21,7 @@ from .text import COLUMN_NAMES, column_role, quote
 # %% ../../nbs/curves/15_point_set.ipynb #662fe771
 def find_points(radius, value, error, place: Callable[[int], str]) -> np.ndarray:
     """Return the numbers of the points that are there; an InputError names the place (a function of
-    the number of a point) where one is not as it must be.
+    the number of a point) of a bad one.
     """
     missing = np.isnan(value)
     checks = [
@@ -293,7 +293,7 @@ def _from_tuples(X, name: str) -> PointSet:
 
 # %% ../../nbs/curves/15_point_set.ipynb #a07b75f7
 def _advice(X, name: str) -> str:
-    """Say what to write instead of something that is no list of tuples."""
+    """Say what to write instead of something that is not a list of tuples."""
     shape = getattr(X, "shape", None)
     if _is_curve(X):
         return f"{name} is one curve; write [(radius, value, error)]"
@@ -318,7 +318,7 @@ def _kind(thing) -> str:
 
 
 def join_units(units: dict, which: str, *parts) -> None:
-    """Remember the units of radius, value and error, quantities or text; raise an InputError where
+    """Collect the units of radius, value and error, quantities or text; raise an InputError where
     they change.
     """
     for axis, part in zip(("radius", "value", "value"), parts):
@@ -340,7 +340,7 @@ def axis_labels(radius: str, value: str, units: dict) -> dict[str, str]:
 
 # %% ../../nbs/curves/15_point_set.ipynb #215718d5
 def find_columns(names: Sequence, wanted: Sequence[str]) -> dict[str, int]:
-    """Return which column holds what is wanted, and the error if there is one."""
+    """Return which column holds each quantity, and the error if there is one."""
     found = {}
     for role in dict.fromkeys((*wanted, "error")):
         near = [i for i, name in enumerate(names) if column_role(name) == role]
@@ -385,7 +385,7 @@ def _from_table(X, name: str) -> PointSet:
 def group_points(
     labels, radius, value, error, place: Callable[[int], str], **axes: str
 ) -> PointSet:
-    """Return points whose curves are told by a label for each point (M,)."""
+    """Return points, grouped into curves by a label for each point (M,)."""
     numbers: dict[str, int] = {}
     curve = np.empty(len(labels), np.int64)
     for k, label in enumerate(labels):

@@ -38,8 +38,8 @@ _MARGIN = 0.05  # of the range of the points, at both ends: other curves may rea
 
 
 def choose_grid(points: PointSet, n_radii: int = 64, log: bool | None = None) -> np.ndarray:
-    """So many radii from just before the first to just behind the last one of the points, evenly
-    spread in ln r or in r, as the points are if `log` is None: (n_radii,).
+    """Radii (n_radii,) from just before the first point to just beyond the last, evenly spread in
+    ln r or in r; if `log` is None, as the points are.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def choose_grid(points: PointSet, n_radii: int = 64, log: bool | None = None) ->
     return grid
 
 # %% ../../nbs/curves/28_point_units.ipynb #90bfee61
-_LARGEST = 0.1  # error of the spline that goes without saying, in units of the error of a point
+_LARGEST = 0.1  # error of the spline without a warning, in units of the error of a point
 
 
 def _add_up(a: np.ndarray, start: np.ndarray) -> np.ndarray:
@@ -97,8 +97,8 @@ class PointUnits(Units):
         return True
 
     def _seen(self, points: PointSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of the points: loadings (M, K) and values about the center (M,), in units of the errors;
-        errors (M,).
+        """Loadings (M, K) and values about the center (M,), in units of the errors, and the
+        errors (M,), all of the points.
         """
         loadings = self.scale[:, None] * self.basis
         columns = np.column_stack([loadings, self.center, self._unit_noise()])
@@ -118,7 +118,7 @@ class PointUnits(Units):
         rows : ndarray of int64, shape (n,), optional
             Which of them; all if None.
         dtype : torch.dtype
-            Of what encoders alone look at.
+            Of the tensors that only encoders use.
 
         Raises
         ------

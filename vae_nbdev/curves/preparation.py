@@ -39,7 +39,7 @@ from .units import Batch, CurveBatches, Units
 
 # %% ../../nbs/curves/19_preparation.ipynb #448387d1
 def check_errors_to_come(errors: ArrayLike | None, curves: CurveSet) -> np.ndarray | None:
-    """Return the errors that clean curves are going to carry.
+    """Return the errors that clean curves will have.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def check_precision(errors: ArrayLike, spread: float, name: str = "errors") -> N
 
 # %% ../../nbs/curves/19_preparation.ipynb #2e5d4e9f
 def known_noise(noise: str | ArrayLike, errors, shape: tuple[int, int]) -> np.ndarray | None:
-    """Noise that a model is made for, from your choice and the errors that the curves carry.
+    """Noise that a model is made for, from your choice and the errors of the curves.
 
     Parameters
     ----------
@@ -160,14 +160,14 @@ def leave_out(curves: CurveSet, wild: np.ndarray) -> CurveSet:
 
 # %% ../../nbs/curves/19_preparation.ipynb #294553bc
 def check_learnable(curves: CurveSet, noise, errors, clean_input: bool) -> np.ndarray | None:
-    """Check that one can learn from curves; return the known noise, as `known_noise` does.
+    """Check that a model can learn from curves; return the known noise, as `known_noise` does.
 
     Parameters
     ----------
     curves : CurveSet
     noise : float, array-like of shape (R,), or "learn"
     errors : float or ndarray, shape (R,) or (N, R), optional
-        Those that the curves carry, or are going to carry.
+        Those that the curves have, or will have.
     clean_input : bool
     """
     X = curves.values
@@ -213,7 +213,7 @@ def choose_held_out(
 
 # %% ../../nbs/curves/19_preparation.ipynb #b576d0d0
 _MOST_HELD_OUT, FEWEST = 10_000, 20  # curves that are held out; curves of which some are
-_JUDGES = 20  # of measured curves, at least, are held out if there are enough
+_JUDGES = 20  # measured curves, at least, that are held out if there are enough
 
 
 def count_held_out(n: int, fraction: float, clean_input: bool) -> int:
@@ -231,11 +231,10 @@ class Learnable:
     Parameters
     ----------
     curves : CurveSet
-        What a model is trained on: NaN where nothing was, or will be, measured; errors if each
-        value has its own.
+        The curves to train on: NaN where nothing was, or will be, measured; errors if each value
+        has its own.
     known : CurveSet
-        All that is known of the curves; the same, unless they are clean and their errors are to
-        come.
+        All that is known of the curves; the same, unless they are clean and have future errors.
     noise : ndarray, shape () or (R,), or None
         Standard deviation of the noise that the model is made for; None if it is to be learned.
     clean_input : bool
@@ -250,7 +249,7 @@ class Learnable:
     clean_input: bool
     held_out: np.ndarray
 
-    n_errors = 1.0  # by so many standard errors a trained network has to be ahead of its start
+    n_errors = 1.0  # standard errors by which a trained network has to beat its start
 
     @cached_property
     def sample(self) -> np.ndarray:
@@ -310,8 +309,8 @@ class Learnable:
         return CurveBatches(self.curves, units or self.units, self.held_out)
 
     def held_out_in(self, units: Units | None = None) -> Batch | None:
-        """The held-out curves in these units, or in those of the training curves; None if there
-        are none.
+        """The held-out curves in these units, or in those of the training curves; None if no
+        curves are held out.
         """
         units = units or self.units
         return units.to_model(self.curves, self.held_out) if len(self.held_out) else None
@@ -370,8 +369,8 @@ class Learnable:
 
 # %% ../../nbs/curves/19_preparation.ipynb #59796b7e
 def _point_out(known: CurveSet, curves: CurveSet) -> tuple[CurveSet, CurveSet, np.ndarray | None]:
-    """Warn of what looks wrong in curves; return all that is known of them and what is learned from
-    without wild values, and what `find_copies` finds.
+    """Warn of what looks wrong in curves; return all that is known of them, the same without
+    wild values, to learn from, and what `find_copies` finds.
     """
     X, radius = known.values, known.radius
 

@@ -18,7 +18,7 @@ from ..core import InputError
 
 # %% ../../nbs/curves/11_text.ipynb #0df652ae
 def quote(thing: object, length: int = 80) -> str:
-    """Return the repr of something from a file, cut to a length that fits into a sentence."""
+    """Return the repr of something from a file, cut to a length that fits a sentence."""
     text = repr(thing[: length + 1] if isinstance(thing, (str, list, tuple)) else thing)
     return text if len(text) <= length else f"{text[:length]}…"
 
@@ -77,7 +77,7 @@ def find_delimiter(line: str) -> str | None:
 # %% ../../nbs/curves/11_text.ipynb #3be48d28
 def _cells(line: str, delimiter: str | None, most: int = _MOST_RADII) -> list[str]:
     """Return the cells of a line without the blanks around them; what follows after `most` cells
-    is one more.
+    is one more cell.
     """
     return [cell.strip() for cell in line.split(delimiter, most)]
 
@@ -221,8 +221,8 @@ def _looks_like_radii(comment: str, n_radii: int) -> bool:
 
 # %% ../../nbs/curves/11_text.ipynb #36dcb497
 def _suspicion(lines: Sequence[str], delimiter: str | None) -> str:
-    """Say where a cell without a number in the first of these lines may come from; nothing if
-    there is no sign of it.
+    """Say where a cell without a number in the first of these lines may come from; an empty text
+    if there is no sign of it.
     """
     first = [_cells(line, delimiter, 1)[0] for line in lines]
     numbers = first[1:] if complain_of_cell(first[0]) else first
@@ -294,7 +294,7 @@ def _is_even(line: np.ndarray) -> bool:
 
 
 def _looks_alike(first: np.ndarray, rows: np.ndarray) -> bool:
-    """Return whether increasing numbers (R,) may be one more of the curves below them (N, R)."""
+    """Return whether increasing numbers (R,) may be another curve like those below them (N, R)."""
     rows = rows[:10_000]
     rows = rows[~np.isnan(rows).any(1)]
     scale = np.abs(first).max() + np.abs(rows).max(initial=0)
@@ -425,7 +425,7 @@ def read_csv(handle: BinaryIO, header: bool | None = None) -> dict[str, np.ndarr
 def write_csv(handle: BinaryIO, fields: dict, mark: str = ",") -> None:
     """Write radii and values with a mark between the cells; every number reads back bit for bit.
 
-    Above radii that look like a curve a comment says that they are radii.
+    If the radii look like a curve, a comment above them says that they are radii.
     """
     gap = "nan" if mark == " " else ""
     radius, values = np.asarray(fields["radius"], np.float64), fields["values"]

@@ -77,7 +77,7 @@ class Batch:
         (R,), of a value of weight one.
         """
         noise = sigma * normal
-        if self.weight is not None:  # none where nothing was measured
+        if self.weight is not None:  # no noise where nothing was measured
             noise = noise * torch.where(self.weight > 0, self.weight, torch.inf).rsqrt()
         return replace(self, y=self.y + noise)
 
@@ -96,7 +96,7 @@ class PointBatch(Batch):
     Parameters
     ----------
     y : Tensor, shape (N, K)
-        The points, seen by the loadings: Σ b y / σ².
+        The points, projected on the loadings: Σ b y / σ².
     weight : Tensor, shape (N, R)
         About how much was measured near each radius of the model, as `value_weights` counts. Only
         encoders look at it.
@@ -109,7 +109,7 @@ class PointBatch(Batch):
     count : Tensor, shape (N,)
         Number of points.
     kept : NamedTuple, optional
-        What follows from the rest, worked out once: see `objective.prepare`.
+        Quantities that follow from the rest, computed once: see `objective.prepare`.
     """
 
     gram: Tensor | None = None

@@ -37,13 +37,15 @@ def _principal(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 # %% ../../nbs/evaluation/73_baselines.ipynb #1d0cae43
 def _n_visible(variance: np.ndarray, n: int, clean: bool, spread: float = 0.15) -> int:
-    """Number of components of n curves, of variances (R,) in units of the noise, worth keeping."""
+    """Number of components of n curves to keep, from their variances (R,) in units of the
+    noise."""
     edge = spread**2 if clean else (1 + math.sqrt(len(variance) / n)) ** 2
     return max(1, int((variance > edge).sum()))
 
 # %% ../../nbs/evaluation/73_baselines.ipynb #d57f187d
 class _Coordinates(NamedTuple):
-    """Where mixtures are fitted: curves less their mean, in units of the noise, turned."""
+    """Coordinates in which mixtures are fitted: curves minus their mean, in units of the noise,
+    rotated."""
 
     center: np.ndarray  # (R,)
     noise: np.ndarray  # (R,)
@@ -63,7 +65,7 @@ def _learned_coordinates(x: np.ndarray) -> _Coordinates:
 
 # %% ../../nbs/evaluation/73_baselines.ipynb #4ba73694
 def _without_noise(covariances: np.ndarray) -> np.ndarray:
-    """Covariances (C, K, K) less that of the noise, in its unit, and not below zero."""
+    """Covariances (C, K, K) minus that of the noise, in units of the noise, and not below zero."""
     values, vectors = np.linalg.eigh(covariances)
     return (vectors * np.clip(values - 1, 0, None)[:, None, :]) @ vectors.transpose(0, 2, 1)
 
@@ -92,7 +94,7 @@ _MANY, _MANY_VALUES = 5000, 2**16  # curves, and values if the noise is learned
 
 
 class _Part(NamedTuple):
-    """Curves to learn from, others to judge by, and coordinates from the former."""
+    """Curves to learn from, other curves to judge with, and coordinates learned from the first."""
 
     learn: np.ndarray  # (n, R)
     judge: np.ndarray  # (m, R) measured
@@ -135,7 +137,7 @@ class PCAMixture:
 
     def fit(self, X) -> "PCAMixture":
         """Fit to curves (N, R): choose size and components with a third of them set aside, then
-        use all.
+        use all of them.
         """
         self.radius_, X = CurveSet.of(X).radius, complete_curves(X)
         learned = isinstance(self.noise, str)
@@ -217,7 +219,8 @@ class PCAMixture:
             size = max(sizes, key=lambda s: score(s, k))
         if len(components) > 1:
             k = max(components, key=lambda k: score(size, k))
-        return (round(1.5 * size) if len(sizes) > 1 else size), k  # there are half as many again
+        return (round(1.5 * size) if len(sizes) > 1 else size), k  # there are 1.5 times as many
+        curves
 
     def _choose_freely(self, score: Callable, X: np.ndarray, parts: list[_Part]) -> tuple[int, int]:
         """The same if the noise is learned: best size, best components, and both once more."""
@@ -268,8 +271,9 @@ _FEWEST, _FEWEST_IN_FOLDS = 5, 20  # curves below which nothing is compared
 def _simple_scores(
     name: str, x: np.ndarray, train: np.ndarray | None, options: dict
 ) -> np.ndarray:
-    """Log p of curves (N, R) under a simple model that learned from others (M, R), or, without
-    these, from the other folds of x.
+    """Log p of curves (N, R) under a simple model that learned from other curves (M, R) or, if
+    there
+    are no others, from the other folds of x.
     """
     noise, clean_input, seed = options["noise"], options["clean_input"], options["seed"]
     if name == "one normal" and not clean_input:
@@ -288,20 +292,20 @@ def _simple_scores(
 
 
 def _some_distinct(x: np.ndarray, most: int) -> np.ndarray:
-    """Row numbers of at most so many of curves (N, R), evenly spread, no two alike."""
+    """Row numbers of at most so many different curves of (N, R), evenly spread."""
     first = find_copies(x)
     rows = np.arange(len(x)) if first is None else np.unique(first)
     return rows[spread_evenly(len(rows), most)]
 
 # %% ../../nbs/evaluation/73_baselines.ipynb #63692080
 def _compared(scores: np.ndarray, log_p: np.ndarray) -> dict:
-    """Log p (N,) of curves under a simple model, beside that of the model."""
+    """Log p (N,) of curves under a simple model, compared with that of the model."""
     ahead, error = mean_and_error(scores - log_p)
     return {"log_p": float(scores.mean()), "ahead": ahead, "standard_error": error}
 
 
 def _beside_points(log_p: np.ndarray, points: PointSet, train, seed: int) -> dict:
-    """One normal distribution of points, beside a model whose log p of them is (N,)."""
+    """One normal distribution of points, compared with a model whose log p of them is (N,)."""
     if train is None:
         rows = spread_evenly(len(points), _FOLDED)
         known, log_p, fewest = points[rows], log_p[rows], _FEWEST_IN_FOLDS
@@ -331,16 +335,17 @@ def beside_simple_models(
     clean_input: bool = False,
     seed: int = 0,
 ) -> dict:
-    """Put simple models beside a model, on the same curves.
+    """Compare a model with simple models on the same curves.
 
     Parameters
     ----------
     log_p : array-like, shape (N,)
         Log p(x) of each curve under the model [nats], in the unit of the curves.
     curves : array-like of shape (N, R), CurveSet or PointSet
-        Measured curves, NaN where a value is missing; then, and for points, there is no mixture.
+        Measured curves, NaN where a value is missing; with gaps, and for points, no mixture is
+        fitted.
     train : array-like of shape (M, R), CurveSet or PointSet, optional
-        What simple models learn from; if None, the other folds of `curves`.
+        Curves that the simple models learn from; if None, the other folds of `curves`.
     noise : float or array-like of shape (R,), optional
         Standard deviation of the noise, if it is known.
     clean_input : bool
@@ -350,8 +355,10 @@ def beside_simple_models(
     Returns
     -------
     dict
-        `n_curves` that were scored; `learned_from`, in words; `models`: name → `log_p`, `ahead` of
-        the model and its `standard_error` [nats per curve]. Empty if there are too few curves.
+        `n_curves`, the number that were scored; `learned_from`, in words; `models`: name →
+        `log_p`,
+        its lead `ahead` of the model and the `standard_error` of that [nats per curve]. Empty if
+        there are too few curves.
     """
     log_p = np.asarray(log_p, np.float64)
     if PointSet.is_one(curves):
@@ -383,7 +390,7 @@ def beside_simple_models(
 
 # %% ../../nbs/evaluation/73_baselines.ipynb #111d7798
 def simple_model_rows(found: dict) -> list[tuple[str, str]]:
-    """Rows of a table from what `beside_simple_models` has found."""
+    """Rows of a table from the result of `beside_simple_models`."""
     rows = []
     for name, m in found.get("models", {}).items():
         side = f"{abs(m['ahead']):.2f} ± {m['standard_error']:.2f}"

@@ -28,7 +28,7 @@ from ..inference.importance import Evidence
 
 # %% ../../nbs/evaluation/71_gap.ipynb #d548958f
 def fitted_vae(model) -> CurveDensity | None:
-    """The fitted VAE of a `CurveVAE`, or the model itself if it is one; None if it is not."""
+    """The fitted VAE of a `CurveVAE`, or the model itself if it is a fitted VAE; else None."""
     fitted = getattr(model, "fitted_", model)
     return fitted if isinstance(fitted, CurveDensity) else None
 
@@ -73,7 +73,7 @@ def model_evidence(model, X) -> Evidence:
 
 # %% ../../nbs/evaluation/71_gap.ipynb #b65173f8
 def complete_curves(X, name: str = "X", n_radii: int | None = None) -> np.ndarray:
-    """Curves (N, R) without gaps, float64, from whatever `CurveSet.of` takes; checked."""
+    """Curves (N, R) without gaps, float64, from anything that `CurveSet.of` takes; checked."""
     values = CurveSet.of(X, name=name).values
     return as_curves(values, name=name, n_radii=n_radii).astype(np.float64)
 
@@ -183,7 +183,8 @@ class GapSummary:
 
 # %% ../../nbs/evaluation/71_gap.ipynb #2174f110
 def _paired(exact, model) -> tuple[Evidence, Evidence]:
-    """The two evidences of the same curves, checked; a plain array is known without error."""
+    """The two evidences of the same curves, checked; a plain array counts as known without
+    error."""
     exact, model = (e if isinstance(e, Evidence) else known_evidence(e) for e in (exact, model))
     p, q = exact.log_evidence, model.log_evidence
     if p.ndim != 1 or p.shape != q.shape or len(p) < 2:
@@ -215,9 +216,9 @@ def gap_summary(
     Raises
     ------
     BetterThanTruth
-        If the mean gap is below −3 standard errors: then there is a bug somewhere.
+        If the mean gap is below −3 standard errors, which means that there is a bug somewhere.
     InputError
-        If the two do not belong together, or a number is not finite.
+        If the two have different numbers of curves, or a number is not finite.
     """
     exact, model = _paired(exact, model)
     gap = exact.log_evidence - model.log_evidence
@@ -264,7 +265,8 @@ def _rms(difference: np.ndarray) -> float:
 def _residuals(
     rebuilt: np.ndarray, curves: CurveSet | PointSet, radius: np.ndarray
 ) -> np.ndarray:
-    """Curves (N, R) at the radii of a model, less what was measured: (N, R), or (M,) at points."""
+    """Curves (N, R) at the radii of a model minus the measured values: (N, R), or (M,) at
+    points."""
     if not isinstance(curves, PointSet):
         return rebuilt - curves.values
     at = [on_points(radius, c, r) for c, (r, _, _) in zip(rebuilt, curves, strict=True)]
@@ -274,16 +276,16 @@ def _residuals(
 def summarise(
     model, curves, clean: ArrayLike | None = None, found: Evidence | None = None
 ) -> dict:
-    """Numbers that say how well a fitted model knows measured curves.
+    """Numbers that say how well a fitted model describes measured curves.
 
     Parameters
     ----------
     model : CurveVAE or FittedVAE
     curves : CurveSet or PointSet
-        N curves at R radii, or with radii of their own, with their noise, gaps and, if known,
-        errors.
+        N curves at R common radii, or each with its own, with noise, gaps and, if known,
+errors.
     clean : array-like, shape (N, R), optional
-        The same without noise, if known.
+        The same curves without noise, if known.
     found : Evidence, optional
         Their evidence under the model, if it is known already.
 

@@ -42,7 +42,7 @@ TEST_NAMES = (
 
 
 def _features(name: str, X: np.ndarray, n_components: int) -> np.ndarray:
-    """What one of the four classifiers is given of curves X (N, R)."""
+    """The features of curves X (N, R) that one of the four classifiers uses."""
     if name == TEST_NAMES[1]:
         return np.hstack([X, np.diff(X, axis=1)])
     if name == TEST_NAMES[2]:
@@ -188,7 +188,7 @@ class QuantileBands:
     b: np.ndarray  # (Q, R)
     standard_error: np.ndarray  # (Q, R) of a − b
     largest: float  # largest |a − b| in units of its error
-    p_value: float  # how often chance makes a larger one
+    p_value: float  # how often a larger one occurs by chance
 
 
 def quantile_bands(

@@ -42,8 +42,8 @@ def _check_signature(name: str, function: Callable, parameter_names: tuple[str, 
 def _check_result(
     function: str, result: ArrayLike, made_of: dict[str, np.ndarray], axis: str, columns: Sequence
 ) -> np.ndarray:
-    """Return what a function made of arrays with a row for each curve: finite numbers, a row for
-    each curve and one for each of the columns along an axis, or say what is wrong.
+    """Return what a function made from arrays with a row for each curve. It must be finite, with
+    a row for each curve and a column for each entry of an axis; otherwise raise an InputError.
     """
     array = as_numbers(result, f"the result of {function}")
     shape = (len(next(iter(made_of.values()))), len(columns))
@@ -89,7 +89,7 @@ def as_last_axis(values, length: int, name: str) -> np.ndarray:
     return values
 
 # %% ../../nbs/families/22_family.ipynb #13c9030f
-VALUES_PER_CALL = 20_000  # that are computed in one call of a family's function
+VALUES_PER_CALL = 20_000  # values that are computed in one call of a family's function
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -118,7 +118,7 @@ class Family:
     xlabel, ylabel : str
         Labels of the axes in plots, with units.
     name : str
-        What the error messages call it.
+        Its name in error messages.
 
     Raises
     ------
@@ -194,7 +194,7 @@ class Family:
 
     def draw(self, n: int, seed: int | np.random.Generator = 0) -> np.ndarray:
         """Return n draws (n, k) from the prior; a smaller n with the same seed gives the first
-        rows of a larger one. A generator goes on from where it is.
+        rows of a larger one. A generator continues from its state.
         """
         n, generator = as_count(n), seed
         if not isinstance(seed, np.random.Generator):

@@ -154,7 +154,7 @@ def random_sampling(
     sampling: Sampling = SPARC_SAMPLING,
     noise: bool = True,
 ) -> CurveSet:
-    """Draw rotation curves that are measured as real ones are: at some of the radii, with an error
+    """Draw rotation curves that are measured like real ones: at some of the radii, with an error
     for each value.
 
     Parameters
@@ -181,7 +181,7 @@ def random_sampling(
     Raises
     ------
     InputError
-        If n cannot be right, or the family knows no disc mass or has radii that are not positive.
+        If n cannot be right, or the family has no disc mass or has radii that are not positive.
     """
     if "log_disc_mass" not in family.parameter_names or family.radius[0] <= 0:
         raise InputError(

@@ -19,8 +19,8 @@ _GAS_FRACTION = (-0.58, -0.49)  # log10 of gas over stars: intercept, slope in x
 
 # %% ../../nbs/families/27_made_up.ipynb #6149890c
 def _made_up_entry(name: str, parameters: np.ndarray) -> CatalogueEntry:
-    """Return a row of the table of galaxies for a simulated galaxy; what the other functions do not
-    need is not known.
+    """Return a row of the table of galaxies for a simulated galaxy; fields that
+    the other functions do not need are unknown.
     """
     mass, scale_length = 10 ** parameters[:2]
     gas = 10 ** (_GAS_FRACTION[0] + _GAS_FRACTION[1] * (parameters[0] - PIVOT_MASS))

@@ -108,7 +108,7 @@ class Galaxy:
     Parameters
     ----------
     name : str
-        What messages call it.
+        Its name in messages.
     radius : array-like, shape (P,)
         Distances from the centre [kpc]; positive, strictly increasing.
     velocity, error : array-like, shape (P,)
@@ -216,7 +216,7 @@ def convert_halo(
 
 # %% ../../nbs/families/25_measured.ipynb #ad7c56b0
 def catalogue_parameters(galaxy: Galaxy, model: str = "NFW-LCDM") -> np.ndarray:
-    """Return what the catalogues say of the four parameters of `OBSERVED_GALAXIES`.
+    """Return the four parameters of `OBSERVED_GALAXIES` according to the catalogues.
 
     Parameters
     ----------

@@ -139,8 +139,8 @@ _POSITIVE = ("distance", "luminosity", "scale_length", "hydrogen_mass")
 
 # %% ../../nbs/families/26_sparc.ipynb #572b7e0e
 def _parse_cell(cell: str, name: str, kind: type) -> str | float | int:
-    """Return what a cell of the table says in the unit of `CatalogueEntry`; a ValueError says what
-    is wrong with it.
+    """Return the value of a cell of the table in the unit of `CatalogueEntry`; raise a ValueError
+    that says what is wrong with it.
     """
     if kind is str:
         return cell
@@ -163,7 +163,7 @@ def _parse_cell(cell: str, name: str, kind: type) -> str | float | int:
 
 # %% ../../nbs/families/26_sparc.ipynb #a331f30d
 def parse_entry(path: Path, number: int, line: str) -> CatalogueEntry:
-    """Return what one line of the table of galaxies says."""
+    """Return the galaxy in one line of the table."""
     entry = {}
     for name, (first, last, kind) in CATALOGUE.items():
         cell, before = line[first - 1 : last].strip(), line[max(first - 2, 0) : first - 1]
@@ -231,7 +231,7 @@ def read_halo_fits(path: str | os.PathLike) -> dict[str, HaloFit]:
     Raises
     ------
     InputError
-        If the file cannot be read, holds no fit, has one twice or anything else than numbers; the
+        If the file cannot be read, holds no fit, has one twice or holds anything but numbers; the
         message names file, line and column.
     """
     path, fits = as_path(path), {}

@@ -42,7 +42,7 @@ def mlp(sizes: list[int], activation: str = "relu", *, last: bool = False) -> nn
 # %% ../../nbs/model/32_autoencoder.ipynb #6acdd61b
 @torch.no_grad()
 def init_weights(module: nn.Module, seed: int) -> None:
-    """Draw all weights of linear layers anew from a seed, as PyTorch does: uniform within
+    """Draw all weights of linear layers again from a seed, as PyTorch does: uniform within
     ±1/√n_in.
     """
     generator = torch_generator(seed, "weights")
@@ -61,7 +61,7 @@ class Autoencoder(nn.Module):
     n_grid : int
         Number of radii.
     n_latent : int
-        Width of the narrow place.
+        Width of the bottleneck.
     hidden : tuple of int
         Hidden layers of the encoder; the decoder has them in reverse.
     seed : int

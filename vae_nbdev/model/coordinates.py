@@ -49,7 +49,7 @@ class PrincipalCoordinates(nn.Module):
 
     def forward(self, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """Noisy curves (..., R) → coordinates (..., K) of unit variance; with weights (N, R), the
-        best linear guess of them.
+        best linear estimate of them.
         """
         if weight is None:
             return (y @ self.basis) / torch.sqrt(self.spread**2 + 1)
@@ -57,7 +57,7 @@ class PrincipalCoordinates(nn.Module):
         return u * torch.sqrt(self.spread**2 + 1) / self.spread
 
     def of_sums(self, pull: Tensor, gram: Tensor) -> Tensor:
-        """The same of curves that are known by sums over their points, see `PointBatch`: (N, K)
+        """The same for curves that are given by sums over their points, see `PointBatch`: (N, K)
         and (N, K, K) → (N, K).
         """
         spread = self.spread.to(pull.dtype)
@@ -65,7 +65,7 @@ class PrincipalCoordinates(nn.Module):
         return u * torch.sqrt(spread**2 + 1) / spread
 
     def curve_of_sums(self, pull: Tensor, gram: Tensor) -> Tensor:
-        """The best linear guess of these curves (N, R)."""
+        """The best linear estimate of these curves (N, R)."""
         c = self.of_sums(pull, gram) / torch.sqrt(self.spread.to(pull.dtype) ** 2 + 1)
         return (c * self.spread**2) @ self.basis.to(pull.dtype).T
 
@@ -74,14 +74,14 @@ class PrincipalCoordinates(nn.Module):
         return (c * self.spread) @ self.basis.T
 
 # %% ../../nbs/model/36_coordinates.ipynb #cea45560
-# softening in units of the median absolute value of the curves; between 0.02 and 0.3 it matters
+# softening in units of the median absolute value of the curves; from 0.02 to 0.3 it matters
 # little
 _SOFT = 0.05
 GAIN = math.sqrt(1 + 1 / _SOFT**2)  # makes the slope of the stretch one at that median
 
 
 def _stretch(x: Tensor, softening: Tensor) -> Tensor:
-    """Curves (..., R) of which zero is zero, stretched: of slope one where they are as large as
+    """Curves (..., R), counted from zero, stretched with slope one where they are as large as
     their median.
     """
     return GAIN * softening * torch.asinh(x / softening)
@@ -99,13 +99,13 @@ class StretchedCoordinates(PrincipalCoordinates):
         Standard deviation of the stretched noise-free curves along each; its unit is the noise
         only where the curves are as large as their median.
     zero : Tensor, shape (R,)
-        What a curve of zeros is in the unit of the model.
+        A curve of zeros in the unit of the model.
     softening : Tensor, shape ()
         Distance from zero up to which the stretch is a straight line, in the unit of the model.
     center : Tensor, shape (R,)
         Mean of the stretched curves.
     limit : Tensor, shape ()
-        Largest argument of the sinh: no curve is decoded to more than that, whatever the code.
+        Largest argument of the sinh, which limits decoded curves for every code.
 
     References
     ----------
@@ -128,7 +128,7 @@ class StretchedCoordinates(PrincipalCoordinates):
         self.register_buffer("limit", limit)
 
     def forward(self, y: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Noisy curves (..., R), with weights (N, R) if there are gaps → coordinates (..., K), of
+        """Noisy curves (..., R), with weights (N, R) if there are gaps → coordinates (..., K) with
         a variance of about one.
         """
         return super().forward(_stretch(y - self.zero, self.softening) - self.center, weight)
@@ -142,7 +142,7 @@ class StretchedCoordinates(PrincipalCoordinates):
         )
 
 # %% ../../nbs/model/36_coordinates.ipynb #3ec02148
-_MOST_FACTORS = 24  # components that are looked for in curves with gaps
+_MOST_FACTORS = 24  # components that are tried for curves with gaps
 
 
 def _components(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
@@ -209,8 +209,8 @@ def principal_coordinates(
     min_components : int
         Keep at least so many.
     zero : Tensor, shape (R,), optional
-        What a curve of zeros is in the unit of the batch; if it is given, the curves are stretched
-        first, with a softening of 5 % of their median.
+        A curve of zeros in the unit of the batch; if it is given, the curves are stretched first,
+        with a softening of 5 % of their median.
 
     Returns
     -------
@@ -220,7 +220,7 @@ def principal_coordinates(
     Raises
     ------
     InputError
-        If curves of which more than half is zero are to be stretched.
+        If curves are to be stretched and more than half of their values are zero.
     """
     if zero is not None:
         batch, numbers = stretch_batch(batch, zero)
@@ -236,7 +236,7 @@ def principal_coordinates(
 
 # %% ../../nbs/model/36_coordinates.ipynb #a3ac888a
 def stretch_suits(batch: Batch, zero: Tensor) -> bool:
-    """Whether clean curves are positive and hardly need more principal components when they are
+    """Whether clean curves are positive and need hardly more principal components when they are
     stretched.
 
     Parameters
@@ -244,7 +244,7 @@ def stretch_suits(batch: Batch, zero: Tensor) -> bool:
     batch : Batch
         Centred curves in units of the noise.
     zero : Tensor, shape (R,)
-        What a curve of zeros is in the unit of the batch.
+        A curve of zeros in the unit of the batch.
     """
     positive = batch.y > zero
     if batch.observed is not None:
@@ -256,8 +256,8 @@ def stretch_suits(batch: Batch, zero: Tensor) -> bool:
 
 # %% ../../nbs/model/36_coordinates.ipynb #517f806e
 class FactorView(NamedTuple):
-    """What curves with gaps say of factors, whatever the codes; T factors whose variances keep
-    their proportions, and m that go their own ways.
+    """What curves with gaps say about factors, independent of the codes: T factors (first kind)
+    whose variances keep their proportions, and m (second kind) whose variances are free.
     """
 
     squares: Tensor  # (N,) weighted
@@ -270,9 +270,9 @@ class FactorView(NamedTuple):
     mixed: Tensor  # (N, T, m) these loadings in the directions of the first kind
 
     def misfit(self, mean: Tensor, variance: Tensor, common: Tensor) -> tuple[Tensor, Tensor]:
-        """Squares and log determinant, both (..., N), but for the weights.
+        """Squares and log determinant, both (..., N), without the term of the weights.
 
-        Mean and variance (..., N, m) are those of the second kind, and the variances of the first
+        Mean and variance (..., N, m) are those of the second kind; the variances of the first
         kind are `common` (..., N) times as large as they were.
         """
         grown = 1 + common[..., None] * self.variance
@@ -292,8 +292,9 @@ class FactorView(NamedTuple):
         return squares, log_det
 
     def precision(self, variance: Tensor, common: Tensor) -> tuple[Tensor, Tensor]:
-        """Precision (N, m, m) of the means of the second kind, if their variances are (m,), and the
-        precision times the curve that is seen (N, m).
+        """Precision (N, m, m) of the means of the second kind, if their variances are (m,), and
+        the
+        precision times the observed curve (N, m).
         """
         m, less = len(variance), 1 - 1 / (1 + common * self.variance)
         pull = self.moved - (self.mixed.mT @ (less * self.along)[..., None]).squeeze(-1)
@@ -307,7 +308,7 @@ class FactorView(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What of a `PointBatch` does not change while a network is trained."""
+    """The part of a `PointBatch` that does not change while a network is trained."""
 
     root: Tensor  # (N, K, K) see `PointBatch.root`
     view: FactorView
@@ -315,7 +316,7 @@ class Kept(NamedTuple):
 
 @torch.no_grad()
 def sum_up(batch: Batch, basis: Tensor) -> PointBatch:
-    """What curves with weights say of directions (R, K)."""
+    """What curves with weights say about directions (R, K)."""
     if isinstance(batch, PointBatch):
         return batch
     weight, basis = batch.weight.double(), basis.double()
@@ -330,8 +331,8 @@ def sum_up(batch: Batch, basis: Tensor) -> PointBatch:
 
 @torch.no_grad()
 def view_factors(sums: PointBatch, n_moved: int, log_variance: Tensor) -> FactorView:
-    """What curves say of K factors, of which n_moved go their own ways; `log_variance` (K,) has the
-    proportions of the others.
+    """What curves say about K factors, of which n_moved have free variances; `log_variance` (K,)
+    has the proportions of the others.
     """
     m, size = n_moved, (0.5 * log_variance[n_moved:].double()).exp()
     variance, turn = torch.linalg.eigh(size[:, None] * sums.gram[:, m:, m:] * size)

@@ -26,8 +26,7 @@ def gaussian_log_likelihood(
     sigma : Tensor or float, broadcastable to (..., R)
         Standard deviation of the noise, in that unit.
     mask : Tensor of bool, broadcastable to (..., R), optional
-        True where a value was observed; what stands in the other places, even NaN, does not
-        matter.
+        True where a value was observed; the other values do not matter and may be NaN.
 
     Returns
     -------
@@ -130,13 +129,13 @@ def elbo(log_likelihood: Tensor, kl: Tensor, beta: float = 1.0) -> Tensor:
 
 # %% ../../nbs/model/31_losses.ipynb #dc234aac
 def loss_from_bound(bound: Tensor) -> Tensor:
-    """What an optimiser minimises: minus the bound, averaged over curves [nats per curve]."""
+    """The loss to minimise: minus the bound, averaged over curves [nats per curve]."""
     return -bound.mean()
 
 # %% ../../nbs/model/31_losses.ipynb #4b119bd7
 def free_bits_penalty(kl_per_latent: Tensor, free_bits: float) -> Tensor:
-    """What free bits add to the loss: Σ max(0, free_bits − KL) over latents, from the mean KL of
-    each (d,) [nats].
+    """Term that free bits add to the loss: Σ max(0, free_bits − KL) over latents, from the mean KL
+    of each (d,) [nats].
     """
     return torch.relu(free_bits - kl_per_latent).sum()
 

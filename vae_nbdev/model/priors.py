@@ -49,8 +49,9 @@ class Prior(nn.Module):
 
     @classmethod
     def student(cls, n_latent: int, tail: float) -> "Prior":
-        """Nearly a multivariate t distribution with 1 / tail degrees of freedom: normals of ten
-        widths.
+        """Approximately a multivariate t distribution with 1 / tail degrees of freedom: a mixture
+        of
+        normals of ten widths.
         """
         if tail == 0:
             return cls.standard(n_latent)
@@ -63,7 +64,7 @@ class Prior(nn.Module):
 
     @classmethod
     def spread_out(cls, n_latent: int, n_components: int, seed: int) -> "Prior":
-        """A mixture to begin with: means like a standard normal, components half as wide."""
+        """A mixture to start from: means drawn like a standard normal, components half as wide."""
         generator = torch_generator(seed, "mixture prior")
         means = torch.randn(n_components, n_latent, generator=generator)
         scale_tril = 0.5 * torch.eye(n_latent).repeat(n_components, 1, 1)
@@ -151,7 +152,7 @@ class _Asinh(Transform):
 # %% ../../nbs/model/35_priors.ipynb #21a3f2aa
 class FlowPrior(nn.Module):
     """A neural spline flow as prior: standard normal numbers, bent by invertible splines, with
-    tails as long as need be.
+    long tails where the codes have them.
 
     Parameters
     ----------

@@ -39,7 +39,8 @@ class RationalQuadraticSpline(Transform):
         self.phi = phi
 
     def _pieces(self, value: Tensor, axis: int) -> tuple[Tensor, ...]:
-        """The values (M,), which of them are inside, and of the piece that each falls into on axis
+        """The values (M,), which of them are inside, and for the piece that each falls into on
+        axis
         0 or 1: width, height, left edge on both axes, slopes at both ends.
         """
         shape = torch.broadcast_shapes(value.shape, self.phi.shape[:-1])

@@ -55,7 +55,7 @@ def plot_curves(
         What the colour bar shows, with its unit; without a colour bar, the name of the cloud in a
         legend.
     max_curves, seed
-        At most so many curves are drawn, a random subset chosen by the seed.
+        Largest number of curves to draw; the seed chooses a random subset.
     ax
         Axes to draw into; made when None.
     line_kwargs
@@ -99,7 +99,7 @@ def _finish_residuals(ax: Axes, residual: np.ndarray, ylabel: str, in_sigmas: bo
 
 # %% ../../nbs/plotting/04_curves.ipynb #b94a7153
 def _as_errors(sigma: ArrayLike, x: np.ndarray) -> np.ndarray:
-    """Return the errors in the shape of `x`, checked; what stands in its gaps does not matter."""
+    """Return the checked errors in the shape of `x`; errors in its gaps are ignored."""
     sigma = np.asarray(sigma, dtype=np.float64)
     if sigma.shape == x.shape:
         sigma = np.where(np.isnan(x), 1.0, sigma)
@@ -236,8 +236,7 @@ def _draw_bands(
     color: str,
     filled: bool,
 ) -> list:
-    """Draw the median and, pair by pair from the inside, the bands of one set; return their legend
-    handles.
+    """Draw the median and the bands of one set, from the inside out; return legend handles.
     """
     middle = len(_QUANTILES) // 2
     handles = ax.plot(

@@ -33,8 +33,7 @@ from vae_nbdev.plotting.style import (
 
 # %% ../../nbs/plotting/05_latents.ipynb #23a7441a
 def _limits(x: np.ndarray, margin: float = 0.03) -> tuple[float, float]:
-    """Return limits with a margin about the values, or a window about the value if there is but
-    one.
+    """Return limits with a margin about the values, or a window about it if there is only one.
     """
     low, high = x.min(), x.max()
     scale = max(abs(low), abs(high))
@@ -122,7 +121,7 @@ def corner_plot(
     overlay
         A second set, shape (M, K), drawn into the same panels in another colour.
     names
-        What the two sets are called in the legend, which appears with an overlay.
+        Names of the two sets in the legend, which is drawn only with an overlay.
     kw
         For `corner.corner`, such as `bins`, `smooth`, `range`, `quantiles`, `fig`. `weights`
         belong to `samples`.
@@ -173,7 +172,7 @@ _SHADE = LinearSegmentedColormap.from_list("shade", ["#ffffff", "#f6c58f"])
 def _cross_panel(
     ax: Axes, x: np.ndarray, y: np.ndarray, r: float, rho: float, **scatter_kwargs
 ) -> None:
-    """Draw one panel: the points, the two coefficients above them, the shade behind them."""
+    """Draw one panel: the points, with the two coefficients above and shading behind."""
     look = {"s": 3, "color": PALETTE[0], "alpha": 0.4, "lw": 0, "rasterized": True}
     ax.scatter(x, y, **(look | scatter_kwargs))
     ax.set_facecolor(_SHADE(0.0 if np.isnan(r) else abs(r)))
@@ -202,7 +201,7 @@ def cross_corner(
     a_labels, b_labels
         One per column, with its unit.
     max_points
-        At most so many points are drawn, a random subset. The coefficients use all.
+        Largest number of points to draw, a random subset; the coefficients use all.
     scatter_kwargs
         For `Axes.scatter`, such as `s` or `color`.
 

@@ -53,7 +53,7 @@ def figure_style() -> Iterator[None]:
 
     Notes
     -----
-    Matplotlib makes its ticks when a figure is drawn, so call `plt.show()` or `savefig` inside the
+    Matplotlib creates ticks when a figure is drawn, so call `plt.show()` or `savefig` inside the
     block.
     """
     with plt.rc_context(STYLE):

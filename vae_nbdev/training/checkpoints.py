@@ -37,11 +37,11 @@ class History:
     kl_weight : list of float
         Weight of the KL term in the last step.
     best_step : int
-        Steps after which the kept weights stood.
+        Number of steps at which the kept weights were reached.
     best_validation : float
         Their validation loss [nats per curve].
     stopped_early, interrupted : bool
-        Whether patience ran out, or Ctrl-C ended it.
+        Whether patience ran out, or Ctrl-C ended the training.
     """
 
     step: list[int] = field(default_factory=list)
@@ -54,10 +54,10 @@ class History:
     interrupted: bool = False
 
     def plot(self, ax=None):
-        """Draw the losses against the step; the training loss of the KL warm-up (shaded) is
-        another one. Returns the axes.
+        """Draw the losses against the step; during the KL warm-up (shaded), the training
+        loss has a smaller KL weight. Returns the axes.
         """
-        from vae_nbdev.plotting import plot_history  # Matplotlib takes its time
+        from vae_nbdev.plotting import plot_history  # importing Matplotlib is slow
 
         series = {"training": self.training, "validation": self.validation}
         keep = {k: v for k, v in series.items() if np.isfinite(v).any()}
@@ -100,7 +100,7 @@ class TrainingState:
 
 # %% ../../nbs/training/44_checkpoints.ipynb #51952671
 def _digest(content: bytes) -> bytes:
-    """Sixteen bytes that another content does not have."""
+    """Sixteen bytes that identify the content."""
     return hashlib.blake2b(content, digest_size=16).digest()
 
 
@@ -120,7 +120,7 @@ def save_checkpoint(
         with atomic_path(path) as part:
             part.write_bytes(_digest(content.getvalue()) + content.getvalue())
     except WriteError as error:
-        before = "the one before it is intact" if path.exists() else "there is none before it"
+        before = "the one before it is intact" if path.exists() else "there is no earlier one"
         failure = OSError(
             f"the checkpoint {path} cannot be written after step {state.step} ({error.why});"
             f" {before}"
@@ -130,7 +130,7 @@ def save_checkpoint(
 
 # %% ../../nbs/training/44_checkpoints.ipynb #c8b3e680
 class CheckpointError(InputError):
-    """A training cannot go on from a checkpoint: it is damaged, or of another training."""
+    """A training cannot resume from a checkpoint: it is damaged, or from another training."""
 
 
 def read_checkpoint(path: Path) -> dict:

@@ -49,7 +49,7 @@ from vae_nbdev.training.processes import (
 class Rows(Protocol):
     """What `fit` needs of data."""
 
-    fingerprint: str  # changes when the data do; a checkpoint remembers it
+    fingerprint: str  # changes when the data change; a checkpoint stores it
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -96,8 +96,8 @@ def validation_loss(
 # %% ../../nbs/training/45_loop.ipynb #611c1bc7
 @torch.no_grad()
 def _update_average(state: TrainingState, config: TrainConfig) -> None:
-    """Move the average towards the weights; the first steps count more, so that the start is
-    forgotten.
+    """Move the average towards the weights; the first steps count more, so that the initial
+    weights are forgotten.
     """
     weights = {k: p.detach() for k, p in state.model.named_parameters()}
     if not state.average:
@@ -109,7 +109,7 @@ def _update_average(state: TrainingState, config: TrainConfig) -> None:
 # %% ../../nbs/training/45_loop.ipynb #9ddd6a13
 @contextlib.contextmanager
 def _averaged(state: TrainingState) -> Iterator[None]:
-    """Put the average, if there is one, in the place of the weights while the block runs."""
+    """Replace the weights by their average, if there is one, while the block runs."""
     weights = {}
     if state.average:
         weights = {k: p.detach().clone() for k, p in state.model.named_parameters()}
@@ -136,7 +136,7 @@ def _ctrl_c() -> Iterator[SimpleNamespace]:
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     )
-    if ours:  # otherwise the program has other plans for Ctrl-C
+    if ours:  # otherwise the program handles Ctrl-C itself
         signal.signal(signal.SIGINT, note)
     try:
         yield flag
@@ -146,8 +146,8 @@ def _ctrl_c() -> Iterator[SimpleNamespace]:
 
 # %% ../../nbs/training/45_loop.ipynb #4e8e7fb1
 def _interrupt(state: TrainingState, config: TrainConfig) -> None:
-    """Mark the training as interrupted, see to it that there are weights to keep, and say in one
-    sentence where it stands.
+    """Mark the training as interrupted, make sure that there are weights to keep, and report in
+    one sentence how far it got.
     """
     state.history.interrupted = True
     if not state.best:
@@ -185,8 +185,8 @@ def _look(
 
 # %% ../../nbs/training/45_loop.ipynb #a4f4651f
 def _check_path(checkpoint: str | Path | None) -> Path | None:
-    """Return where the checkpoint goes; that there is a folder for it is known before the first
-    step and not after the thousandth.
+    """Return where the checkpoint goes; check that its folder exists before the first step, not
+    after the thousandth.
     """
     if checkpoint is None:
         return None
@@ -198,7 +198,7 @@ def _check_path(checkpoint: str | Path | None) -> Path | None:
 # %% ../../nbs/training/45_loop.ipynb #d1a126e6
 @dataclass(frozen=True)
 class _Saving:
-    """Where a training is saved, after how many steps, and what marks its data and options."""
+    """Where and how often a training is saved, and what identifies its data and options."""
 
     path: Path | None
     every: int
@@ -234,8 +234,9 @@ def _run_steps(
     saving: _Saving,
     describe: Callable[[float], str] | None,
 ) -> bool:
-    """Do all steps that are left; return whether Ctrl-C stopped them early. `describe` is what a
-    progress bar says of a loss; without it no bar is shown.
+    """Do all steps that are left; return whether Ctrl-C stopped them early.
+
+    `describe` turns a loss into the text of a progress bar; without it no bar is shown.
     """
     rows_of, step_loss = batch_schedule(len(data), config), shared_loss(state.model, loss)
     shown = {"desc": "training", "unit": "step", "mininterval": 0.5, "disable": describe is None}
@@ -291,23 +292,23 @@ def fit(
     Parameters
     ----------
     model : nn.Module
-        In the end with the weights of the lowest validation loss; without validation the last.
+        Ends with the weights of the lowest validation loss; without validation, with the last.
     loss : callable
         `loss(model, batch, kl_weight, generator)` → scalar Tensor [nats per curve], averaged over
         rows.
     data, validation : Batch, CurveBatches or other Rows
-        What the batches are cut from; what is taken goes to the device of the model.
+        Source of the batches; their rows go to the device of the model.
     config : TrainConfig
         Budget, schedules and seed.
     verbose, describe : bool, and callable
-        Show a progress bar: steps, time left, and what is said of a loss [nats per curve].
+        Show a progress bar: steps, time left, and the text for a loss [nats per curve].
     checkpoint, checkpoint_every : path, optional, and int
         A file, and after how many steps it is rewritten.
     resume : bool
         Start from that file if it is there. With as many processes the result is, bit for bit,
         the one of an uninterrupted run.
     options : str
-        What else has to be the same when a training goes on.
+        What else must be the same when a training is resumed.
 
     Raises
     ------
@@ -316,7 +317,7 @@ def fit(
     CheckpointError
         If the training cannot go on from the checkpoint.
     OSError
-        If a checkpoint cannot be written, on a full disk, for example; the one before is intact.
+        If a checkpoint cannot be written, for example on a full disk; the previous one is intact.
     """
     checked(config)
     path = _check_path(checkpoint)

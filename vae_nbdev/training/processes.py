@@ -37,8 +37,8 @@ def is_main() -> bool:
 # %% ../../nbs/training/41_processes.ipynb #4ebaba37
 @contextlib.contextmanager
 def started(device: str | torch.device = "cpu", timeout: float = 600.0) -> Iterator[torch.device]:
-    """Join the group of processes that torchrun started, for the length of the block; nothing to
-    do without torchrun.
+    """Join the group of processes that torchrun started, for the length of the block;
+    without torchrun do nothing.
 
     Parameters
     ----------
@@ -93,8 +93,8 @@ def _own_device(device: torch.device) -> torch.device:
 
 # %% ../../nbs/training/41_processes.ipynb #e4c79a06
 def own_rows(rows: Tensor, process: int | None = None, world: int | None = None) -> Tensor:
-    """Our part of the row numbers (n,) of a batch, or that of a process among `world`; all get
-    equally many.
+    """Our part of the row numbers (n,) of a batch, or the part of a process among `world`;
+    all parts have the same length.
 
     Raises
     ------

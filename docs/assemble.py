@@ -195,48 +195,47 @@ def write_reference(root: Path, source: Path) -> dict[str, str]:
     return reference
 
 
-def find_figure(root: Path, notebook: str, name: str) -> tuple[str, bytes]:
-    """Return the text and the PNG of the figure that one cell draws; ValueError if there is none.
-    """
-    path, figures = root / "nbs" / f"{notebook}.ipynb", {}
+def find_figures(path: Path) -> dict[str, tuple[str, bytes]]:
+    """Return the figures that a notebook shows: text → id of the cell, and the PNG."""
+    figures = {}
     for cell in json.loads(path.read_text())["cells"] if path.exists() else []:
-        pictures = [output.get("data", {}).get("image/png") for output in cell.get("outputs", [])]
         source = "".join(cell["source"])
+        pictures = [output.get("data", {}).get("image/png") for output in cell.get("outputs", [])]
         text = re.search(r"#\|\s*fig-alt:\s*(.+)", source)
         if text and any(pictures) and not HIDDEN.search(source):
             texts = json.loads(text[1]) if text[1].startswith("[") else [text[1].strip("\"' ")]
             first = next(filter(None, pictures))
-            figures[cell.get("id")] = texts[0], base64.b64decode("".join(first))
-    if name not in figures:
-        known = "; ".join(f"{found}: {text}" for found, (text, _) in figures.items()) or "none"
-        raise ValueError(
-            f"docs/gallery.ini: cell {name} of nbs/{notebook}.ipynb draws no figure. Figures of"
-            f" that notebook: {known}"
-        )
-    return figures[name]
+            figures[texts[0]] = cell["id"], base64.b64decode("".join(first))
+    return figures
 
 
 def write_gallery(root: Path, source: Path) -> dict[str, list[str]]:
     """Write the page of pictures that docs/gallery.ini lists, each a link to the cell that draws
-    it; return notebook → cells.
+    it; return notebook → cells. ValueError if a picture is not there.
     """
     listed = configparser.ConfigParser(delimiters=["="], interpolation=None)
     listed.optionxform = str
     listed.read(root / "docs/gallery.ini", encoding="utf-8")
-    lines = []
-    for notebook in listed.sections():
-        for name, title in listed[notebook].items():
-            text, png = find_figure(root, notebook, name)
-            picture = Image.open(io.BytesIO(png)).convert("RGB")
-            picture.thumbnail(THUMBNAIL)
-            (source / "gallery").mkdir(exist_ok=True)
-            picture.save(source / f"gallery/{name}.webp", quality=80, method=6)
-            text = re.sub(r"([\[\]\\*_`$])", r"\\\1", text)
-            lines += [f"[![{text}](gallery/{name}.webp) {title}](#figure-{name})", ""]
+    lines, cells = [], {notebook: [] for notebook in listed.sections()}
+    for notebook, (start, title) in [(n, item) for n in cells for item in listed[n].items()]:
+        figures = find_figures(root / "nbs" / f"{notebook}.ipynb")
+        found = [text for text in figures if text.startswith(start)]
+        if len(found) != 1:
+            raise ValueError(
+                f"docs/gallery.ini: {len(found)} figures of nbs/{notebook}.ipynb have a text that"
+                f" begins with {start!r}; its figures are {list(figures)}"
+            )
+        name, png = figures[found[0]]
+        picture = Image.open(io.BytesIO(png)).convert("RGB")
+        picture.thumbnail(THUMBNAIL)
+        (source / "gallery").mkdir(exist_ok=True)
+        picture.save(source / f"gallery/{name}.webp", quality=80, method=6)
+        text = re.sub(r"([\[\]\\*_`$])", r"\\\1", found[0])
+        lines += [f"[![{text}](gallery/{name}.webp) {title}](#figure-{name})", ""]
+        cells[notebook].append(name)
     if lines:
-        page = GALLERY.format(pictures="\n".join(lines))
-        (source / "gallery.md").write_text(page)
-    return {notebook: list(listed[notebook]) for notebook in listed.sections()}
+        (source / "gallery.md").write_text(GALLERY.format(pictures="\n".join(lines)))
+    return cells
 
 
 def write_package(root: Path, source: Path, story: list[str], parts: list[str]) -> None:

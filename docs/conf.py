@@ -158,14 +158,14 @@ def shrink_picture(path: Path) -> None:
 def shrink_page(page: str) -> str:
     """Return a page without what a browser does not need.
 
-    Names, punctuation and blanks in code have the colour of the text, and operators are given it,
-    so they need no element of their own, and neither do words. All parts of a string have one
+    Names, punctuation and blanks in code have the colour of the text, and operators and numbers are
+    given it, so they need no element of their own, and neither do words. All parts of a string have one
     colour, and neighbours become one element. Blanks at the beginning of lines go.
     """
-    page = re.sub(r'<span class="([nopw]|pre)">([^<]*)</span>', r"\2", page)
+    page = re.sub(r'<span class="([nopw]|m[fi]|pre)">([^<]*)</span>', r"\2", page)
     page = re.sub(r'<span class="s[12abdehi]">', '<span class="s">', page)
     page = re.sub(r'(<span class="s">[^<]*)</span><span class="s">', r"\1", page)
-    page = page.replace("<span></span>", "").replace(" notranslate", "")
+    page = re.sub(r'<span></span>| notranslate| title="Link to this \w+"', "", page)
     page = re.sub(r'(_images/[^"]+)\.png"', r'\1.webp"', page)
     parts = re.split(r"(<(pre|script|textarea)\b.*?</\2>)", page, flags=re.DOTALL)
     return "".join(part if i % 3 else re.sub(r"\n\s+", "\n", part)

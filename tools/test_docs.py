@@ -32,7 +32,7 @@ PAGE = [f"# A page{PROMISE}", "#| echo: false\n#| fig-alt: One pixel: red.\nshow
         "## Second thoughts\n\n$x^2$ and `code`.", "print(3.14)"]
 ROOM = [f"# A room{PROMISE}", "[A page](../00_page.ipynb), [a story](../tutorials/01_story.ipynb)."]
 OUTPUTS = {1: [FIGURE], 3: [LINE]}
-GALLERY = "[00_page]\ncell-1 = A pixel\n"
+GALLERY = "[00_page]\nOne pixel = A pixel\n"
 
 
 def build(root: Path, front: list[str], page: list[str], outputs: dict[int, list],
@@ -114,16 +114,16 @@ BREAKAGES = {  # what is broken → how, and what has to be said
     "a page that nothing leads to": ({"name": "page", "front": FRONT[:1]}, "toctree"),
     "a folder without a face": ({"face": "part/10_part"}, "toctree"),
     "a gallery of a notebook that is not there": (
-        {"gallery": "[00_gone]\ncell-1 = A pixel\n"},
-        "cell cell-1 of nbs/00_gone.ipynb draws no figure",
+        {"gallery": "[00_gone]\nOne pixel = A pixel\n"},
+        "0 figures of nbs/00_gone.ipynb have a text that begins with 'One pixel'",
     ),
-    "a gallery of a cell without a figure": (
-        {"gallery": "[00_page]\ncell-3 = A pixel\n"},
-        "cell-3 of nbs/00_page.ipynb draws no figure. Figures of that notebook: cell-1: One pixel",
+    "a gallery of a figure that is not there": (
+        {"gallery": "[00_page]\nTwo pixels = Pixels\n"},
+        "begins with 'Two pixels'; its figures are ['One pixel: red.']",
     ),
     "a gallery of a hidden cell": (
         with_page(1, "#| hide\n#| fig-alt: One pixel: red.\nshow()") | {"gallery": GALLERY},
-        "cell cell-1 of nbs/00_page.ipynb draws no figure",
+        "0 figures of nbs/00_page.ipynb have a text that begins with 'One pixel'",
     ),
 }
 

@@ -38,14 +38,16 @@ def _principal(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 # %% ../../nbs/evaluation/73_baselines.ipynb #1d0cae43
 def _n_visible(variance: np.ndarray, n: int, clean: bool, spread: float = 0.15) -> int:
     """Number of components of n curves to keep, from their variances (R,) in units of the
-    noise."""
+    noise.
+    """
     edge = spread**2 if clean else (1 + math.sqrt(len(variance) / n)) ** 2
     return max(1, int((variance > edge).sum()))
 
 # %% ../../nbs/evaluation/73_baselines.ipynb #d57f187d
 class _Coordinates(NamedTuple):
     """Coordinates in which mixtures are fitted: curves minus their mean, in units of the noise,
-    rotated."""
+    rotated.
+    """
 
     center: np.ndarray  # (R,)
     noise: np.ndarray  # (R,)
@@ -220,7 +222,6 @@ class PCAMixture:
         if len(components) > 1:
             k = max(components, key=lambda k: score(size, k))
         return (round(1.5 * size) if len(sizes) > 1 else size), k  # there are 1.5 times as many
-        curves
 
     def _choose_freely(self, score: Callable, X: np.ndarray, parts: list[_Part]) -> tuple[int, int]:
         """The same if the noise is learned: best size, best components, and both once more."""
@@ -272,8 +273,7 @@ def _simple_scores(
     name: str, x: np.ndarray, train: np.ndarray | None, options: dict
 ) -> np.ndarray:
     """Log p of curves (N, R) under a simple model that learned from other curves (M, R) or, if
-    there
-    are no others, from the other folds of x.
+    there are no others, from the other folds of x.
     """
     noise, clean_input, seed = options["noise"], options["clean_input"], options["seed"]
     if name == "one normal" and not clean_input:
@@ -356,9 +356,8 @@ def beside_simple_models(
     -------
     dict
         `n_curves`, the number that were scored; `learned_from`, in words; `models`: name →
-        `log_p`,
-        its lead `ahead` of the model and the `standard_error` of that [nats per curve]. Empty if
-        there are too few curves.
+        `log_p`, its lead `ahead` of the model and the `standard_error` of that [nats per curve].
+        Empty if there are too few curves.
     """
     log_p = np.asarray(log_p, np.float64)
     if PointSet.is_one(curves):

@@ -184,7 +184,8 @@ class GapSummary:
 # %% ../../nbs/evaluation/71_gap.ipynb #2174f110
 def _paired(exact, model) -> tuple[Evidence, Evidence]:
     """The two evidences of the same curves, checked; a plain array counts as known without
-    error."""
+    error.
+    """
     exact, model = (e if isinstance(e, Evidence) else known_evidence(e) for e in (exact, model))
     p, q = exact.log_evidence, model.log_evidence
     if p.ndim != 1 or p.shape != q.shape or len(p) < 2:
@@ -266,7 +267,8 @@ def _residuals(
     rebuilt: np.ndarray, curves: CurveSet | PointSet, radius: np.ndarray
 ) -> np.ndarray:
     """Curves (N, R) at the radii of a model minus the measured values: (N, R), or (M,) at
-    points."""
+    points.
+    """
     if not isinstance(curves, PointSet):
         return rebuilt - curves.values
     at = [on_points(radius, c, r) for c, (r, _, _) in zip(rebuilt, curves, strict=True)]

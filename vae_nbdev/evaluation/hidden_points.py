@@ -77,8 +77,7 @@ class HiddenScores:
 
     def minus(self, other: "HiddenScores") -> tuple[float, float]:
         """Mean difference from other scores of the same galaxies, and its standard error; positive
-        if
-        these scores are better than the others.
+        if these scores are better than the others.
         """
         if [len(a) for a in self.log_density] != [len(a) for a in other.log_density]:
             raise InputError(

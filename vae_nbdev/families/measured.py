@@ -261,8 +261,8 @@ def _check_grid(radius: np.ndarray, grid: np.ndarray, names: Sequence[str]) -> N
     if len(outside):
         i, j = outside[0]
         raise InputError(
-            f"{names[i]} was measured at {radius[i, j]:.10g} kpc; the grid reaches from {grid[0]:.10g}"
-            f" to {grid[-1]:.10g} kpc, choose a wider one"
+            f"{names[i]} was measured at {radius[i, j]:.10g} kpc; the grid reaches from"
+            f" {grid[0]:.10g} to {grid[-1]:.10g} kpc, choose a wider one"
         )
 
 # %% ../../nbs/families/25_measured.ipynb #0fa1ea77

@@ -82,7 +82,9 @@ def _refuse_errors_as_y(X, y: ArrayLike | None) -> None:
 
 
 def _are_points(X) -> bool:
-    """Whether X is curves with radii of their own; also an array of such, which is refused."""
+    """Whether X is curves with radii of their own; also true for an array of such, which is
+    refused.
+    """
     return PointSet.is_one(X) or len(getattr(X, "shape", ())) == 3
 
 
@@ -98,7 +100,7 @@ def _remember_columns(estimator: "CurveVAE", X) -> None:
 
 
 def _say_findings(model: FittedVAE) -> None:
-    """Say on standard error how many latents were taken, and what is not fine."""
+    """Write to standard error how many latents were chosen, and which findings are not fine."""
     said = [model.n_latent_reason] if model.n_latent_reason else []
     said += [f.sentence for f in model.diagnosis if not f.fine and f.name != "interruption"]
     for sentence in said:
@@ -125,7 +127,7 @@ class CurveVAE(
     fitted_ : FittedVAE
         The fitted model.
     vae_, units_, radius_, noise_, recipe_, history_, diagnosis_, data_, seed_, n_latent_
-        Those of the fitted model.
+        Attributes of the fitted model.
     n_latent_scores_, n_latent_reason_
         With n_latent="auto": held-out log p(x) for each number that was tried [nats], and why one
         was taken.
@@ -173,19 +175,19 @@ class CurveVAE(
         Parameters
         ----------
         X : array-like of shape (N, R), CurveSet, PointSet, or list of (radius, value, error)
-            One curve a row, in any unit; NaN where a value is missing. Or curves with radii, and
-            errors, of their own, as `PointSet.of` takes them.
+            One curve per row, in any unit; NaN where a value is missing. Or curves with radii and
+            errors of their own, as `PointSet.of` takes them.
         y : ignored
         errors : float or array-like of shape (R,) or (N, R), optional
             Standard deviation of the noise in the curves. With clean_input=True, of the noise that
-            each value is going to carry, (N, R), drawn afresh at every step; NaN where it will not
-            be measured.
+            each value will have, (N, R), which is drawn again at every step; NaN where a value
+            will not be measured.
         checkpoint : path, optional
             A file to which the state of the training is written every `checkpoint_every` steps.
         checkpoint_every : int
         resume : bool
-            Whether to go on from that file, if it is there; the result is that of an uninterrupted
-            fit, bit for bit.
+            Whether to continue from that file, if it exists; the result is that of an
+            uninterrupted fit, bit for bit.
 
         Raises
         ------
@@ -226,16 +228,16 @@ class CurveVAE(
         return CurveSet.of(X, self.radius_, errors)
 
     def _ask(self, method: str, X, errors, *args):
-        """What a method of the fitted model answers to measured curves."""
+        """The result of a method of the fitted model for measured curves."""
         curves = self._curves(X, errors)
         return getattr(self.fitted_, method)(curves, *args)
 
     def transform(self, X, errors=None) -> np.ndarray:
         """Posterior means of the codes of measured curves (N, R): (N, n_latent).
 
-        The encoder's answer. Curves with gaps or errors of their own, if the encoder has seen none
-        like them, are answered by importance sampling. `errors` is the standard deviation of the
-        noise, (), (R,) or (N, R); None takes the one that the model is made for.
+        The encoder gives them. If curves have gaps or errors that the encoder has never seen,
+        importance sampling is used instead. `errors` is the standard deviation of the noise, (),
+        (R,) or (N, R); None takes the noise that the model assumes.
         """
         return self._ask("codes", X, errors)
 
@@ -247,7 +249,7 @@ class CurveVAE(
     def sample(self, n_samples: int = 1, observed: bool = False, seed=None) -> np.ndarray:
         """Draw new curves (n_samples, R), noise-free or as observed.
 
-        The seed is that of the fit if None, so that two calls give the same curves.
+        If the seed is None, that of the fit is used, so that two calls give the same curves.
         """
         check_is_fitted(self)
         return self.fitted_.sample(n_samples, observed, seed)
@@ -256,8 +258,8 @@ class CurveVAE(
         """Log probability log p(x) of measured curves (N, R), by importance sampling: (N,) nats, in
         the unit of the data.
 
-        Only what was observed counts: the score of a curve with gaps is the log density of its
-        observed values, that of a curve without any is 0.
+        Only observed values count: the score of a curve with gaps is the log density of its
+        observed values; that of a curve without observed values is 0.
         """
         return self._ask("log_p", X, errors)
 
@@ -282,7 +284,7 @@ class CurveVAE(
     def impute(
         self, X, n_draws=None, observed=True, errors=None, seed: int = 0, radius=None
     ) -> np.ndarray:
-        """Fill the gaps of measured curves, or what lies between points, with draws; see
+        """Fill the gaps of measured curves, or the space between points, with draws; see
         `FittedVAE.impute`.
         """
         return self._ask("impute", X, errors, n_draws, observed, seed, radius)
@@ -294,7 +296,7 @@ class CurveVAE(
     def infer(
         self, radius, value=None, error=None, departure=None, n_draws=400, seed=0
     ) -> CurvePosterior | PointPosterior:
-        """What a few points at radii of their own say of the whole curve; see `FittedVAE.infer`."""
+        """What points at radii of their own say about the whole curve; see `FittedVAE.infer`."""
         check_is_fitted(self)
         return self.fitted_.infer(radius, value, error, departure, n_draws, seed)
 
@@ -345,7 +347,7 @@ def save_run(
 
 
 def load_run(cls: type, path) -> CurveVAE:
-    """Read a fitted estimator from a folder; no code that is in the folder is run.
+    """Read a fitted estimator from a folder; no code in the folder is run.
 
     Raises
     ------
@@ -356,7 +358,7 @@ def load_run(cls: type, path) -> CurveVAE:
     model = from_run(run, path)
     estimator = cls(**run.config["parameters"], radius=model.radius, recipe=model.recipe)
     given = dict.fromkeys(("prior", "posterior_family", "stretch", "max_steps"))
-    estimator.set_params(**given)  # the recipe says these
+    estimator.set_params(**given)  # the recipe contains these
     estimator.fitted_, estimator.n_features_in_ = model, len(model.radius)
     if len(names := run.config.get("feature_names", [])) == len(model.radius):
         estimator.feature_names_in_ = np.array(names, dtype=object)

@@ -65,8 +65,8 @@ _ENOUGH, _JUDGES = 5000, 300  # curves to learn from, and to be judged on, at mo
 
 
 def parts_aside(n: int, seed: int, first: np.ndarray | None = None) -> list[np.ndarray]:
-    """Numbers of the rows, of n, that are set aside: one part of many, three that cover few, none
-    of too few. `first` is what `find_copies` has found (n,).
+    """Numbers of the rows, of n, that are set aside: one part if there are many, three parts that
+    cover all if there are few, no part if there are too few. `first` (n,) is from `find_copies`.
     """
     first = np.arange(n) if first is None else first
     generator, n_different = stream(seed, "n_latent"), len(np.unique(first))
@@ -80,7 +80,7 @@ def parts_aside(n: int, seed: int, first: np.ndarray | None = None) -> list[np.n
 # %% ../../nbs/fitted/66_fit.ipynb #8d5f6be3
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """Measured curves that judge, and those that a network learns from."""
+    """Measured curves to judge with, and those that a network learns from."""
 
     others: Learnable | PointLearnable
     judges: CurveSet | PointSet
@@ -100,7 +100,7 @@ _DRAWS, _CODES, _COMPONENTS = 256, 3000, 16
 
 @torch.no_grad()
 def bound_on_log_p(vae: VAE, batch: Batch, n_draws: int = _DRAWS) -> np.ndarray:
-    """A quick lower bound on log p(x) of curves, in the unit of the model: (N,) nats."""
+    """A fast lower bound on log p(x) of curves, in the unit of the model: (N,) nats."""
     found, size = [], max(1, 2**22 // (n_draws * batch.y.shape[1]))
     for part in batch.split(size):
         shape = (n_draws, len(part), vae.n_latent)
@@ -139,7 +139,7 @@ _BRIEF = 100, 400  # steps
 def choose_n_latent(
     data: Learnable, options: FitOptions, recipe: Recipe | None = None
 ) -> tuple[dict[int, float], int, str]:
-    """Number of latents that describes curves that were set aside as well as any.
+    """Number of latents that describes curves that were set aside as well as any other.
 
     Parameters
     ----------
@@ -221,15 +221,15 @@ def fit_model(
     recipe : Recipe, optional
         What you have chosen beside the options.
     errors_to_come : array-like, shape (N, R), optional
-        Of clean curves: standard deviation of the noise that each value is going to carry, drawn
-        afresh at every step; NaN where it will not be measured.
+        For clean curves: standard deviation of the noise that each value will have; the noise is
+        drawn again at every step. NaN where a value will not be measured.
     radius : array-like, shape (R,), optional
         For points: the grid of the model.
     start : FittedVAE, optional
-        Whose weights training goes on from, in its units.
+        Model from whose weights training continues, in its units.
     **files
         `checkpoint`: a file to which the state of the training is written every
-        `checkpoint_every` steps; `resume`: whether to go on from it, to the same bits.
+        `checkpoint_every` steps; `resume`: whether to continue from it, to the same bits.
 
     Raises
     ------

@@ -32,11 +32,11 @@ from ..model.vae import VAE, FactorDecoder
 from ..training.checkpoints import History
 
 # %% ../../nbs/fitted/64_fitted_vae.ipynb #ab2eecb9
-_POOL = 256  # posterior draws of a curve, at least, from which those that are wanted are taken
+_POOL = 256  # posterior draws of a curve, at least, from which the requested ones are taken
 
 
 def shuffle_draws(z: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """For each curve, n of its draws z (N, m, d) in an order of its own: (N, n, d)."""
+    """For each curve, n of its draws z (N, m, d), each curve in a different order: (N, n, d)."""
     order = stream(seed, "shuffle").random(z.shape[:2]).argsort(1)[:, :n]
     return np.take_along_axis(z, order[..., None], 1)
 
@@ -59,8 +59,8 @@ def as_point_lists(radius, value, error) -> tuple[list, list, list, bool]:
     return list(radius), list(value), list(error), True
 
 # %% ../../nbs/fitted/64_fitted_vae.ipynb #3c5468dc
-_ROWS = 4096  # curves that are answered at once
-_DRAWN = 512  # curves that are drawn at once, whether all of them are wanted or not
+_ROWS = 4096  # curves that are processed at once
+_DRAWN = 512  # curves that are drawn at once, even if fewer are requested
 _ERRORS = "errors, in units of the noise,"
 
 
@@ -74,18 +74,18 @@ class CurveCodec:
     """Curves to codes and back, and new curves, in the unit of the data.
 
     Where a method takes `curves`, it takes an array-like of shape (N, R) or a CurveSet; NaN is a
-    missing value. Errors of their own come in a CurveSet. Curves with radii of their own come in
-    a PointSet, or in what `PointSet.of` takes.
+    missing value. Give errors in a CurveSet. Give curves with radii of their own as a PointSet,
+    or as anything that `PointSet.of` takes.
 
     Parameters
     ----------
     vae : VAE
         In double precision.
     units : Units
-        With the noise that the model is made for.
+        Units with the noise that the model assumes.
     radius : ndarray, shape (R,)
     data : dict
-        What it learned from, see `describe_curves`.
+        Facts about the training curves, see `describe_curves`.
     seed : int
     """
 
@@ -121,9 +121,12 @@ class CurveCodec:
 
     def _near(self, curves) -> tuple[CurveSet | PointSet, np.ndarray]:
         """Checked curves without values that are out of reach, and the numbers by which a warning
-        may name them, both as `bring_near` returns them.
+        names them, both as `bring_near` returns them.
         """
-        coordinates, curves = self.vae.decoder.coordinates, self.as_curves(curves)
+        curves = self.as_curves(curves)
+        coordinates = getattr(self.vae.decoder, "coordinates", None)
+        if coordinates is None:  # of your own decoder the spread is not known
+            return curves, np.arange(len(curves))
         size = (coordinates.basis * coordinates.spread).square().sum(1).numpy()
         spread = float((self.units.scale * np.sqrt(1 + size)).max())
         return bring_near(curves, self.radius, self.units.center, spread)
@@ -133,7 +136,7 @@ class CurveCodec:
         check_precision(ratio, float(self.vae.encoder.coordinates.spread.max()), _ERRORS)
 
     def units_for(self, curves: CurveSet | PointSet) -> Units:
-        """The way to the unit of the model: that of curves on its radii, or that of points."""
+        """The units for curves on the radii of the model, or for points."""
         if isinstance(curves, CurveSet):
             return self.units
         basis = self.vae.decoder.coordinates.basis.numpy()
@@ -179,7 +182,7 @@ class CurveCodec:
         return mean
 
     def _encoder_knows(self, weight: torch.Tensor) -> bool:
-        """Whether the encoder has seen weights (N, R) of this kind: gaps, or errors of its own."""
+        """Whether the encoder has seen weights (N, R) of this kind: gaps, or different errors."""
         only_gaps = bool(((weight == 0) | (weight == 1)).all())
         own_errors = self.data.get("errors") == "one per value"
         return self.vae.encoder.sees_weights and (only_gaps or own_errors)
@@ -194,8 +197,8 @@ class CurveCodec:
         return self.units.to_data(decode(self.vae, z)).astype(z.dtype)
 
     def sample(self, n: int, observed: bool = False, seed: int | None = None) -> np.ndarray:
-        """Draw new curves (n, R), noise-free or as observed; None takes the seed of the fit. The
-        first of many are the same as few with the same seed.
+        """Draw new curves (n, R), noise-free or as observed; None takes the seed of the fit. With
+        the same seed, the first of many curves are the same as few curves.
         """
         seed = self.seed if seed is None else seed
         out = np.empty((as_count(n, "n_samples"), len(self.radius)))
@@ -217,8 +220,8 @@ class CurveDensity(CurveCodec):
     def log_p(self, curves) -> np.ndarray:
         """Log probability of measured curves, by importance sampling: (N,) nats.
 
-        Only what was observed counts: the score of a curve with gaps is the log density of its
-        observed values, that of a curve without any is 0.
+        Only observed values count: the score of a curve with gaps is the log density of its
+        observed values; that of a curve without observed values is 0.
         """
         curves, numbers = self._near(curves)
         return self._evidence(curves, numbers).log_evidence.astype(_type_of(curves))
@@ -230,7 +233,7 @@ class CurveDensity(CurveCodec):
         return self._evidence(*self._near(curves), n_posterior=n_posterior, seed=seed)
 
     def _evidence(self, curves: CurveSet | PointSet, numbers: np.ndarray, **options) -> Evidence:
-        """The same of checked curves with these numbers, −1 for those that are out of reach."""
+        """The same for checked curves with these numbers, −1 for those that are out of reach."""
         units, parts = self.units_for(curves), []
         for batch, some in self._batches(curves, numbers):
             found = vae_evidence(self.vae, batch, numbers=some, **options)
@@ -252,13 +255,13 @@ class CurveDensity(CurveCodec):
         return np.where(numbers < 0, -np.inf, np.concatenate(found)).astype(_type_of(curves))
 
     def posterior(self, curves, n_draws: int = 100, seed: int = 0) -> np.ndarray:
-        """Draws of the codes of measured curves, resampled: (N, n_draws, n_latent). Of more than
-        256, the first are others than of fewer.
+        """Draws of the codes of measured curves, resampled: (N, n_draws, n_latent). If you ask for
+        more than 256, the first ones differ from those of a smaller number.
         """
         return self._draws(*self._near(curves), as_count(n_draws, "n_draws"), seed)
 
     def _draws(self, curves, numbers: np.ndarray, n: int, seed: int) -> np.ndarray:
-        """The same of checked curves."""
+        """The same for checked curves."""
         found = self._evidence(curves, numbers, n_posterior=max(n, _POOL), seed=seed)
         return shuffle_draws(found.z, n, seed)
 
@@ -276,19 +279,20 @@ _VALUES = 2**22  # numbers in the draws of curves that are made at once
 
 @dataclass(eq=False)
 class FittedVAE(CurveDensity):
-    """All that you may ask of a fitted model, in the unit of the data.
+    """Everything that a fitted model can do, in the unit of the data.
 
     Parameters
     ----------
     vae, units, radius, data, seed
         See `CurveCodec`, from which, with `CurveDensity`, most methods come.
     recipe : Recipe
-        What was chosen.
+        The recipe that was used.
     history : History
     diagnosis : list of Finding
-        What the fit says of itself.
+        What the fit says about itself.
     n_latent_scores : dict of int to float
-        Held-out log p(x) for each number of latents that was tried [nats]; empty if none were.
+        Held-out log p(x) for each number of latents that was tried [nats]; empty if no number was
+        tried.
     n_latent_reason : str
     """
 
@@ -311,16 +315,16 @@ class FittedVAE(CurveDensity):
         Parameters
         ----------
         curves : array-like of shape (N, R), CurveSet or PointSet
-            On the radii of the model, what was observed is returned as it is.
+            On the radii of the model, observed values are returned as they are.
         n_draws : int, optional
-            How often to fill; once if None. Another number gives other draws.
+            How often to fill; once if None. A different number gives different draws.
         observed : bool
             Whether the draws are of measurements, with the noise of the model, or of the
             noise-free curve.
         seed : int
         radius : array-like, shape (Q,), optional
-            Draw values at these radii, inside the grid of the model, in place of those that are
-            missing; for points always, and at the radii of the model if None.
+            Draw values at these radii, inside the grid of the model, instead of the missing ones.
+            For points this is always done, at the radii of the model if None.
 
         Returns
         -------
@@ -353,8 +357,8 @@ class FittedVAE(CurveDensity):
         return drawn
 
     def _draw_given(self, batch: Batch, z: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Noise-free curves (n, N, R) of curves with codes z (N, n, n_latent), and by how much the
-        noise of each is wider than usual (n, N, 1).
+        """Noise-free curves (n, N, R) of curves with codes z (N, n, n_latent), and the factor
+        (n, N, 1) by which the noise of each is wider than usual.
         """
         codes, rest = torch.from_numpy(z).swapaxes(0, 1), torch_generator(seed, "impute rest")
         size = max(1, _VALUES // (codes.shape[0] * batch.y.shape[1]))
@@ -372,7 +376,7 @@ class FittedVAE(CurveDensity):
         n_draws=400,
         seed=0,
     ) -> CurvePosterior | PointPosterior:
-        """What a few points at radii of their own say of the whole curve.
+        """What a few points at radii of their own say about the whole curve.
 
         Parameters
         ----------
@@ -381,7 +385,8 @@ class FittedVAE(CurveDensity):
             belong to all curves. Or a PointSet alone.
         departure : Departure, optional
             How much curves may differ from the model, and errors from the truth; not at all if
-            None. `GALAXY_DEPARTURE` is for real galaxies, and takes their errors to be too large.
+            None. `GALAXY_DEPARTURE` is for real galaxies; it assumes that their errors are too
+            large.
         n_draws : int
             Draws from the posterior of each curve, resampled from weighted ones; a draw may appear
             more than once.
@@ -423,14 +428,15 @@ class FittedVAE(CurveDensity):
         return found if several else found[0]
 
     def _usual_departure(self) -> Departure:
-        """What the model says of the errors; everything else is what its codes leave open."""
+        """What the model says about the errors; everything else is in what its codes leave open.
+        """
         if not isinstance(self.vae.decoder, DepartingDecoder):
             return NO_DEPARTURE
         factor, spread = self.vae.decoder.errors.tolist()
         return replace(NO_DEPARTURE, error_factor=factor, error_spread=spread)
 
     def _rest(self) -> Rest | None:
-        """What the codes leave open, in the unit of the data."""
+        """The part that the codes leave open, in the unit of the data."""
         decoder = self.vae.decoder
         if not isinstance(decoder, FactorDecoder):
             return None

@@ -29,7 +29,7 @@ from ..core import InputError, as_radius
 from ..training.checkpoints import History
 
 # %% ../../nbs/fitted/61_run_contents.ipynb #a4de57e5
-NAME = "vae_nbdev run"  # what config.json says of itself
+NAME = "vae_nbdev run"  # how config.json names its format
 FORMAT = 4  # version of the layout
 
 # %% ../../nbs/fitted/61_run_contents.ipynb #e6e34b88
@@ -47,7 +47,7 @@ class Run:
         The arrays of the network; each name begins with `vae.`.
     preprocessing : dict of str to ndarray
         float64; `radius`, `center` and `scale`, each of shape (R,), in the unit of the data, and
-        whatever else belongs to it.
+        other arrays that belong to them.
     history : dict
         The fields of a `History`.
     metrics : dict
@@ -63,7 +63,7 @@ class Run:
 
 # %% ../../nbs/fitted/61_run_contents.ipynb #064fa517
 def read_bytes(path: Path, most: int = 2**32) -> bytes:
-    """Return what is in a plain file of at most so many bytes."""
+    """Return the content of a plain file that has at most this number of bytes."""
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
@@ -87,7 +87,7 @@ def read_bytes(path: Path, most: int = 2**32) -> bytes:
 
 # %% ../../nbs/fitted/61_run_contents.ipynb #bd932eec
 def _once(pairs: list[tuple[str, object]]) -> dict:
-    """Return a JSON object; a key that stands twice raises a ValueError."""
+    """Return a JSON object; a repeated key raises a ValueError."""
     found = {}
     for name, value in pairs:
         if name in found:
@@ -118,7 +118,7 @@ def read_json(path: Path) -> dict:
             parse_int=_number,
             object_pairs_hook=_once,
         )
-        json.dumps(found, ensure_ascii=False).encode("utf-8")  # half a character is no text
+        json.dumps(found, ensure_ascii=False).encode("utf-8")  # half a character is not text
     except (RecursionError, MemoryError):
         raise InputError(f"{path} is nested too deeply; it was not written by vae_nbdev") from None
     except ValueError as error:
@@ -129,7 +129,7 @@ def read_json(path: Path) -> dict:
 
 # %% ../../nbs/fitted/61_run_contents.ipynb #74340167
 def is_a(value, kind) -> bool:
-    """Return whether a value from JSON is what a type hint says."""
+    """Return whether a value from JSON has the type of a type hint."""
     origin, args = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         return any(is_a(value, k) for k in args)
@@ -154,7 +154,7 @@ def _check_keys(
     strict: bool = True,
 ) -> None:
     """Raise an InputError for a key that is missing, is not known (if `strict`) or has a value of
-    another type.
+    the wrong type.
     """
     for name, value in found.items():
         if name not in wanted:
@@ -204,8 +204,8 @@ def read_arrays(path: Path, data: bytes) -> dict[str, Tensor]:
 
 # %% ../../nbs/fitted/61_run_contents.ipynb #4904dcfe
 def _check_choices(kind: type, found: dict, where: str, **other: object) -> None:
-    """Raise an InputError unless an object holds fields of a dataclass, and possible values;
-    `other` are fields that have another type in a run.
+    """Raise an InputError unless an object holds fields of a dataclass with possible values;
+    `other` are fields that have a different type in a run.
     """
     _check_keys(found, {f.name: f.type for f in fields(kind)} | other, where)
     try:
@@ -239,8 +239,7 @@ _CONFIG = {
 
 # %% ../../nbs/fitted/61_run_contents.ipynb #328fd1c9
 def _check_config(config: dict, where: str) -> None:
-    """Raise an InputError unless a configuration is one of this format; keys that are not known
-    are left alone.
+    """Raise an InputError unless a configuration has this format; unknown keys are ignored.
     """
     _check_keys(config, _CONFIG, where, ("parameters", "recipe"), strict=False)
     noise = float | str | list[float]
@@ -307,7 +306,8 @@ def _check_arrays(
 
 # %% ../../nbs/fitted/61_run_contents.ipynb #3d83cf28
 def _check_size(recipe: dict, tensors: Mapping[str, Tensor], where: str) -> None:
-    """Raise an InputError if a recipe asks for a larger network than there are numbers for."""
+    """Raise an InputError if a recipe asks for a network with more numbers than the arrays hold.
+    """
     r, there = Recipe(**recipe), sum(t.numel() for t in tensors.values())
     flow = any("flow" in name for name in tensors)
     least = 2 * r.width**2 * (r.depth - 1) + 2 * r.width + flow * r.flow_transforms * r.flow_width

@@ -82,8 +82,8 @@ def check_target(path, overwrite: bool = False) -> None:
 
 # %% ../../nbs/fitted/62_run_files.ipynb #a3761222
 def to_json_types(value):
-    """Turn a value into something JSON can hold: lists for arrays and tuples, None for what is not
-    finite.
+    """Turn a value into something JSON can hold: lists for arrays and tuples, None for numbers
+    that are not finite.
     """
     if isinstance(value, np.ndarray):
         value = value.tolist()
@@ -97,12 +97,14 @@ def to_json_types(value):
 
 # %% ../../nbs/fitted/62_run_files.ipynb #c767b07a
 def as_json(value) -> str:
-    """JSON of nested dictionaries, lists, arrays and numbers; null for what is not finite."""
+    """JSON of nested dictionaries, lists, arrays and numbers; null for numbers that are not
+    finite.
+    """
     return json.dumps(to_json_types(value), indent=1, ensure_ascii=False, allow_nan=False)
 
 # %% ../../nbs/fitted/62_run_files.ipynb #3315c6a0
 def _versions() -> dict[str, str]:
-    """Versions of what makes a run."""
+    """Versions of the packages that make a run."""
     return {
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -233,7 +235,8 @@ def write_run(
     Raises
     ------
     InputError
-        If something is there already, or it cannot be written; what was there stays as it was.
+        If something is there already, or the run cannot be written; what was there does not
+        change.
     """
     path = as_path(path)
     check_target(path, overwrite)
@@ -301,14 +304,14 @@ def _read_parts(path: Path, config: dict) -> Run:
 
 # %% ../../nbs/fitted/62_run_files.ipynb #10385808
 def checkpoint_path(run) -> Path:
-    """Return the file in which a training that goes on keeps its state: RUN.checkpoint."""
+    """Return the file in which a running training keeps its state: RUN.checkpoint."""
     run = as_path(run)
     run = run if run.name not in ("", "..") else Path(os.path.abspath(run))
     return run.with_name(f"{run.name}.checkpoint")
 
 # %% ../../nbs/fitted/62_run_files.ipynb #619fc4e0
 def _why_no_run(path: Path) -> str:
-    """Say what is there in place of a run, a folder with a config.json in it."""
+    """Say what is there instead of a run, which is a folder with a config.json in it."""
     if who := writer_of(path):
         return f"it is being written by {who}"
     if checkpoint_path(path).is_file():

@@ -25,15 +25,15 @@ from ..training.checkpoints import History
 def as_run(
     model: FittedVAE, parameters: dict, names: list[str] | None = None, metrics: dict | None = None
 ) -> Run:
-    """What a run folder holds of a fitted model.
+    """The content of a run folder from a fitted model.
 
     Parameters
     ----------
     model : FittedVAE
     parameters : dict
-        What you told it, see `FitOptions`.
+        The options that you gave, see `FitOptions`.
     names : list of str, optional
-        Of the columns, if a data frame had any.
+        Names of the columns, if a data frame had any.
     metrics : dict, optional
         Numbers that say how good the model is.
     """
@@ -58,7 +58,7 @@ def as_run(
 
 # %% ../../nbs/fitted/67_saved.ipynb #f76c1b9a
 def from_run(run: Run, path) -> FittedVAE:
-    """Put a fitted model together from what a run folder holds; no code that is in it is run.
+    """Put a fitted model together from the content of a run folder; no code in it is run.
 
     Raises
     ------

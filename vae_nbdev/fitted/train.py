@@ -77,7 +77,7 @@ def start_network(
     if not data.clean_input:
         r = resolve_recipe(options, n_curves, recipe, False)
         network, normal = network_config(options, r), data.normal
-        if r.free_bits:  # each latent needs a divergence of its own
+        if r.free_bits:  # each latent needs its own divergence
             normal = replace(normal, tail=0.0)
         return normal_vae(normal, network, data.sees_weights, seed), units, r
     components = data.for_components
@@ -104,7 +104,7 @@ def prior_to_train(
     last: Prior | FlowPrior, recipe: Recipe, seed: int
 ) -> Prior | TrainedMixture | FlowPrior:
     """The prior with which a second fit begins: the last one if it can be trained as the recipe
-    says, a fresh one otherwise; float32.
+    says, otherwise a new one; float32.
     """
     n_latent = last.n_latent if isinstance(last, FlowPrior) else last.means.shape[1]
     if recipe.prior == "normal" or recipe.prior_training == "after":
@@ -165,13 +165,13 @@ def continue_network(
 
 # %% ../../nbs/fitted/65_train.ipynb #80275f09
 def depart_from(start: FittedVAE, data: PointLearnable, seed: int) -> FittedVAE:
-    """The model of another fit, with what points say of how their curves depart from it.
+    """The model of another fit, with a departure of curves from it that is learned from points.
 
     Parameters
     ----------
     start : FittedVAE
     data : PointLearnable
-        At radii inside those of the model. All curves are learned from.
+        Points at radii inside those of the model. All curves are used for learning.
     seed : int
     """
     PointUnits(None, None, None, start.radius).check_inside(data.curves)
@@ -194,7 +194,8 @@ def depart_from(start: FittedVAE, data: PointLearnable, seed: int) -> FittedVAE:
 
 # %% ../../nbs/fitted/65_train.ipynb #5adf9eab
 def finish_prior(model: VAE, batch: Batch, recipe: Recipe, clean_input: bool, seed: int) -> None:
-    """Fit the prior to the codes of curves, or fix the mixture that was trained with the rest."""
+    """Fit the prior to the codes of curves, or fix the mixture that was trained with the network.
+    """
     r = recipe
     if isinstance(model.prior, TrainedMixture):
         fixed = model.prior.fixed()
@@ -208,7 +209,7 @@ def finish_prior(model: VAE, batch: Batch, recipe: Recipe, clean_input: bool, se
 
 # %% ../../nbs/fitted/65_train.ipynb #22787bd4
 def as_train_config(recipe: Recipe, seed: int) -> TrainConfig:
-    """What the training loop takes from a complete recipe."""
+    """The settings of the training loop from a complete recipe."""
     r = recipe
     return TrainConfig(
         max_steps=r.max_steps,
@@ -229,7 +230,8 @@ _JUDGES = 300  # held-out curves, at most, by which models are compared
 
 
 def _clearly_better(new: np.ndarray, old: np.ndarray, n_errors: float) -> bool:
-    """Whether scores (N,) are higher by more than so many standard errors of the paired difference.
+    """Whether scores (N,) are higher by more than a number of standard errors of the paired
+    difference.
     """
     ahead = new - old
     return bool(ahead.mean() > n_errors * ahead.std() / np.sqrt(max(1, len(ahead) - 1)))
@@ -239,12 +241,12 @@ def keep_better(
     before: VAE, trained: VAE, data: Learnable, units: Units, recipe: Recipe, seed: int
 ) -> tuple[VAE, str, Finding]:
     """The network before training, in double precision, or the trained one, each with or without a
-    prior fitted to its codes, whatever describes held-out curves best; which it is: "start", "mixed
-    start" or "trained"; and what training was worth.
+    prior fitted to its codes: the one that describes held-out curves best. Also its name, "start",
+    "mixed start" or "trained", and the gain from training.
     """
     trained, mixed = trained.double().eval().requires_grad_(False), copy.deepcopy(before)
     for part, exact in ((trained.encoder, before.encoder), (trained.decoder, before.decoder)):
-        part.coordinates = exact.coordinates  # digits that were lost in single precision
+        part.coordinates = exact.coordinates  # restores digits that were lost in single precision
     finished = copy.deepcopy(trained)
     learned_from = units.to_model(data.curves, data.sample, torch.float64)
     for model in (mixed, finished):
@@ -271,8 +273,8 @@ def keep_better(
 
 
 def _training_finding(gain: np.ndarray, of_mixture: np.ndarray) -> Finding:
-    """What training was worth, and before it a mixture over the codes, in nats of each curve that
-    was held out (N,).
+    """The gain from training, and from a mixture over the codes before it, in nats of each
+    held-out curve (N,).
     """
     errors = [each.std() / np.sqrt(max(1, len(each) - 1)) for each in (gain, of_mixture)]
     said = f"training made held-out curves {gain.mean():.2f} ± {errors[0]:.2f} nats more probable"
@@ -308,8 +310,8 @@ def _warn_of_noise_free(normal: NormalCurves, spread: float) -> None:
 
 # %% ../../nbs/fitted/65_train.ipynb #cac20080
 def check_given_noise(data: Learnable, findings: list[Finding]) -> list[Finding]:
-    """Findings, with another one of the noise if measured curves scatter much more than the given
-    noise says; only for complete curves, at least twice as many as radii.
+    """Findings, with a different one about the noise if measured curves scatter much more than the
+    given noise; only for complete curves, at least twice as many as radii.
     """
     rows = data.sample[spread_evenly(len(data.sample), 2000)]
     few = len(rows) < 2 * data.n_radii
@@ -330,11 +332,11 @@ def check_given_noise(data: Learnable, findings: list[Finding]) -> list[Finding]
     return [wrong if finding.name == "noise" else finding for finding in findings]
 
 # %% ../../nbs/fitted/65_train.ipynb #2dba55f9
-_BLUR = 0.7  # of measured curves, in units of their noise
+_BLUR = 0.7  # for measured curves, in units of their noise
 
 
 def _loss_of(data: Learnable, recipe: Recipe) -> Callable:
-    """What training makes smaller."""
+    """The loss that training minimises."""
     r = recipe
     if r.free_bits and world_size() > 1:
         raise InputError(
@@ -349,7 +351,7 @@ def _loss_of(data: Learnable, recipe: Recipe) -> Callable:
 @contextlib.contextmanager
 def _own_checkpoint(files: dict) -> Iterator[None]:
     """Be the only training that writes the checkpoint in `files`; of several processes, the first
-    is the one that holds it.
+    holds the lock.
     """
     with contextlib.ExitStack() as held:
         if files.get("checkpoint") is not None:
@@ -371,11 +373,11 @@ def train_model(
     ----------
     data : Learnable
     options : FitOptions
-        With a number for `n_latent` and a whole number for `random_state`.
+        Options with a number for `n_latent` and a whole number for `random_state`.
     recipe : Recipe, optional
-        What you have chosen beside the options.
+        Your choices beside the options.
     start : FittedVAE, optional
-        Whose weights training goes on from.
+        Model from whose weights training continues.
     **files
         `checkpoint`, `checkpoint_every` and `resume`, for the training loop.
     """

@@ -96,8 +96,8 @@ class PointPrediction:
 
 # %% ../../nbs/inference/53_curve_posterior.ipynb #22891593
 def _noise(points: Points, rows: Tensor, u: Tensor, size: Tensor) -> Tensor:
-    """Standard deviation (..., n, P) of the turned points of some curves (n,) for nuisance codes u
-    (..., n, 2) and median sizes of the departure (..., n).
+    """Standard deviation (..., n, P) of the whitened points of some curves (n,) for nuisance codes
+    u (..., n, 2) and median sizes of the departure (..., n).
     """
     s = size * torch.exp(points.departure.spread * u[..., 0])
     kappa = points.departure.error_factor * torch.exp(points.departure.error_spread * u[..., 1])
@@ -171,11 +171,12 @@ def point_posterior(
         Distribution of the codes, in double precision, as for `map_evidence`; the standard normal
         if None.
     rest : Rest, optional
-        What the codes leave open.
+        The part of the curve that the codes leave open.
     n_posterior : int
         Draws for each curve.
     n_scan, n_starts : int
-        Prior draws that are tried, and how many of them start a search at each size of a departure.
+        Number of prior draws that are tried, and number of them that start a search at each size
+        of the departure.
     seed : int
     **options
         For `importance_evidence`; by default n_draws=512, rounds=3, min_ess=400.
@@ -219,8 +220,8 @@ def _log_joint(f: Callable, points: Points, rest: Rest | None, prior, zu: Tensor
 def _draw_curves(
     f: Callable, points: Points, zu: Tensor, rest: Rest | None, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Curves (N, n, R) on the grid of draws of codes and nuisances (N, n, d + 2), and by how much
-    each is wider than usual (N, n).
+    """Curves (N, n, R) on the grid from draws of codes and nuisances (N, n, d + 2), and the factor
+    (N, n) by which each is wider than usual.
     """
     z, u = zu.swapaxes(0, 1).split([zu.shape[-1] - 2, 2], -1)
     curves, width = f(z), torch.ones_like(z[..., 0])
@@ -233,12 +234,12 @@ def _draw_curves(
 # %% ../../nbs/inference/53_curve_posterior.ipynb #de8ea544
 @dataclass(frozen=True, eq=False, repr=False)
 class PointPosterior:
-    """What points say of the codes and the curves of N galaxies; `posterior[i]` is the
+    """What points say about the codes and the curves of N galaxies; `posterior[i]` is the
     `CurvePosterior` of curve i.
     """
 
     curves: Tensor  # (N, n, R) draws, on the grid
-    width: Tensor  # (N, n) by how much a curve, and its errors, are wider than usual
+    width: Tensor  # (N, n) factor by which a curve and its errors are wider than usual
     f: Callable
     rest: Rest | None
     grid: np.ndarray
@@ -260,7 +261,7 @@ class PointPosterior:
 
 # %% ../../nbs/inference/53_curve_posterior.ipynb #7325a777
 def correlated_normal(covariance: np.ndarray, normal: np.ndarray) -> np.ndarray:
-    """Normal numbers (Q,) of a covariance (Q, Q), which may be singular, from independent ones
+    """Normal numbers (Q,) with a covariance (Q, Q), which may be singular, from independent ones
     (Q,).
     """
     value, axes = np.linalg.eigh(covariance)
@@ -269,8 +270,8 @@ def correlated_normal(covariance: np.ndarray, normal: np.ndarray) -> np.ndarray:
 # %% ../../nbs/inference/53_curve_posterior.ipynb #2d910a7a
 @dataclass(frozen=True, eq=False, repr=False)
 class CurvePosterior:
-    """What the points of one curve say of its codes, of the whole curve, and of points that were
-    not measured.
+    """What the points of one curve say about its codes, about the whole curve, and about points
+    that were not measured.
     """
 
     of_all: PointPosterior
@@ -336,8 +337,8 @@ class CurvePosterior:
     def _mean_and_gain(
         self, radius: ArrayLike, which: np.ndarray | slice = slice(None)
     ) -> tuple[np.ndarray, ...]:
-        """Radii (Q,), and for some draws the mean (n, Q), the turned correlation B (Q, P) with the
-        points, the gain (n, P) and s² (n,).
+        """Radii (Q,), and for some draws the mean (n, Q), the correlation B (Q, P) with the
+        whitened points, the gain (n, P) and s² (n,).
         """
         radius = np.atleast_1d(as_numbers(radius, "radius").astype(np.float64))
         p, i = self.of_all.points, self.i
@@ -361,7 +362,7 @@ class CurvePosterior:
         radius : array-like, shape (Q,)
             Inside the grid of the model.
         n : int, optional
-            Curves; as many as there are draws of the codes if None.
+            Number of curves; as many as there are draws of the codes if None.
         seed : int
 
         Returns
@@ -381,8 +382,8 @@ class CurvePosterior:
         return mean
 
     def predict(self, radius: ArrayLike, error: ArrayLike = 0.0) -> PointPrediction:
-        """Distribution of points that would be measured at radii (Q,) with errors () or (Q,), 0
-        for the curve itself; errors are multiplied by the factor that was inferred.
+        """Distribution of points that would be measured at radii (Q,) with errors () or (Q,), or 0
+        for the curve itself; errors are multiplied by the inferred factor.
         """
         radius, mean, B, gain, s2 = self._mean_and_gain(radius)
         error = as_numbers(error, "error").astype(np.float64)
@@ -403,7 +404,7 @@ class CurvePosterior:
     def _with_rest(
         self, radius: np.ndarray, B: np.ndarray, s2: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance (n, Q) of each draw of codes, with what the codes leave open."""
+        """Mean and variance (n, Q) of each draw of codes, including what the codes leave open."""
         all_, p, i = self.of_all, self.of_all.points, self.i
         z, width = torch.from_numpy(self.z), all_.width[i].numpy()
         to = torch.from_numpy(spline_operator(all_.grid, radius))
@@ -417,6 +418,6 @@ class CurvePosterior:
         self, radius: ArrayLike, level: float = 0.95, error: ArrayLike = 0.0
     ) -> tuple[np.ndarray, np.ndarray]:
         """Ends (Q,), (Q,) of the central interval that holds the curve at radii (Q,) with
-        probability `level`; with an error, a point of it.
+        probability `level`; with an error, the interval of a measured point.
         """
         return self.predict(radius, error).interval(level)

@@ -53,7 +53,7 @@ _HARDLY = 0.9  # correlation between both ends of a grid, above which a departur
 @dataclass(frozen=True)
 class Departure:
     """How much points may differ from the model: by a smooth curve that the model leaves out, and
-    by errors that are wrong by a common factor.
+    by a common factor that corrects the errors.
 
     The departure belongs to the curve, even with length 0, where it is extra scatter from point to
     point.
@@ -64,7 +64,7 @@ class Departure:
         Correlation length in ln r, or see `log`; 0 makes the departure independent from point to
         point.
     size, spread : float
-        Median of its standard deviation, and standard deviation of the logarithm of that.
+        Median of the departure's standard deviation, and standard deviation of its logarithm.
     error_factor, error_spread : float
         Median of the factor by which all errors are multiplied, and standard deviation of its
         logarithm; 0 fixes it.

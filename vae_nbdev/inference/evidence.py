@@ -90,7 +90,7 @@ def prior_terms(prior: Prior, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 # %% ../../nbs/inference/50_evidence.ipynb #9a62569e
 def _seen_through(f: Callable, operator: Tensor | None) -> Callable:
-    """What is measured of curves f(z) (..., N, R) through linear maps (N, P, R): a function of
+    """Measured values of curves f(z) (..., N, R) through linear maps (N, P, R): a function of
     codes (..., N, d) with values (..., N, P).
     """
     return f if operator is None else lambda z: torch.einsum("npr,...nr->...np", operator, f(z))
@@ -146,8 +146,8 @@ def laplace_approximation(
     z : Tensor, shape (N, d), float64
         Where to start.
     iterations : int
-        Steps that are tried; a step that raises the cost is not taken, and the next is shorter. A
-        curve whose next full step would gain less than 1e-12 nats is done.
+        Number of attempted steps. A step that raises the cost is not taken, and the next is
+        shorter. A curve is done when its next full step would gain less than 1e-12 nats.
     mask : Tensor of bool, shape (N, R), optional
         True where a value was observed.
     prior : Prior, optional
@@ -166,8 +166,8 @@ def laplace_approximation(
     inverse_sigma = 1 / sigma if mask is None else mask / sigma
 
     def expand(rows: Tensor, z: Tensor) -> list[Tensor]:
-        """Cost (n,), −log p(x, z) but for a constant, its gradient (n, d) and the Gauss–Newton
-        matrix (n, d, d) of some curves (n,) at codes z (n, d).
+        """Cost (n,), which is −log p(x, z) up to a constant, its gradient (n, d) and the
+        Gauss–Newton matrix (n, d, d) of some curves (n,) at codes z (n, d).
         """
         curve = _seen_through(f, None if operator is None else operator[rows])
         cost, gradient, precision = prior_terms(prior, z)
@@ -186,7 +186,7 @@ _MAX_VALUES = 2**23  # numbers in the largest arrays, 64 MB in double precision
 
 
 def rows_at_once(*sizes: int) -> int:
-    """How many curves to work on at once where each needs an array of these sizes, so that memory
+    """How many curves to process at once if each needs an array of these sizes, so that memory
     does not grow with the data.
     """
     return max(1, _MAX_VALUES // math.prod(sizes))
@@ -195,12 +195,12 @@ def rows_at_once(*sizes: int) -> int:
 def spread_starts(
     codes: Tensor, curves: Tensor, x: Tensor, inverse_variance: Tensor, n_starts: int
 ) -> Tensor:
-    """Codes whose curves are near the measured ones, and which are far from each other.
+    """Codes that are far from each other and whose curves are near the measured ones.
 
     Parameters
     ----------
     codes : Tensor, shape (M, d)
-        To choose from, such as draws from the prior.
+        Codes to choose from, such as draws from the prior.
     curves : Tensor, shape (M, R)
         Their curves.
     x : Tensor, shape (N, R)
@@ -215,7 +215,7 @@ def spread_starts(
     """
     spread, chosen, size = codes / codes.std(0), [], rows_at_once(len(codes))
     for part, w in zip(x.split(size), inverse_variance.split(size)):
-        cost = 0.5 * w @ curves.T.square() - (w * part) @ curves.T  # but for a constant
+        cost = 0.5 * w @ curves.T.square() - (w * part) @ curves.T  # up to a constant
         best = cost.topk(min(64, len(codes)), largest=False).indices
         points, row = spread[best], torch.arange(len(part), device=x.device)
         pick, distance = [torch.zeros_like(row)], torch.full(best.shape, math.inf).to(x)
@@ -228,7 +228,7 @@ def spread_starts(
 
 # %% ../../nbs/inference/50_evidence.ipynb #bb99c46e
 def search_prior(prior: torch.nn.Module, codes: Tensor) -> Prior:
-    """The mixture that the search takes for the prior.
+    """The mixture that the search uses as prior.
 
     Parameters
     ----------
@@ -303,8 +303,8 @@ def _first_proposal(
     n_starts: int,
     seed: int,
 ) -> StudentMixture:
-    """A component for each distinct minimum that a search from prior draws, and from starts (N, d),
-    leads to.
+    """A component for each distinct minimum that a search from prior draws, and from starts (N,
+    d), finds.
     """
     codes = prior.sample(n_scan, torch_generator(seed, "scan"))
     curves = f(codes)
@@ -350,16 +350,18 @@ def map_evidence(
         Standard deviation of the noise, in the unit of the curves.
     n_latent : int
     mask : Tensor of bool, shape (N, R), optional
-        True where a value was observed. A curve without any has log evidence 0.
+        True where a value was observed. A curve without observed values has log evidence 0.
     prior : nn.Module, optional
         In double precision: `prior()` is a distribution of codes and `prior.sample(n, generator)`
         draws from it, as `Prior` does. The standard normal if None.
     starts : Tensor, shape (N, n_latent), optional
-        One more place for each curve from which to search.
+        One more starting point of the search for each curve.
     n_scan, n_starts : int
-        Prior draws that are tried, and from how many of them the search starts for each curve.
+        Number of prior draws that are tried, and number of them from which the search starts for
+        each curve.
     seed, n_draws, rounds, min_ess, **options
-        For `importance_evidence`; generous, because physics can bend a posterior badly.
+        For `importance_evidence`; the defaults are large, because physics can bend a posterior
+        strongly.
     """
     x, sigma, mask = _measured(x, sigma, mask)
     prior = Prior.standard(n_latent).to(x) if prior is None else prior
@@ -421,10 +423,10 @@ def vae_evidence(vae: VAE, batch: Batch, *, n_starts: int = 2, **options) -> Evi
         In double precision. The evidence is in the unit of the model, over what was observed; the
         noise of a value is the decoder's, divided by the root of its weight.
     n_starts : int
-        From how many prior draws the search starts, besides the encoder's mean.
+        Number of prior draws from which the search starts, besides the encoder's mean.
     **options
-        For `map_evidence` and `importance_evidence`; by default with fewer draws than there: a VAE
-        is trained to have posteriors that are nearly normal.
+        For `map_evidence` and `importance_evidence`. By default there are fewer draws than there,
+        because a VAE is trained to have nearly normal posteriors.
     """
     if (found := vae.decoder.log_sigma.dtype) != torch.float64:
         raise InputError(

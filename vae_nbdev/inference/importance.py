@@ -22,24 +22,24 @@ from ..model.losses import importance_weighted_bound
 # %% ../../nbs/inference/49_importance.ipynb #edd6211b
 @dataclass(frozen=True)
 class Evidence:
-    """Log evidence of N curves, how well it is known, and draws from the posterior."""
+    """Log evidence of N curves, its error, and draws from the posterior."""
 
     log_evidence: np.ndarray  # (N,) log p(x) [nats]
     standard_error: np.ndarray  # (N,) of log_evidence [nats], as if the draws were independent
     ess: np.ndarray  # (N,) effective sample size
-    n_draws: np.ndarray  # (N,) draws that were made in the last attempt, adapting ones included
+    n_draws: np.ndarray  # (N,) draws made in the last attempt, adapting ones included
     z: np.ndarray  # (N, n, d) draws from the posterior of each curve
 
     @classmethod
     def join(cls, parts: Iterable["Evidence"]) -> "Evidence":
-        """That of several sets of curves, one after the other."""
+        """The evidence of several sets of curves, joined in order."""
         parts = list(parts)
         return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
 
 # %% ../../nbs/inference/49_importance.ipynb #26f9af6c
 def _normal_log_prob(q: StudentMixture, z: Tensor) -> Tensor:
     """Log density (S, N) at z (S, N, d) of normals with the centre of each mixture and the
-    covariance that its components were fitted to.
+    covariance to which its components were fitted.
     """
     mean = torch.einsum("nk,nki->ni", q.weights, q.mean)
     factor = torch.cat([q.scale_tril, (q.mean - mean[:, None])[..., None]], -1)
@@ -51,8 +51,8 @@ def _normal_log_prob(q: StudentMixture, z: Tensor) -> Tensor:
 
 # %% ../../nbs/inference/49_importance.ipynb #f5bd6aa3
 def _controlled(weights: Tensor, ratio: Tensor) -> Tensor:
-    """Weights (S, N) of mean one, made steadier by a density ratio (S, N) whose expectation is
-    one.
+    """Weights (S, N) of mean one, with less scatter by means of a density ratio (S, N) whose
+    expectation is one.
     """
     away = ratio - ratio.mean(0)
     slope = (weights * away).sum(0) / away.square().sum(0).clamp_min(1e-30)
@@ -129,18 +129,16 @@ def importance_evidence(
     first : StudentMixture
         First proposal for each of the N curves, in double precision.
     n_draws, rounds : int
-        Draws per adapting round, best a power of two, and rounds. The last sample is four times as
-        large.
+        Draws per adapting round, best a power of two; the last sample is four times as large.
     min_ess : float
         Effective sample size, of the last sample, below which a curve is tried again.
     retries : int
         How often, each time with four times as many draws; if that is too few, a warning says so.
-    n_posterior : int
-        Number of posterior draws to return for each curve.
-    seed : int
-        Seed of the base draws.
+    n_posterior, seed : int
+        Posterior draws to return for each curve; seed of the base draws.
     numbers : ndarray of int, shape (N,), optional
-        By which a warning names the curves, not at all where they are negative; 0, 1, … if None.
+        Numbers by which a warning names the curves; curves with negative numbers are not named.
+        0, 1, … if None.
     """
     if first.mean.dtype != torch.float64:
         raise InputError(f"the proposal is {first.mean.dtype}; importance sampling needs float64")

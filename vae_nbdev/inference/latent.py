@@ -27,8 +27,9 @@ from ..training.loop import fit
 
 # %% ../../nbs/inference/47_latent.ipynb #66dfb8fb
 def _moments(q: Distribution, n_draws: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (n, d) and covariance (n, d, d) of posteriors of curves like (n, R); of a flow over
-    n_draws draws, the same standard normal numbers and their mirror images for every curve.
+    """Mean (n, d) and covariance (n, d, d) of posteriors of curves like (n, R). For a flow they
+    are taken over n_draws draws: for every curve the same standard normal numbers and their mirror
+    images.
     """
     if not isinstance(q, NormalizingFlow):
         full = hasattr(q, "covariance_matrix")
@@ -85,8 +86,8 @@ def kl_per_latent(mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
 
 # %% ../../nbs/inference/47_latent.ipynb #a842e088
 def active_units(mean: np.ndarray, threshold: float = 0.01) -> np.ndarray:
-    """Which latents are active: variance of the posterior mean (N, d) over curves above the
-    threshold → bool (d,).
+    """Which latents are active, bool (d,): the variance of the posterior mean (N, d) over curves
+    is above the threshold.
     """
     return np.var(mean, axis=0) > threshold
 
@@ -103,8 +104,8 @@ def aggregate_posterior(vae: VAE, batch: Batch, n: int, seed: int = 0) -> np.nda
 
 # %% ../../nbs/inference/47_latent.ipynb #8b3ecdb3
 def _average_mixture(codes: np.ndarray, size: int, n_starts: int, seed: int) -> Prior:
-    """Average of mixtures of so many normals, each fitted to another part of the codes (N, d); a
-    `Prior` in float64.
+    """Average of mixtures with a given number of normals, each fitted to a different part of the
+    codes (N, d); a `Prior` in float64.
     """
     from sklearn.exceptions import ConvergenceWarning  # as slow to import as PyTorch
     from sklearn.mixture import GaussianMixture
@@ -139,7 +140,7 @@ def fit_mixture(
     curve : ndarray of int, shape (N,), optional
         Which curve each code belongs to; all different if None.
     n_starts : int
-        Mixtures that are averaged, each fitted to another part of the codes.
+        Mixtures that are averaged, each fitted to a different part of the codes.
     max_components : int
         Normals in each of them, at most.
     seed : int
@@ -192,7 +193,7 @@ def training_codes(
     batch : Batch
         Training curves.
     clean_input : bool
-        Whether they are noise-free; then each draw sees its curve with noise of its own, see
+        Whether they are noise-free; then each draw sees its curve with different noise, see
         `Batch.with_noise`.
     n : int
         Number of draws.
@@ -202,7 +203,7 @@ def training_codes(
     -------
     codes : ndarray, shape (n, d), float64
     curve : ndarray of int, shape (n,)
-        The curve that each belongs to.
+        The curve that each code belongs to.
     """
     y = batch.y
 

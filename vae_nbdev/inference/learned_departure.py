@@ -39,15 +39,15 @@ def _first_covariance(n_radii: int) -> np.ndarray:
 
 
 def _directions(curves: Tensor, covariance: np.ndarray) -> np.ndarray:
-    """Orthonormal directions (R, K) that hold mean curves (n, R) and departures."""
+    """Orthonormal directions (R, K) that can describe mean curves (n, R) and departures."""
     both = curves.T @ curves / len(curves) + torch.from_numpy(covariance)
     return torch.linalg.eigh(both)[1].flip(1)[:, :_MOST].numpy().copy()
 
 
 @dataclass(frozen=True, eq=False)
 class _Departure:
-    """What is learned: a covariance (K, K) in the unit of the model; median of the factor of the
-    errors, and spread of its logarithm.
+    """The learned numbers: a covariance (K, K) in the unit of the model; median of the factor of
+    the errors, and spread of its logarithm.
     """
 
     covariance: Tensor
@@ -57,7 +57,7 @@ class _Departure:
 
 @dataclass(frozen=True, eq=False)
 class _Draws:
-    """Curves, and S draws of the codes of each: all that an improvement needs."""
+    """Curves, and S draws of the codes of each: all that one step of improvement needs."""
 
     sums: PointBatch  # of N curves, with the errors as given
     mean: Tensor  # (S, N, K) of the model's curves
@@ -65,28 +65,28 @@ class _Draws:
     log_weight: Tensor  # (S, N) minus the log density of the points when the codes were drawn
 
     def take(self, rows) -> "_Draws":
-        """Those of some curves (n,)."""
+        """The draws of some curves (n,)."""
         rows = torch.as_tensor(rows)
         parts = (self.mean, self.size, self.log_weight)
         return _Draws(self.sums.take(rows), *(part[:, rows] for part in parts))
 
     def blocks(self) -> Iterator["_Draws"]:
-        """Go through the curves, some at a time."""
+        """Go through the curves in blocks."""
         yield from map(self.take, torch.arange(len(self.sums)).split(_BLOCK))
 
 # %% ../../nbs/inference/56_learned_departure.ipynb #293e4ffb
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """What the points say of the departure, for each draw and J factors of the errors."""
+    """What the points say about the departure, for each draw and J factors of the errors."""
 
-    gain: Tensor  # (N,) by how much the log evidence has changed since the codes were drawn
+    gain: Tensor  # (N,) change of the log evidence since the codes were drawn
     share: Tensor  # (J, S, N) of each factor and draw
     moment: Tensor  # (K, K) second moment of the white departures, summed over curves
 
 
 def _look(draws: _Draws, now: _Departure) -> _Look:
-    """Look at the departures of curves. In the directions in which they are seen independently, the
-    codes and the errors change no more than their scale.
+    """Look at the departures of curves. In directions in which they are independent, the codes and
+    the errors change only their scale.
     """
     tril, size = torch.linalg.cholesky(now.covariance), draws.size[..., None]
     seen = view_scaled(draws.sums, draws.mean, tril)
@@ -107,12 +107,12 @@ def _look(draws: _Draws, now: _Departure) -> _Look:
 
 
 def _gain(draws: _Draws, now: _Departure) -> float:
-    """By how much the log evidence of all curves has changed since the codes were drawn [nats]."""
+    """Change of the log evidence of all curves since the codes were drawn [nats]."""
     return sum(float(_look(block, now).gain.sum()) for block in draws.blocks())
 
 
 def _improved(draws: _Draws, now: _Departure, first: Tensor, strength: float) -> _Departure:
-    """One step of expectation–maximisation: a new covariance, drawn towards the first one as if
+    """One step of expectation–maximisation: a new covariance, pulled towards the first one as if
     that came from `strength` curves, and new errors.
     """
     n, k, place = len(draws.sums), len(first), error_nodes(now.error_spread)[0]
@@ -206,9 +206,9 @@ def learn_departure(
     radius : ndarray, shape (R,)
         The grid of the model.
     points : PointSet
-        At radii inside the grid. Without errors the noise of the units stands for them.
+        At radii inside the grid. If they have no errors, the noise of the units is used.
     relative : bool
-        Whether the size of a departure is in proportion to that of the curve.
+        Whether the size of a departure is proportional to that of the curve.
     seed : int
 
     Returns

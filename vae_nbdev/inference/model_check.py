@@ -36,18 +36,18 @@ def points_of_the_model(
     f, grid, prior
         As for `point_posterior`; here the prior is always given.
     measured_as : sequence of (radius, error)
-        For each of N curves its radii (P,), and the standard deviations (P,) before the factor of
-        the departure.
+        For each of N curves its radii (P,) and the standard deviations (P,) of its points, before
+        they are multiplied by the factor of the departure.
     departure : Departure
     seed : int
     rest : Rest, optional
-        What the codes leave open of a curve.
+        The part of a curve that the codes leave open.
 
     Returns
     -------
     codes : ndarray, shape (N, n_latent)
     curves : list of (radius, value, error)
-        What `whiten_points` takes.
+        Input for `whiten_points`.
     """
     z = prior.sample(len(measured_as), torch_generator(seed, "codes of simulated points"))
     draw, curves = stream(seed, "simulated points"), []
@@ -80,8 +80,8 @@ class Surprise:
 
     @property
     def probability(self) -> float:
-        """Share of curves from the model that are at most as probable as this one, itself
-        included; small if it is surprising, never below 1 / (n + 1).
+        """Share of curves from the model that are at most as probable as this one, which is
+        counted, too; small if it is surprising, never below 1 / (n + 1).
         """
         return float((1 + (self.simulated <= self.log_evidence).sum()) / (1 + len(self.simulated)))
 

@@ -35,8 +35,8 @@ from ..training.loop import fit
 def codes_of_curves(
     vae: VAE, batch: Batch, sharpness: float = 5.0, seed: int = 0, chunk: int = 1000
 ) -> np.ndarray:
-    """Codes of noise-free curves: draws from the posterior, in Laplace's approximation, if the
-    noise were much smaller than the model's.
+    """Codes of noise-free curves: draws from the posterior, in Laplace's approximation, for a
+    noise that is much smaller than the model's.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def codes_of_curves(
     batch : Batch
         Noise-free curves, in double precision.
     sharpness : float
-        How many times smaller.
+        How many times smaller the noise is.
     seed : int
     chunk : int
         Curves at once.
@@ -71,7 +71,7 @@ def codes_of_curves(
 
 # %% ../../nbs/inference/55_parameters.ipynb #3f22dc28
 class ParameterPairs(NamedTuple):
-    """Codes of curves, and what the curves were made from.
+    """Codes of curves, and the parameters of the curves.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class ParameterPairs(NamedTuple):
     variables : ndarray, shape (N, m)
         The normal variables of the family, or, without a family, the parameters in their units.
     names : sequence of k str
-        Of the parameters.
+        Names of the parameters.
     family : Family, optional
     """
 
@@ -105,7 +105,7 @@ def parameter_pairs(
         In double precision, trained on curves of the family on its radii; `vae_` of a fitted
         `CurveVAE`.
     units : Units
-        Its units, `units_` of the same.
+        Units of the model; `units_` of the same `CurveVAE`.
     family : Family
     n : int
         Number of pairs.
@@ -153,13 +153,14 @@ class ConditionalFlow(nn.Module):
     Parameters
     ----------
     z : Tensor, shape (N, d)
-        Codes to start from, and within whose range it is meant.
+        Codes of the training pairs; the flow is valid within their range.
     u : Tensor, shape (N, m)
         Their variables.
     seed : int
         Seed of the weights.
     width, depth : int
-        Units in each hidden layer, half as many in those of the splines, and hidden layers.
+        Units in each hidden layer (half as many in those of the splines), and number of hidden
+        layers.
     n_transforms, n_bins : int
         Autoregressive spline transforms, and pieces of each spline.
 
@@ -225,7 +226,7 @@ class ParameterFlow:
     network : ConditionalFlow
         In double precision.
     names : sequence of k str
-        Of the parameters.
+        Names of the parameters.
     center, scale : ndarray, shape (m,)
         The network works with (variable − center) / scale.
     family : Family, optional
@@ -242,14 +243,14 @@ class ParameterFlow:
     validation: float = math.nan
 
     def _blocks(self, z: ArrayLike) -> tuple[Tensor, ...]:
-        """Codes, checked, as rows, some at a time."""
+        """Checked codes as rows, in blocks."""
         z = torch.from_numpy(as_last_axis(z, len(self.network.center), "z"))
         return z.reshape(-1, z.shape[-1]).split(16_384)
 
     @torch.no_grad()
     def log_prob(self, variables: ArrayLike, z: ArrayLike) -> np.ndarray:
-        """Log density (...,) [nats] of variables (..., m) given codes (..., d): of normal
-        variables with a family, else of parameters in their units.
+        """Log density (...,) [nats] of variables (..., m) given codes (..., d). The variables are
+        normal with a family; else they are parameters in their units.
         """
         variables, m = as_last_axis(variables, len(self.center), "variables"), len(self.center)
         if variables.shape[:-1] != (shape := np.shape(z)[:-1]):
@@ -266,8 +267,8 @@ class ParameterFlow:
         """One draw of the variables (..., m) for each code (..., d)."""
         draw, m = stream(seed, "parameters given codes"), len(self.center)
         parts = [
-            self.network(part).transform.inv(torch.from_numpy(draw.standard_normal((len(part), m))))
-            for part in self._blocks(z)
+            self.network(part).transform.inv(torch.from_numpy(draw.standard_normal((len(part),
+            m)))) for part in self._blocks(z)
         ]
         return self.center + self.scale * torch.cat(parts).numpy().reshape(*np.shape(z)[:-1], m)
 

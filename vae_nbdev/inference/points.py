@@ -51,7 +51,7 @@ def _check_points(i: int, radius, value, error, grid: np.ndarray) -> list[np.nda
 # %% ../../nbs/inference/52_points.ipynb #26a0f449
 @dataclass(frozen=True)
 class Points:
-    """Points of N curves, at most P of each, whitened; behind the last point of a curve everything
+    """Points of N curves, at most P of each, whitened; after the last point of a curve everything
     is zero.
     """
 
@@ -63,7 +63,7 @@ class Points:
     operator: Tensor  # (N, P, R) T times the spline
     variance: Tensor  # (N, P) λ
     there: Tensor  # (N, P) whether there is a point
-    back: Tensor  # (N, P, P) from turned values to plain ones, over √P
+    back: Tensor  # (N, P, P) from whitened values to plain ones, over √P
     log_det: Tensor  # (N,) minus the sum of the log errors
     departure: Departure
 
@@ -71,8 +71,8 @@ class Points:
         return len(self.radius)
 
     def size(self, rows: Tensor, turned: Tensor) -> Tensor:
-        """Median size of the departure (..., n) of some curves (n,), in the unit of the values,
-        where the model's turned values are (..., n, P).
+        """Median size of the departure (..., n) of some curves (n,), in the unit of the values, if
+        the model's whitened values are (..., n, P).
         """
         if not self.departure.relative:
             return torch.full(turned.shape[:-1], self.departure.size, dtype=torch.float64)
@@ -88,7 +88,7 @@ def whiten_points(
     grid: ArrayLike,
     departure: Departure = _DEFAULT,
 ) -> Points:
-    """Check points, and whiten them: then their covariance is diagonal.
+    """Check points, and whiten them, so that their covariance is diagonal.
 
     Parameters
     ----------
@@ -134,14 +134,14 @@ def whiten_points(
 
 # %% ../../nbs/inference/52_points.ipynb #0729065b
 def _no_tail(z: Tensor) -> tuple[float, Tensor]:
-    """Of normal distributions."""
+    """The tail of normal distributions."""
     return 0.0, torch.ones_like(z[..., 0])
 
 
 @dataclass(frozen=True)
 class Rest:
-    """What codes leave open of a curve: independent normals along some directions; with a tail,
-    these and the errors are wider for some curves than for others.
+    """The part of a curve that codes leave open: independent normals along some directions. With a
+    tail, these and the errors are wider for some curves than for others.
     """
 
     variance: Callable  # of codes (..., n_latent): (..., K)
@@ -149,13 +149,14 @@ class Rest:
     tail: Callable = _no_tail  # of codes: one over the degrees of freedom; factor of variances
 
     def covariance(self, operator: Tensor, variance: Tensor) -> Tensor:
-        """Covariance (..., n, P, P) of what is seen through operators (n, P, R)."""
+        """Covariance (..., n, P, P) of the rest seen through operators (n, P, R)."""
         seen = operator @ self.loadings
         return (seen * variance[..., None, :]) @ seen.mT
 
     def whitened(self, points: Points, sigma: Tensor, variance: Tensor) -> tuple[Tensor, ...]:
-        """Operators, turned values and noise (n, P) in directions in which rest and noise (n, P)
-        together are independent and of size one, if the variance (K,) is the same for all codes.
+        """Operators, whitened values and noise (n, P) in directions in which the sum of rest and
+        noise (n, P) is independent and of size one, if the variance (K,) is the same for all
+        codes.
         """
         covariance = self.covariance(points.operator, variance) + torch.diag_embed(sigma**2)
         both = torch.cat([points.operator, points.turned[..., None]], -1)
@@ -164,7 +165,7 @@ class Rest:
         return white[..., :-1], white[..., -1], torch.ones_like(sigma)
 
     def log_likelihood(self, points: Points, rows: Tensor, mean: Tensor, sigma: Tensor, z: Tensor):
-        """Log density (..., n) of the turned points of some curves (n,) whose mean and noise are
+        """Log density (..., n) of the whitened points of some curves (n,) whose mean and noise are
         (..., n, P), for codes (..., n, d).
         """
         there = points.there[rows]
@@ -182,8 +183,8 @@ class Rest:
     def draw(
         self, points: Points, mean: Tensor, sigma: Tensor, z: Tensor, seed: int
     ) -> tuple[Tensor, Tensor]:
-        """Curves (n, N, R), which are mean curves of codes (n, N, d) and a draw of the rest, given
-        the points; and by how much each is wider than usual (n, N).
+        """Curves (n, N, R), each the mean curve of its code (n, N, d) plus a draw of the rest,
+        given the points; and the factor (n, N) by which each is wider than usual.
         """
         generator, variance = torch_generator(seed, "rest"), self.variance(z)
         seen = points.operator @ self.loadings  # (N, P, K)
@@ -209,7 +210,7 @@ class Rest:
         usual, for mean curves (n, R) of codes (n, d).
 
         The noise of the P points is sigma (n, P), `to` (Q, R) takes the grid to the radii, and a
-        departure of variance s2 (n,) has the correlations B (Q, P) with the turned points.
+        departure of variance s2 (n,) has the correlations B (Q, P) with the whitened points.
         """
         k, variance = len(points.radius[i]), self.variance(z)
         operator = points.operator[i, :k]

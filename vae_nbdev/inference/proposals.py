@@ -79,7 +79,7 @@ class StudentMixture(NamedTuple):
         return StudentMixture(*(a[rows] for a in self))
 
     def beside(self, other: "StudentMixture", share: float) -> "StudentMixture":
-        """A mixture of this one and another, which has this share of the weight."""
+        """A mixture of this one and another; `share` is the weight of the other."""
         return StudentMixture(
             torch.cat([(1 - share) * self.weights, share * other.weights], 1),
             torch.cat([self.mean, other.mean], 1),
@@ -109,7 +109,7 @@ class StudentMixture(NamedTuple):
 
 # %% ../../nbs/inference/48_proposals.ipynb #545fe3ec
 def safe_cholesky(matrix: Tensor) -> Tensor:
-    """Cholesky factors (..., d, d); of a matrix that is not positive, that of its diagonal."""
+    """Cholesky factors (..., d, d); if a matrix is not positive definite, that of its diagonal."""
     tril, failed = torch.linalg.cholesky_ex(matrix)
     if not failed.any():
         return tril
@@ -122,8 +122,8 @@ def safe_cholesky(matrix: Tensor) -> Tensor:
 def _weighted_moments(
     z: Tensor, log_weights: Tensor, mean: Tensor, scale_tril: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Mean (N, d) and Cholesky factor (N, d, d) of the weighted draws z (S, N, d); the old ones
-    where that fails.
+    """Mean (N, d) and Cholesky factor (N, d, d) of the weighted draws z (S, N, d); if that fails,
+    the old ones.
     """
     n_draws, _, d = z.shape
     cap = importance_weighted_bound(log_weights) + 0.5 * math.log(n_draws)
@@ -148,7 +148,7 @@ def _shares(q: StudentMixture, z: Tensor, log_weights: Tensor) -> Tensor:
     return torch.log_softmax(q.log_parts(z), 0) + torch.minimum(log_weights, cap)
 
 # %% ../../nbs/inference/48_proposals.ipynb #51efdb1c
-_SMALLEST = 0.02  # weight below which no component falls
+_SMALLEST = 0.02  # smallest weight of a component
 
 
 def _fit_to_shares(shares: Tensor, z: Tensor, old: StudentMixture) -> StudentMixture:
@@ -190,14 +190,14 @@ def adapt_proposal(
     seed: int,
     split: bool = True,
 ) -> StudentMixture:
-    """Proposal that has learned from its own draws.
+    """Adapt a proposal to the target with its own draws.
 
     Parameters
     ----------
     log_joint : callable
         `log_joint(z, rows)` with codes z (S, n, d) → log p(x, z) (S, n).
     rows : Tensor of int64, shape (n,)
-        Numbers of the curves, as `log_joint` takes them.
+        Numbers of the curves, for `log_joint`.
     first : StudentMixture
         Of these n curves.
     n_draws, rounds : int
@@ -229,14 +229,14 @@ def distinct_minima(log_joint: Tensor, mean: Tensor, scale_tril: Tensor) -> Stud
     log_joint : Tensor, shape (N, K)
         log p(x, z) at K minima of each curve, some of which may be the same [nats].
     mean : Tensor, shape (N, K, d)
-        Where the minima are.
+        Codes at the minima.
     scale_tril : Tensor, shape (N, K, d, d)
         Cholesky factors of the covariances around them, in Laplace's approximation.
 
     Returns
     -------
     StudentMixture
-        With as many components as the curve that needs most of them; spare ones have weight zero.
+        With as many components as the curve that needs the most; unused ones have weight zero.
     """
     value = log_joint + torch.diagonal(scale_tril, dim1=-2, dim2=-1).log().sum(-1)
     row = torch.arange(len(mean), device=mean.device)[:, None]
@@ -257,8 +257,8 @@ def distinct_minima(log_joint: Tensor, mean: Tensor, scale_tril: Tensor) -> Stud
 
 # %% ../../nbs/inference/48_proposals.ipynb #5a181820
 def widen_tails(q: StudentMixture) -> StudentMixture:
-    """Each component a little wider, and beside it a copy that is much wider and has three tenths
-    of its weight.
+    """Each component a little wider, with a copy that is much wider and has three tenths of its
+    weight.
     """
     core = StudentMixture(q.weights, q.mean, 1.2 * q.scale_tril)
     return core.beside(StudentMixture(q.weights, q.mean, 3.2 * q.scale_tril), 0.3)

@@ -292,7 +292,7 @@ def _as_text(value) -> str:
 
 
 def _about_run(path: Path) -> dict:
-    """What is to be said of a run."""
+    """Facts about a run."""
     from vae_nbdev.fitted.run_files import read_run
 
     run, defaults = read_run(path), asdict(FitOptions())
@@ -304,7 +304,7 @@ def _about_run(path: Path) -> dict:
 
 # %% ../../nbs/interface/86_ask_commands.ipynb #f79d648b
 def _about_curves(path: Path, format: str | None) -> dict:
-    """What is to be said of curves in a file, a folder or a pipe."""
+    """Facts about curves in a file, a folder or a pipe."""
     import numpy as np
 
     curves = read_input(path, format)
@@ -319,7 +319,7 @@ def _about_curves(path: Path, format: str | None) -> dict:
 
 
 def _about_folder(path: Path) -> dict:
-    """What is to be said of a folder: a run, or points."""
+    """Facts about a folder: a run, or points."""
     try:
         return _about_run(path)
     except ValueError as no_run:

@@ -85,7 +85,7 @@ def _options_of(kind: type) -> set[str]:
 
 
 def _hint(kind: type, given: list[str]) -> None:
-    """Say what options that are not known are called here."""
+    """Say what unknown options are called here."""
     own = _options_of(kind)
     for option in (text.split("=")[0] for text in given if text.startswith("-")):
         name = option.strip("-").replace("_", "-")
@@ -95,8 +95,8 @@ def _hint(kind: type, given: list[str]) -> None:
 
 
 def _parse(given: list[str]):
-    """The dataclass of the command that was given; ends the process for --help and for options
-    that are not known.
+    """The dataclass of the command that was given; ends the process for --help and for unknown
+    options.
     """
     chosen = bool(given) and given[0] in _COMMANDS
     choices = []
@@ -123,13 +123,13 @@ def _complain(text: str) -> None:
 
 
 def _drop_output() -> None:
-    """Let nothing more be written to a standard output that takes no more."""
+    """Prevent further writing to a standard output that is closed."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _with_homes(command):
-    """The command with the home in the place of `~` in its paths."""
+    """The command with `~` in its paths replaced by the home folder."""
 
     def home(value):
         if isinstance(value, tuple):
@@ -145,13 +145,13 @@ def _with_homes(command):
 
 @contextlib.contextmanager
 def _end_like_ctrl_c() -> Iterator[None]:
-    """Let a request to end, from the system or a scheduler, do what Ctrl-C does."""
+    """Treat a request to end, from the system or a scheduler, like Ctrl-C."""
 
     def end(*_) -> None:
         ctrl_c = signal.getsignal(signal.SIGINT)
         (ctrl_c if callable(ctrl_c) else signal.default_int_handler)(signal.SIGINT, None)
 
-    torchrun = int(os.environ.get("WORLD_SIZE", "1")) > 1  # which waits for none of its processes
+    torchrun = int(os.environ.get("WORLD_SIZE", "1")) > 1  # which does not wait for its processes
     ours = threading.current_thread() is threading.main_thread() and not torchrun
     ours = ours and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     if ours:

@@ -95,7 +95,7 @@ class Demo:
 
 
 def _is_demo(path: Path) -> bool:
-    """Whether an earlier demo stands in the folder."""
+    """Whether the folder holds an earlier demo."""
     try:
         metrics = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
         return metrics["command"] == "demo"
@@ -104,7 +104,7 @@ def _is_demo(path: Path) -> bool:
 
 # %% ../../nbs/interface/85_demo_command.ipynb #01d1969a
 def _write_demo(command: Demo, overwrite: bool) -> None:
-    """Fit, measure, write the run, and say what came out."""
+    """Fit and test the model, write the run, and report the result."""
     from vae_nbdev.curves.curve_set import CurveSet, describe_curves
     from vae_nbdev.evaluation.gap import compare_with_reference, summarise
     from vae_nbdev.families import simulation

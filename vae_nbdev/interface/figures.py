@@ -68,7 +68,8 @@ def spread_by_level(curves: CurveSet | PointSet, n: int = 5) -> CurveSet | Point
 
 
 def draw_bands(vae: CurveVAE, points: PointSet) -> Figure:
-    """Points of a few curves, and where the model takes the curve to be: 68 % and 95 %."""
+    """Points of a few curves, and the bands in which the model expects the curve: 68 % and 95 %.
+    """
     some = spread_by_level(points, 6)
     drawn = vae.impute(some, n_draws=300, observed=False)
     figure = plt.figure(figsize=(9, 5), layout="constrained")
@@ -87,7 +88,7 @@ def draw_bands(vae: CurveVAE, points: PointSet) -> Figure:
 
 # %% ../../nbs/interface/83_figures.ipynb #38c85548
 def draw_reconstructions(vae: CurveVAE, measured: CurveSet) -> Figure:
-    """A few measured curves, and what the model makes of them."""
+    """A few measured curves, and their reconstructions."""
     some = spread_by_level(measured)
     figure = plt.figure(figsize=(7.5, 5), layout="constrained")
     axes = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
@@ -157,7 +158,7 @@ def read_held_out(run: Path) -> CurveSet | PointSet | None:
 def extra_files(
     figures: dict, held_out: CurveSet | PointSet, new: CurveSet | None = None
 ) -> dict:
-    """Further files of a run: name → function that writes it to a path."""
+    """Additional files of a run: name → function that writes it to a path."""
     if isinstance(held_out, PointSet):
         extra = {"held_out.csv": lambda path: _write_points(path, held_out[:_KEPT])}
     else:

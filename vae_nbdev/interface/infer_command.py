@@ -89,7 +89,7 @@ def _read_points(command: Infer, grid, departure) -> list[tuple]:
 
 # %% ../../nbs/interface/87_infer_command.ipynb #f5eee540
 def _facts(posterior, command: Infer) -> dict:
-    """What is to be said of the points of one curve, and how far the model is from them."""
+    """Facts about the points of one curve, and how far the model is from them."""
     import numpy as np
 
     from vae_nbdev.inference.model_check import surprise

@@ -34,7 +34,7 @@ def as_table(rows: list[tuple[str, str]]) -> str:
 
 # %% ../../nbs/interface/81_output.ipynb #7e8bb8b0
 def answer(numbers: dict, text: str, json: bool) -> None:
-    """Write what a command found to standard output: one JSON object, or text for people."""
+    """Write the result of a command to standard output: one JSON object, or text for people."""
     from vae_nbdev.curves.files import print_bytes
     from vae_nbdev.fitted.run_files import as_json
 
@@ -52,7 +52,7 @@ def is_pipe(path: Path) -> bool:
 
 
 def shown(file: Path) -> str:
-    """A file in a message."""
+    """The name of a file in a message."""
     return "standard input" if is_pipe(file) else str(file)
 
 # %% ../../nbs/interface/81_output.ipynb #c95b5d09
@@ -99,7 +99,7 @@ def check_table_name(path: Path, command: str) -> None:
 
 # %% ../../nbs/interface/81_output.ipynb #f819b85d
 def write_output(path: Path, curves, format: str | None, what: str) -> None:
-    """Write a CurveSet to a file or a pipe, and say what it is."""
+    """Write a CurveSet to a file or a pipe, and describe it."""
     from vae_nbdev.curves.curve_set import write_curves
 
     write_curves("-" if is_pipe(path) else path, curves, format=format)
@@ -120,7 +120,7 @@ def write_text(path: Path, text: str) -> None:
 
 # %% ../../nbs/interface/81_output.ipynb #5c4a7e9c
 def describe_input(curves, path: Path, grid=None) -> dict:
-    """What is to be said of curves in a file, or of points for a model on a grid."""
+    """Facts about curves in a file, or about points for a model on a grid."""
     import numpy as np
 
     from vae_nbdev.curves.curve_set import describe_curves
@@ -133,7 +133,7 @@ def describe_input(curves, path: Path, grid=None) -> dict:
 
 
 def summary_line(data: dict) -> str:
-    """What a description of curves says, in one line."""
+    """A description of curves in one line."""
     (low, high), missing = data["radius_range"], data["missing_fraction"]
     text = f"{data['n_curves']} curves at {data['n_radii']} radii, {low:.10g} to {high:.10g}"
     if "n_points" in data:
@@ -144,7 +144,7 @@ def summary_line(data: dict) -> str:
 
 # %% ../../nbs/interface/81_output.ipynb #de598880
 def quality_rows(summary: dict) -> list[tuple[str, str]]:
-    """Rows of a table from what `summarise` has found."""
+    """Rows of a table from the result of `summarise`."""
     s = summary
     kl = " ".join(f"{k:.2f}" for k in s["kl_per_latent"])
     rows = [
@@ -158,7 +158,7 @@ def quality_rows(summary: dict) -> list[tuple[str, str]]:
 
 
 def hidden_rows(found) -> list[tuple[str, str]]:
-    """Rows of a table from what `predict_hidden_points` has found, perhaps read from a file."""
+    """Rows of a table from the result of `predict_hidden_points`, perhaps read from a file."""
     names = ("n_points", "log_density", "standard_error", "inside_68", "inside_95")
     found = found if isinstance(found, dict) else {}
     if not all(isinstance(found.get(name), (int, float)) for name in names):

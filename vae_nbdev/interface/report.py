@@ -46,11 +46,11 @@ def report_notebook(run: str, named: str, heading: str) -> dict:
     Parameters
     ----------
     run : str
-        Folder of the run, as the notebook is to name it.
+        Folder of the run, as the notebook names it.
     named : str
-        The same folder, as the page is to name it where it says how to use it.
+        The same folder, as the page names it where it says how to use it.
     heading : str
-        Markdown in place of the title.
+        Markdown that replaces the title.
     """
     packaged = files("vae_nbdev") / "data" / "report.ipynb"
     notebook = json.loads(packaged.read_text(encoding="utf-8"))
@@ -80,7 +80,7 @@ def execute(notebook: dict, folder: str | os.PathLike, timeout: int = 600) -> di
     ----------
     notebook : dict
     folder : path-like
-        Where it runs.
+        Folder in which it runs.
     timeout : int
         How long a cell may take [s].
 
@@ -187,8 +187,8 @@ _PAGE = """<!DOCTYPE html>
 
 # %% ../../nbs/interface/82_report.ipynb #aef84777
 def render(notebook: dict, title: str) -> str:
-    """An executed notebook as one HTML page that needs nothing else: figures inside, text escaped;
-    what went to standard error is left out.
+    """An executed notebook as one HTML page that needs no other files: figures inside, text
+    escaped. Text from standard error is left out.
     """
     from nbconvert import HTMLExporter
 
@@ -210,7 +210,7 @@ def write_report(
     out : path-like, optional
         The page, whose name ends in .html; `report.html` in the folder of the run if None.
     overwrite : bool
-        Whether a report that is there may be replaced.
+        Whether an existing report may be replaced.
 
     Returns
     -------
@@ -220,7 +220,7 @@ def write_report(
     Raises
     ------
     InputError
-        If it is no run, something is there already, or the packages for reports are not installed.
+        If it is not a run, a report exists, or the packages for reports are not installed.
     """
     run = as_path(run)
     read_run(run)

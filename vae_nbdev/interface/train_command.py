@@ -117,7 +117,7 @@ def _is_large(curves) -> bool:
 
 
 def split_off_test(curves, seed: int) -> tuple:
-    """Curves to learn from, curves to measure on, and what these are called. All copies of a curve
+    """Curves to learn from, curves to test on, and the name of the latter. All copies of a curve
     are on one side.
     """
     import numpy as np
@@ -151,7 +151,7 @@ def add_test_noise(vae, clean, seed: int):
 
 # %% ../../nbs/interface/84_train_command.ipynb #7e1a754a
 def _state(path: Path) -> tuple | None:
-    """What tells a file from the one that takes its place; None if there is none."""
+    """What distinguishes a file from one that replaces it; None if there is no file."""
     found = path.stat() if path.exists() else None
     return found and (found.st_ino, found.st_mtime_ns)
 
@@ -159,7 +159,7 @@ def _state(path: Path) -> tuple | None:
 @contextlib.contextmanager
 def own_run(out: Path, overwrite: bool) -> Iterator[Path]:
     """Be the only process, or processes of torchrun, that write a run; gives the file for its
-    checkpoint. A KeyboardInterrupt says what is there afterwards.
+    checkpoint. The message of a KeyboardInterrupt says which files are there afterwards.
     """
     from vae_nbdev.fitted.run_files import check_target, checkpoint_path
     from vae_nbdev.training.processes import from_main
@@ -236,13 +236,13 @@ def _fit(command: Train, curves, grid, checkpoint: Path):
 
 # %% ../../nbs/interface/84_train_command.ipynb #5b2064c7
 def told_noise(vae):
-    """Noise (R,) that a model was told; None if it was learned, or each value has its own."""
+    """Noise (R,) that was given to a model; None if it was learned, or each value has its own."""
     told = noise_kind(vae.get_params(deep=False), vae.data_) == "given"
     return vae.noise_ if told and vae.data_["errors"] != "one per value" else None
 
 
 def _with_noise(vae, points):
-    """Points with the noise that a model was told, if they have no errors."""
+    """Points with the noise that was given to a model, if they have no errors."""
     from vae_nbdev.curves.point_units import on_points
 
     noise = told_noise(vae)
@@ -252,8 +252,8 @@ def _with_noise(vae, points):
 
 
 def compare(vae, fitting, testing, log_p, seed: int) -> dict:
-    """Put simple models that learn from `fitting` beside a model whose log p of `testing` is known;
-    if `fitting` is None they learn from other folds of `testing`.
+    """Compare a model whose log p of `testing` is known with simple models that learn from
+    `fitting`; if `fitting` is None they learn from other folds of `testing`.
     """
     from vae_nbdev.core import spread_evenly
     from vae_nbdev.evaluation.baselines import beside_simple_models
@@ -270,7 +270,7 @@ def compare(vae, fitting, testing, log_p, seed: int) -> dict:
 
 # %% ../../nbs/interface/84_train_command.ipynb #32b6b348
 def _finish(command: Train, out: Path, vae, data: dict, parts: tuple) -> None:
-    """Measure a fitted model, draw its figures, write the run, and say what came out."""
+    """Test a fitted model, draw its figures, write the run, and report the result."""
     from vae_nbdev.evaluation.baselines import simple_model_advice, simple_model_rows
     from vae_nbdev.evaluation.gap import summarise
     from vae_nbdev.evaluation.posterior import predict_hidden_points

@@ -293,8 +293,7 @@ class FactorView(NamedTuple):
 
     def precision(self, variance: Tensor, common: Tensor) -> tuple[Tensor, Tensor]:
         """Precision (N, m, m) of the means of the second kind, if their variances are (m,), and
-        the
-        precision times the observed curve (N, m).
+        the precision times the observed curve (N, m).
         """
         m, less = len(variance), 1 - 1 / (1 + common * self.variance)
         pull = self.moved - (self.mixed.mT @ (less * self.along)[..., None]).squeeze(-1)

@@ -50,8 +50,7 @@ class Prior(nn.Module):
     @classmethod
     def student(cls, n_latent: int, tail: float) -> "Prior":
         """Approximately a multivariate t distribution with 1 / tail degrees of freedom: a mixture
-        of
-        normals of ten widths.
+        of normals of ten widths.
         """
         if tail == 0:
             return cls.standard(n_latent)

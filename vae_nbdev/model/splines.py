@@ -40,8 +40,7 @@ class RationalQuadraticSpline(Transform):
 
     def _pieces(self, value: Tensor, axis: int) -> tuple[Tensor, ...]:
         """The values (M,), which of them are inside, and for the piece that each falls into on
-        axis
-        0 or 1: width, height, left edge on both axes, slopes at both ends.
+        axis 0 or 1: width, height, left edge on both axes, slopes at both ends.
         """
         shape = torch.broadcast_shapes(value.shape, self.phi.shape[:-1])
         phi = self.phi.expand(*shape, -1).reshape(-1, self.phi.shape[-1]).t()

@@ -32,7 +32,8 @@ from .vae import VAE, Decoder, Encoder, FactorDecoder
 @torch.no_grad()
 def _start_linear(vae: VAE, shrink: float = 0.1) -> None:
     """Set short cuts and variances to the linear model, and the outputs of the stacks near
-    zero."""
+    zero.
+    """
     spread, d = vae.encoder.coordinates.spread, vae.n_latent
     nn.init.eye_(vae.encoder.short_cut.weight)
     nn.init.eye_(vae.decoder.short_cut.weight)
@@ -57,8 +58,7 @@ def _linear_vae(
     n_moved: int | None = None,
 ) -> VAE:
     """A network that sees curves in some coordinates, has its posterior along unstretched ones,
-    and
-    starts from the linear model.
+    and starts from the linear model.
     """
     d, shape = config.n_latent, ((config.width,) * config.depth, config.activation)
     family = config.posterior_family
@@ -79,13 +79,13 @@ def _linear_vae(
 
 # %% ../../nbs/model/39_start.ipynb #61eca982
 _DEFAULT = NetworkConfig()
-_FIRST_LEFT = 1e-3  # variance that codes of clean curves leave open at the start, in units of the
-noise
+_FIRST_LEFT = 1e-3  # variance that codes of clean curves leave open at the start, in noise units
 
 
 def _completed(batch: Batch, seen: PrincipalCoordinates) -> Batch:
     """Curves with gaps, filled with the estimate of the coordinates; they span what these can
-    make."""
+    make.
+    """
     u = seen(batch.y, batch.weight) * seen.spread / torch.sqrt(seen.spread**2 + 1)
     return Batch(seen.inverse(u))
 
@@ -197,8 +197,7 @@ _FARTHEST, _APART = 3.0, 0.15  # of the nodes: in units of the spread, and in th
 
 def error_nodes(spread: float) -> tuple[Tensor, Tensor]:
     """Values of a standard normal variable that stand for the factors of the errors, if the
-    logarithm
-    of the factor has this spread, and the logarithms of their shares (J,).
+    logarithm of the factor has this spread, and the logarithms of their shares (J,).
     """
     n = 1 + 2 * math.ceil(_FARTHEST * spread / _APART)
     place = torch.linspace(-_FARTHEST, _FARTHEST, n, dtype=torch.float64)
@@ -208,8 +207,7 @@ def error_nodes(spread: float) -> tuple[Tensor, Tensor]:
 # %% ../../nbs/model/39_start.ipynb #1de6f8ea
 class ScaledView(NamedTuple):
     """What points say about a departure whose covariance changes only by a factor, from code to
-    code
-    and with the errors; so its eigenvalues are computed once for each curve.
+    code and with the errors; so its eigenvalues are computed once for each curve.
     """
 
     sums: PointBatch

@@ -154,8 +154,7 @@ class Decoder(nn.Module):
 
     def draw(self, z: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Noise-free curves (..., R) of codes (..., n_latent): the means; and the factor by which
-        the
-        noise of each is wider than usual (..., 1), here one.
+        the noise of each is wider than usual (..., 1), here one.
         """
         return self.mean(z), torch.ones_like(z[..., :1])
 
@@ -231,8 +230,7 @@ class FactorDecoder(nn.Module):
 
     def factors(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Mean (..., m) along the directions that are moved (it is zero along the others) and
-        variance
-        (..., K) along all, of noise-free curves with codes z (..., n_latent).
+        variance (..., K) along all, of noise-free curves with codes z (..., n_latent).
         """
         m, short_cut, h = self.n_moved, self.short_cut(z), self.body(z)
         mean, own, common = h.split([short_cut.shape[-1], m, 1], -1)
@@ -250,8 +248,7 @@ class FactorDecoder(nn.Module):
 
     def draw(self, z: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Noise-free curves (..., R) of codes (..., n_latent), and the factor (..., 1) by which
-        the
-        noise of each, and the part that its code leaves open, is wider than usual.
+        the noise of each, and the part that its code leaves open, is wider than usual.
         """
         mean, variance = self.factors(z)
         normal = torch.randn(variance.shape, generator=generator, dtype=variance.dtype)
@@ -277,17 +274,14 @@ class FactorDecoder(nn.Module):
         self, squares: Tensor, count: int | Tensor, z: Tensor, generator: torch.Generator
     ) -> Tensor:
         """Factor (..., 1) by which curves with codes z are wider than usual, from the squares of
-        their
-        residuals and the number of values, () or (N,).
+        their residuals and the number of values, () or (N,).
         """
         return draw_width(squares, count, *self.given_code(z), generator)[..., None]
 
     def log_likelihood(self, batch: Batch, z: Tensor, charge: float = 0.0) -> Tensor:
         """log p(x|z) of curves with codes z (..., N, d), over what was observed → (..., N) nats.
 
-        In training the variances may cost more than that: their log determinant counts 1 +
-        `charge`
-        times.
+        In training the log determinant of the variances counts 1 + `charge` times.
         """
         mean, variance = self.factors(z)
         if batch.weight is None:
@@ -317,16 +311,14 @@ class FactorDecoder(nn.Module):
 
     def _common(self, variance: Tensor) -> Tensor:
         """Factor (...) by which the variances (..., K) that are scaled together have grown."""
-        m = self.n_moved
-        if m == len(self.log_rest):  # there are no moved directions
+        if (m := self.n_moved) == len(self.log_rest):  # there are no other directions
             return torch.ones_like(variance[..., 0])
         return variance[..., m] / self.log_rest[m].double().exp()
 
     @torch.no_grad()
     def precision(self, batch: Batch, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Precision (N, m, m) of the m means from curves, if each variance is its average over
-        codes
-        (M, n_latent), and the precision times the observed curve (N, m); float64.
+        codes (M, n_latent), and the precision times the observed curve (N, m); float64.
         """
         m, variance = self.n_moved, self.factors(codes)[1].mean(0).double()
         if batch.weight is not None:
@@ -339,8 +331,7 @@ class FactorDecoder(nn.Module):
     def draw_given(
         self, batch: Batch, z: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """As `draw`, for codes (n, N, d), but curves (n, N, R) that agree with the observed
-        values."""
+        """As `draw`, for codes (n, N, d): curves (n, N, R) that agree with the observed values."""
         basis, (mean, variance) = self.coordinates.basis, self.factors(z)
         like = {"generator": generator, "dtype": z.dtype}
         rest = torch.randn(variance.shape, **like)
@@ -398,8 +389,7 @@ class VAE(nn.Module):
         return takes and type(self.decoder) is FactorDecoder
 
     def encode(self, batch: Batch) -> Distribution:
-        """q(z|x) of curves; your own encoder needs to take weights only if the curves have
-        some."""
+        """q(z|x) of curves; your own encoder must take weights only if the curves have some."""
         if not isinstance(batch, PointBatch) or self.encodes_sums:
             return self.encoder(*batch.shown)
         guess = self.decoder.coordinates.curve_of_sums(batch.y, batch.gram)

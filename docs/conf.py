@@ -75,7 +75,7 @@ html_copy_source = False
 html_use_index = html_domain_indices = False  # the search finds every name
 html_static_path = [
     "static",
-    str(files("sphinx-mathjax-offline") / "static/mathjax/tex-svg.js"),
+    str(files("sphinx-mathjax-offline") / "static/mathjax/tex-svg-full.js"),
 ]
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
@@ -85,7 +85,7 @@ html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#1d5c99", "color-brand-content": "#1a5aa0"},
     "dark_css_variables": {"color-brand-primary": "#7db8ee", "color-brand-content": "#7db8ee"},
 }
-mathjax_path = "tex-svg.js"
+mathjax_path = "tex-svg-full.js"
 CARD = "_static/social-card.png"
 
 
@@ -129,7 +129,7 @@ def close_folders(app, page, template, context, doctree) -> None:
         context["furo_navigation_tree"] = get_navigation_tree(tree)
 
 
-LARGE_PICTURE = 30_000  # bytes
+LARGE_PICTURE = 15_000  # bytes
 
 
 def shrink_picture(path: Path) -> None:

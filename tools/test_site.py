@@ -53,7 +53,8 @@ FORMULAS = """() => [document.querySelectorAll("mjx-merror").length,
   [...document.querySelectorAll("article .math")]
     .filter(e => !e.querySelector("mjx-container")).length]"""
 CUT = """() => [...document.querySelectorAll("article .highlight pre")]
-  .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1)
+  .filter(e => !e.closest(".cell_output") && e.checkVisibility())
+  .filter(e => e.scrollWidth > e.clientWidth + 1)
   .map(e => e.textContent.split("\\n").sort((a, b) => b.length - a.length)[0].slice(0, 60))"""
 INK = """() => [...document.querySelectorAll("article p, article li, article td, article pre")]
   .filter(e => e.checkVisibility()).map(e => {

@@ -159,8 +159,8 @@ def shrink_page(page: str) -> str:
     """Return a page without what a browser does not need.
 
     Names, punctuation and blanks in code have the colour of the text, and operators and numbers are
-    given it, so they need no element of their own, and neither do words. All parts of a string have one
-    colour, and neighbours become one element. Blanks at the beginning of lines go.
+    given it, so they need no element of their own, and neither do words. All parts of a string have
+    one colour, and neighbours become one element. Blanks at the beginning of lines go.
     """
     page = re.sub(r'<span class="([nopw]|m[fi]|pre)">([^<]*)</span>', r"\2", page)
     page = re.sub(r'<span class="s[12abdehi]">', '<span class="s">', page)

@@ -65,6 +65,8 @@ PACKAGE_PAGE = """# All notebooks
 # what the sidebar shows first, and what it shows after the story
 START = ["get_started", "tutorials/08_your_own_curves", "tutorials/07_a_real_galaxy", "explorer"]
 LOOK_UP = ["gallery", "tutorials/14_when_something_is_wrong", "tutorials/09_when_things_go_wrong"]
+# the tutorials that stand elsewhere than their number says: behind which other one
+BEHIND = {"tutorials/13_why_a_bound": "tutorials/02_variational_autoencoder"}
 THUMBNAIL = (480, 320)  # pixels
 HIDDEN = re.compile(r"^#\|\s*(hide|hide_output|(include|output):\s*false)\s*$", re.MULTILINE)
 
@@ -255,6 +257,10 @@ def find_contents(root: Path, source: Path, names: list[str]) -> dict[str, str]:
     picked = START + LOOK_UP
     markdown = [n for n in names if (root / "docs" / f"{n}.md").exists() and n not in picked]
     tutorials = sorted(n for n in names if n.startswith("tutorials/"))
+    for page, other in BEHIND.items():
+        if {page, other} <= set(tutorials):
+            tutorials.remove(page)
+            tutorials.insert(tutorials.index(other) + 1, page)
     parts = [n for n in names if re.match(r"\d+_|report$", n) or is_face(n)]
     parts = sorted(parts, key=number)
     write_package(root, source, tutorials, parts)

@@ -217,7 +217,8 @@ def _draw_like(vae: VAE, batch: Batch, seed: int) -> np.ndarray:
     """Samples as observed (m, R), with the gaps and errors of the curves of a batch, in turn."""
     codes = vae.prior.sample(_SAMPLES, torch_generator(seed, "samples")).double()
     generator = torch_generator(seed, "samples rest")
-    curve, width = vae.decoder.draw(codes, generator)
+    parts = [vae.decoder.draw(z, generator) for z in codes.split(250)]
+    curve, width = map(torch.cat, zip(*parts, strict=True))
     noise = torch.randn(curve.shape, generator=generator, dtype=curve.dtype)
     noise = noise * width * vae.decoder.sigma
     if batch.weight is not None:
@@ -236,9 +237,9 @@ def _samples(vae: VAE, looked: list[_Looked], radius: np.ndarray | None, seed: i
         batch = batch.take(torch.from_numpy(np.unique(first)))
     there = np.ones(batch.y.shape, bool) if weight is None else batch.observed.numpy()
     drawn, n = _draw_like(vae, batch, seed), there.sum(0)
-    at = np.nanquantile(drawn, _SHARES[:, 0], axis=0)[:, None]  # (5, 1, R)
-    y = batch.y.numpy()
-    below = (there * ((y < at) + 0.5 * (y == at))).sum(1) / np.maximum(n, 1)
+    y, quantiles = batch.y.numpy(), np.nanquantile(drawn, _SHARES[:, 0], axis=0)  # (5, R)
+    below = [((there & (y < q)).sum(0) + 0.5 * (there & (y == q)).sum(0)) for q in quantiles]
+    below = np.stack(below) / np.maximum(n, 1)
     variance = _SHARES * (1 - _SHARES)
     enough = variance * n >= 5
     off = np.where(enough, below - _SHARES, 0)

@@ -325,6 +325,8 @@ def named_radii(X, name: str = "X") -> np.ndarray | None:
         If some names are numbers and others are not.
     """
     names = column_names(X) or []
+    if getattr(X, "ndim", 0) == 1 and hasattr(X, "index"):  # of a Series
+        names = list(X.index)
     found = []
     for each in names:
         try:

@@ -114,13 +114,27 @@ def is_comment(line: str) -> bool:
     return bare.startswith("#") and not _ERROR_WORD.match(bare)
 
 
+def _is_row(line: str, first: str) -> bool:
+    """Return whether a line that begins with `#` is a row all the same: like the first line it has
+    several cells, and all behind a first one that is a word, or several `#`, are numbers or gaps.
+    """
+    mark = find_delimiter(first)
+    word, *others = (cell.strip('"') for cell in _cells(line.replace('"', ""), mark))
+    written = word.lstrip("# ")
+    if len(others) != len(_cells(first, mark)) - 1 or not others or word == "#":
+        return False
+    return bool(complain_of_cell(written)) and not any(
+        complain_of_cell(cell) for cell in others if not is_gap(cell)
+    )
+
+
 def data_lines(text: str) -> tuple[list[str], list[int], list[str]]:
     """Return the lines that are neither blank nor comments, their numbers in the file, and the
     comments above them.
     """
     kept, numbers, comments = [], [], []
     for number, line in enumerate(text.split("\n"), 1):
-        if is_comment(line):
+        if is_comment(line) and not (kept and _is_row(line, kept[0])):
             if not kept:
                 comments.append(line.strip().lstrip('"#').rstrip('"'))
         elif line.strip() or ("\t" in line and kept and find_delimiter(kept[0]) == "\t"):

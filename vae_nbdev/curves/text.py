@@ -115,17 +115,15 @@ def is_comment(line: str) -> bool:
 
 
 def _is_row(line: str, first: str) -> bool:
-    """Return whether a line that begins with `#` is a row all the same: like the first line it has
-    several cells, and all behind a first one that is a word, or several `#`, are numbers or gaps.
+    """Return whether a line that begins with `#` is a row: a cell with a word, or several `#`, and
+    then as many numbers or gaps as the first line has.
     """
     mark = find_delimiter(first)
-    word, *others = (cell.strip('"') for cell in _cells(line.replace('"', ""), mark))
-    written = word.lstrip("# ")
-    if len(others) != len(_cells(first, mark)) - 1 or not others or word == "#":
+    word, *others = _cells(line.replace('"', ""), mark)
+    if word == "#" or not 0 < len(others) == len(_cells(first, mark)) - 1:
         return False
-    return bool(complain_of_cell(written)) and not any(
-        complain_of_cell(cell) for cell in others if not is_gap(cell)
-    )
+    wrong = [cell for cell in others if not is_gap(cell) and complain_of_cell(cell)]
+    return bool(complain_of_cell(word.lstrip("# "))) and not wrong
 
 
 def data_lines(text: str) -> tuple[list[str], list[int], list[str]]:

@@ -115,9 +115,7 @@ def is_comment(line: str) -> bool:
 
 
 def _is_row(line: str, first: str) -> bool:
-    """Return whether a line that begins with `#` is a row: a cell with a word, or several `#`, and
-    then as many numbers or gaps as the first line has.
-    """
+    """Return whether a line that begins with `#` is a row: a word, or several `#`, then numbers."""
     mark = find_delimiter(first)
     word, *others = _cells(line.replace('"', ""), mark)
     if word == "#" or not 0 < len(others) == len(_cells(first, mark)) - 1:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['stream', 'torch_generator', 'resolve_device', 'one_thread', 'InputError', 'InputTypeError', 'column_names',
            'as_numbers', 'as_curves', 'iterate_blocks', 'spread_evenly', 'check_finite', 'as_count', 'as_radius',
-           'named_radii', 'check_named', 'as_noise']
+           'named_radii', 'first_unlike', 'check_named', 'as_noise']
 
 # %% ../nbs/01_core.ipynb #b4090084
 import contextlib
@@ -344,14 +344,18 @@ def named_radii(X, name: str = "X") -> np.ndarray | None:
     return np.array(found)
 
 
+def first_unlike(found: np.ndarray, wanted: np.ndarray) -> int | None:
+    """Return the column of the first radius found (R,) that is not as wanted (R,), or None."""
+    same = np.isclose(found, wanted, rtol=1e-6, atol=0)
+    return None if same.all() else int(np.argmin(same))
+
+
 def check_named(X, radius: np.ndarray, name: str = "X") -> None:
     """Raise an InputError if the column names of a table are other radii than these (R,)."""
     named = named_radii(X, name)
     if named is None or len(named) != len(radius):
         return
-    same = np.isclose(named, radius, rtol=1e-6, atol=0)
-    if not same.all():
-        j = int(np.argmin(same))
+    if (j := first_unlike(named, radius)) is not None:
         raise InputError(
             f"column {j} of {name} is named {named[j]:.10g}, but its radius is {radius[j]:.10g};"
             f" bring the columns into order, or give {name} without names, as an array"

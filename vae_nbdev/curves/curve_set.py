@@ -24,6 +24,7 @@ from vae_nbdev.core import (
     as_radius,
     check_finite,
     check_named,
+    first_unlike,
     iterate_blocks,
     named_radii,
     stream,
@@ -110,9 +111,7 @@ def check_radius(found: np.ndarray, wanted: np.ndarray) -> None:
     """Raise an InputError that names the first radius found (R,) that is not as wanted (R,)."""
     if len(found) != len(wanted):
         raise InputError(f"the curves have {len(found)} radii; there must be {len(wanted)}")
-    same = np.isclose(found, wanted, rtol=1e-6, atol=0)
-    if not same.all():
-        j = int(np.argmin(same))
+    if (j := first_unlike(found, wanted)) is not None:
         raise InputError(
             f"the curves are given at radius {found[j]:.10g} in column {j}, the model at"
             f" {wanted[j]:.10g}; they must be the same"

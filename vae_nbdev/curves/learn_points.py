@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..core import InputError, as_radius, one_thread, spread_evenly, stream
 from .curve_set import divide_rows, plain_name
+from .gaps import matern
 from .normal import FLOOR, NormalCurves, choose_tail, log_density
 from vae_nbdev.curves.oddities import (
     find_point_copies,
@@ -44,9 +45,7 @@ def smooth_functions(n_radii: int, length: float) -> np.ndarray:
         Of the Matérn covariance (5/2), in units of the whole grid.
     """
     t = np.linspace(0, 1, n_radii)
-    d = math.sqrt(5) * np.abs(t[:, None] - t) / length
-    covariance = (1 + d + d**2 / 3) * np.exp(-d) + 1
-    variance, functions = np.linalg.eigh(covariance)
+    variance, functions = np.linalg.eigh(matern(t, t, length) + 1)
     k = min(_MOST_FUNCTIONS, int((variance > 1e-7 * variance[-1]).sum()))
     return (functions * np.sqrt(np.maximum(variance, 0)))[:, ::-1][:, :k]
 
@@ -433,8 +432,7 @@ def learnable_points(
         check_precision(points.error, spread)
     grid = best_grid(points, seed) if radius is None else as_radius(radius)
     PointUnits(None, None, None, grid).check_inside(points)
-    different = len(points) if first is None else len(np.unique(first))
-    n_held_out = count_held_out(different, validation_fraction, False) * len(points) // different
+    n_held_out = count_held_out(len(points), validation_fraction, False, first)
     held_out = choose_held_out(len(points), n_held_out, seed, first)
     typical = None if points.error is None else float(np.median(points.error))
     return PointLearnable(points, typical, held_out, grid)

@@ -216,12 +216,15 @@ _MOST_HELD_OUT, FEWEST = 10_000, 20  # curves that are held out; curves of which
 _JUDGES = 20  # measured curves, at least, that are held out if there are enough
 
 
-def count_held_out(n: int, fraction: float, clean_input: bool) -> int:
-    """How many of n curves are held out."""
-    count = min(round(fraction * n), _MOST_HELD_OUT) if n >= FEWEST else 0
+def count_held_out(
+    n: int, fraction: float, clean_input: bool, first: np.ndarray | None = None
+) -> int:
+    """How many of n curves are held out; copies of a curve, see `find_copies`, count once."""
+    different = n if first is None else len(np.unique(first))
+    count = min(round(fraction * different), _MOST_HELD_OUT) if different >= FEWEST else 0
     if count and not clean_input:  # by these the start and the trained network are compared
-        count = max(count, min(_JUDGES, n // 4))
-    return count
+        count = max(count, min(_JUDGES, different // 4))
+    return count * n // different
 
 
 @dataclass(frozen=True, eq=False)
@@ -441,7 +444,6 @@ def learnable(
     known, curves, first = _point_out(known, curves)
     noise = check_learnable(known, noise, curves.errors, clean_input)
     n = len(curves)
-    different = n if first is None else len(np.unique(first))
-    n_held_out = count_held_out(different, validation_fraction, clean_input) * n // different
+    n_held_out = count_held_out(n, validation_fraction, clean_input, first)
     held_out = choose_held_out(n, n_held_out, seed, first)
     return Learnable(curves, known, noise, clean_input, held_out)

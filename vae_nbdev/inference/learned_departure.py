@@ -20,6 +20,7 @@ from ..curves.curve_set import divide_rows
 from ..curves.point_set import PointSet
 from ..curves.point_units import PointUnits
 from ..curves.units import PointBatch, Units
+from .departure import Departure
 from .evidence import vae_evidence
 from ..model.coordinates import PrincipalCoordinates
 from ..model.start import DepartingDecoder, error_nodes, view_scaled
@@ -34,8 +35,7 @@ _BLOCK = 200  # curves at once
 def _first_covariance(n_radii: int) -> np.ndarray:
     """Matérn covariance (R, R) over an even grid."""
     t = np.linspace(0, 1, n_radii)
-    d = math.sqrt(3) * np.abs(t[:, None] - t) / _LENGTH
-    return _SIZE**2 * (1 + d) * np.exp(-d)
+    return _SIZE**2 * Departure(length=_LENGTH, log=False).correlation(t, t)
 
 
 def _directions(curves: Tensor, covariance: np.ndarray) -> np.ndarray:

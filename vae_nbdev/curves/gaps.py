@@ -179,7 +179,7 @@ def _improved(
     return new @ torch.linalg.cholesky(second.mean(0).reshape(k, k)), v
 
 # %% ../../nbs/curves/16_gaps.ipynb #b600096c
-_ENOUGH, _SHARE = 200, 0.5  # values of a column; the same, as a share of the median over columns
+_ENOUGH, _SHARE = 200, 0.1  # values of a column; the same, as a share of the median over columns
 _LENGTHS, _ROUGHNESS = (1.5, 3.0, 6.0, 12.0, 24.0), (1e-6, 1e-3, 0.1, 1.0)  # in columns; variance
 
 

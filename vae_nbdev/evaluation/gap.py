@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['fitted_vae', 'noise_and_radius', 'known_evidence', 'model_evidence', 'complete_curves', 'exact_evidence',
            'exact_reference', 'mean_and_error', 'BetterThanTruth', 'GapSummary', 'gap_summary', 'draw_gaps',
-           'summarise', 'compare_with_reference']
+           'within_reach', 'summarise', 'compare_with_reference']
 
 # %% ../../nbs/evaluation/71_gap.ipynb #5889f305
 import math
@@ -275,6 +275,23 @@ def _residuals(
     return np.concatenate(at) - curves.value
 
 
+def within_reach(found: Evidence) -> np.ndarray:
+    """Numbers (n,) of the curves with a finite log p(x); the others would decide every mean.
+
+    Raises
+    ------
+    InputError
+        If there are no such curves.
+    """
+    near = np.flatnonzero(np.isfinite(found.log_evidence))
+    if not len(near):
+        raise InputError(
+            f"all {len(found.log_evidence)} curves are absurdly far from those of the model; are"
+            " they in its unit?"
+        )
+    return near
+
+
 def summarise(
     model, curves, clean: ArrayLike | None = None, found: Evidence | None = None
 ) -> dict:
@@ -285,7 +302,7 @@ def summarise(
     model : CurveVAE or FittedVAE
     curves : CurveSet or PointSet
         N curves at R common radii, or each with its own, with noise, gaps and, if known,
-errors.
+        errors.
     clean : array-like, shape (N, R), optional
         The same curves without noise, if known.
     found : Evidence, optional
@@ -295,14 +312,23 @@ errors.
     -------
     dict
         Means over curves with standard errors, in nats per curve and in the unit of the data.
+        Curves whose log p(x) is −inf are only counted.
+
+    Raises
+    ------
+    InputError
+        If log p(x) of all curves is −inf.
     """
     fitted = fitted_vae(model)
     found = fitted.evidence(curves) if found is None else found
+    near, n_given = within_reach(found), len(curves)
+    curves, found = curves[near], found[near]
     latents = fitted.latent_report(curves)
     log_p, error = mean_and_error(found.log_evidence)
     rebuilt = fitted.decode(fitted.codes(curves))
     out = {
         "n_curves": len(curves),
+        "n_out_of_reach": n_given - len(curves),
         "log_p": log_p,
         "log_p_standard_error": error,
         "elbo": float(fitted.elbo(curves).mean()),
@@ -313,7 +339,7 @@ errors.
         "residual_rms": _rms(_residuals(rebuilt, curves, fitted.radius)),
         "noise": float(np.mean(fitted.noise)),
     }
-    return out if clean is None else out | {"reconstruction_rms": _rms(rebuilt - clean)}
+    return out if clean is None else out | {"reconstruction_rms": _rms(rebuilt - clean[near])}
 
 # %% ../../nbs/evaluation/71_gap.ipynb #5b4574a8
 def compare_with_reference(model, noise: float) -> dict:

@@ -9,7 +9,7 @@ __all__ = ['Evidence', 'importance_evidence']
 import math
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -35,6 +35,10 @@ class Evidence:
         """The evidence of several sets of curves, joined in order."""
         parts = list(parts)
         return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+
+    def __getitem__(self, rows: np.ndarray) -> "Evidence":
+        """The evidence of some of the curves."""
+        return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 # %% ../../nbs/inference/49_importance.ipynb #26f9af6c
 def _normal_log_prob(q: StudentMixture, z: Tensor) -> Tensor:

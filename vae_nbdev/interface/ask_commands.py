@@ -222,15 +222,18 @@ class Evaluate:
 def evaluate(command: Evaluate) -> None:
     """Run `vae_nbdev evaluate`."""
     from vae_nbdev.evaluation.baselines import simple_model_advice, simple_model_rows
-    from vae_nbdev.evaluation.gap import summarise
+    from vae_nbdev.evaluation.gap import summarise, within_reach
     from vae_nbdev.evaluation.posterior import predict_hidden_points
     from vae_nbdev.interface.train_command import compare
 
     vae, curves = _model_and_curves(command)
-    found = vae.evidence(curves)
+    found, count = vae.evidence(curves), str(len(curves))
     numbers = {"command": "evaluate"} | summarise(vae, curves, found=found)
-    beside = compare(vae, None, curves, found.log_evidence, vae.seed_)
-    numbers["simple_models"], count = beside, str(len(curves))
+    if numbers["n_out_of_reach"]:
+        near = within_reach(found)
+        count = f"{len(near)} of {count}; log p(x) of the others is -inf"
+        curves, found = curves[near], found[near]
+    numbers["simple_models"] = beside = compare(vae, None, curves, found.log_evidence, vae.seed_)
     if are_points(curves):
         numbers["hidden_points"] = predict_hidden_points(vae, curves, seed=vae.seed_)
         count += f" with {len(curves.value)} points of their own"

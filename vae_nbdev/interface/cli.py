@@ -13,7 +13,7 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from functools import reduce
 from operator import or_
@@ -163,6 +163,18 @@ def _end_like_ctrl_c() -> Iterator[None]:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+def _warn_once() -> Callable:
+    """A function that shows a warning, but not the same words twice."""
+    said = set()
+
+    def show(message, *_, **__) -> None:
+        if str(message) not in said:
+            said.add(str(message))
+            say(f"vae_nbdev: warning: {message}")
+
+    return show
+
+
 def _run(given: list[str]) -> int:
     """Parse and run a command; return the exit code."""
     try:
@@ -202,5 +214,5 @@ def main(args: list[str] | None = None) -> int:
         print(f"vae_nbdev {__version__}")
         return 0
     with warnings.catch_warnings(), _end_like_ctrl_c():
-        warnings.showwarning = lambda message, *_, **__: say(f"vae_nbdev: warning: {message}")
+        warnings.showwarning = _warn_once()
         return _run(given)

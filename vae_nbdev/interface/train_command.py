@@ -272,7 +272,7 @@ def compare(vae, fitting, testing, log_p, seed: int) -> dict:
 def _finish(command: Train, out: Path, vae, data: dict, parts: tuple) -> None:
     """Test a fitted model, draw its figures, write the run, and report the result."""
     from vae_nbdev.evaluation.baselines import simple_model_advice, simple_model_rows
-    from vae_nbdev.evaluation.gap import summarise
+    from vae_nbdev.evaluation.gap import summarise, within_reach
     from vae_nbdev.evaluation.posterior import predict_hidden_points
     from vae_nbdev.fitted.estimator import save_run
     from vae_nbdev.interface.figures import draw_figures, extra_files
@@ -285,6 +285,8 @@ def _finish(command: Train, out: Path, vae, data: dict, parts: tuple) -> None:
         testing = add_test_noise(vae, testing, seed)
     found = vae.evidence(testing)
     metrics = {"command": "train", "tested_on": tested_on} | summarise(vae, testing, clean, found)
+    near = within_reach(found)
+    testing, found = testing[near], found[near]
     beside = compare(vae, others, testing, found.log_evidence, seed)
     metrics["simple_models"] = beside
     if are_points(testing):

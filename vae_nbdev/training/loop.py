@@ -158,7 +158,7 @@ def _interrupt(state: TrainingState, config: TrainConfig) -> None:
         numbers = (state.step, config.max_steps, state.history.best_step)
         done, wanted, kept = (f"{n:,}".replace(",", " ") for n in numbers)
         print(
-            f"stopped by Ctrl-C after {done} of {wanted} steps;"
+            f"interrupted after {done} of {wanted} steps;"
             f" the model holds the weights of step {kept}",
             file=sys.stderr,
         )

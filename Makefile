@@ -52,6 +52,7 @@ check: $(READY) ## export, README, layers, sizes, outputs, ruff: is everything i
 	printf '%s\n' test_tools test_explorer test_names | OMP_NUM_THREADS=1 xargs -P 2 -I{} $(BIN)/python tools/{}.py
 
 notebooks: $(READY) ## run all notebooks, keep their outputs, export them, write the README (NB=nbs/x.ipynb: only these)
+	$(BIN)/python tools/colab.py
 	$(BIN)/python tools/run_notebooks.py $(NB)
 	$(BIN)/nbdev_export
 	$(BIN)/python tools/packaged.py
@@ -61,6 +62,7 @@ readme: $(READY) ## write README.md from nbs/index.ipynb
 	$(BIN)/python tools/readme.py
 
 export: $(READY) ## write vae_nbdev/ from the notebooks
+	$(BIN)/python tools/colab.py
 	$(BIN)/nbdev_export
 	$(BIN)/python tools/packaged.py
 

@@ -35,7 +35,7 @@ Explained and tested in its notebook, :doc:`/{notebook}`.
 
 NOTE = """```{{container}} notebook-note
 {links}. `make lab` opens this notebook in Jupyter, where every cell can be changed and run \
-again.{colab}{reference}
+again.{reference}
 ```"""
 
 GALLERY = """# Gallery
@@ -115,15 +115,14 @@ def link(root: Path, pages: dict[Path, str], page: Path, git_url: str, match: re
 
 def notebook_note(file: str, git_url: str, reference: str) -> str:
     """Return the note on a notebook's page: where its source is, and how to run it."""
-    links, colab = [f"[Source]({git_url}/blob/main/{file})"], ""
+    links = [f"[Source]({git_url}/blob/main/{file})"]
     host, _, repository = git_url.partition("github.com/")
     if host == "https://":
         address = f"https://colab.research.google.com/github/{repository}/blob/main/{file}"
         links.append(f"[Open in Colab]({address})")
-        colab = f" In Colab, run `%pip install git+{git_url}` first."
     if reference:
         reference = f" The same names in the reference: {{doc}}`/{reference}`."
-    return NOTE.format(links=" · ".join(links), colab=colab, reference=reference)
+    return NOTE.format(links=" · ".join(links), reference=reference)
 
 
 def complete(notebook: str, note: str, contents: str, figures: list[str]) -> str:

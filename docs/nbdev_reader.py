@@ -2,7 +2,7 @@
 
 A directive that is unknown, or that stands below the code where nbdev would not see it, and a
 figure without a text for those who cannot see it, are errors that name the notebook and the cell;
-`make docs` fails on any.
+`make docs` fails on any. The code of cells with many assertions is folded.
 """
 import re
 from copy import deepcopy
@@ -22,6 +22,8 @@ SWITCHES = {  # what true and false ask for
     "code-fold": {True: "hide-input"},
     "eval": {},
 }
+ASSERTION = re.compile(r"^\s*(assert\b|test_|(np|torch)\.testing\.)", re.MULTILINE)
+MANY = 6  # assertions in a cell: more for the machine than for the reader
 OPTIONS = {
     "label": ("figure", "name"),
     "fig-cap": ("figure", "caption"),
@@ -53,6 +55,8 @@ def apply_directives(cell) -> None:
             options.setdefault(group, {})[key] = value
         elif name not in NO_EFFECT:
             raise ValueError(f"unknown directive `{line.strip()}`")
+    if len(ASSERTION.findall(cell.source)) >= MANY:
+        tags.add("hide-input")
     cell.source = "\n".join([line for line in head if not DIRECTIVE.match(line)] + body)
     cell.metadata.update(tags=sorted(tags), mystnb=options)
 

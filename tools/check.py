@@ -25,6 +25,7 @@ from nbdev.clean import clean_nb
 from nbdev.doclinks import nbglob
 from nbdev.process import extract_directives
 
+import colab
 import packaged
 import readme
 
@@ -304,6 +305,12 @@ def readme_in_step(project: Project) -> Iterator[str]:
 @check("the package holds the report as its notebook says it", "`make export`")
 def packaged_in_step(project: Project) -> Iterator[str]:
     yield from packaged.differences(project.root)
+
+
+@check("each notebook installs the package in Colab", "`make export`")
+def colab_in_step(project: Project) -> Iterator[str]:
+    for path, _ in colab.changes(project.root):
+        yield f"{path.relative_to(project.root)} lacks the cell, or has another one"
 
 
 @check("notebooks are clean", "`make clean-notebooks`")

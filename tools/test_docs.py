@@ -29,7 +29,7 @@ LINKS = ("[A page](00_page.ipynb), [its end](00_page.ipynb#second-thoughts), "
          "[a room](part/11_room.ipynb), [a file](../settings.ini).")
 FRONT = [f"# A front page{PROMISE}", LINKS]
 PAGE = [f"# A page{PROMISE}", "#| echo: false\n#| fig-alt: One pixel: red.\nshow()",
-        "## Second thoughts\n\n$x^2$ and `code`.", "print(3.14)"]
+        "## Second thoughts\n\n$x^2$ and `code`.", "print(3.14)", "assert True\n" * 6]
 ROOM = [f"# A room{PROMISE}", "[A page](../00_page.ipynb), [a story](../tutorials/01_story.ipynb)."]
 OUTPUTS = {1: [FIGURE], 3: [LINE]}
 GALLERY = "[00_page]\nOne pixel = A pixel\n"
@@ -164,6 +164,10 @@ def look(html: Path) -> dict[str, str]:
         "the cell has a place to lead to": (
             re.findall(r'id="(figure-[^"]+)"', (html / "00_page.html").read_text()),
             ["figure-cell-1"],
+        ),
+        "a cell of assertions is folded": (
+            (html / "00_page.html").read_text().count("Show the code"),
+            1,
         ),
         "a page says where its source is and opens in Colab": (
             re.findall(r'href="(https://\S*00_page.ipynb)"', (html / "00_page.html").read_text()),

@@ -19,6 +19,7 @@ from unittest import mock
 from execnb.nbio import dict2nb, write_nb
 
 import check
+import colab
 import headline
 import packaged
 import readme
@@ -99,6 +100,7 @@ def build(root: Path) -> None:
     write_notebook(root / STORY, [cell("# A story\n\n> What it is for.", 0)])
     report = [cell("# A report\n\n> What it is for.", 0), cell("print(3.14)", 1, [text])]
     write_notebook(root / "nbs/report.ipynb", report)
+    colab.write(root)
     packaged.write(root)
     for name, content in {".gitignore": "__pycache__/\n", "vae_nbdev/__init__.py": INIT,
                           "vae_nbdev/__init__.pyi": STUB, "vae_nbdev/py.typed": ""}.items():
@@ -131,22 +133,24 @@ def drop(name: str):
     return lambda root: (root / name).unlink()
 
 
-def source(name: str, number: int, text: str):
-    """Return a breakage: give one cell of a notebook another source."""
+def changed(path: str, number: int | str, **fields):
+    """Return a breakage: change one cell of a notebook."""
     def breakage(root: Path) -> None:
-        nb = json.loads((root / name).read_text())
-        nb["cells"][number]["source"] = text
-        write_nb(dict2nb(nb), root / name)
+        nb = json.loads((root / path).read_text())
+        named = f"cell-{number}" if isinstance(number, int) else number
+        next(cell for cell in nb["cells"] if cell["id"] == named).update(fields)
+        write_nb(dict2nb(nb), root / path)
     return breakage
+
+
+def source(path: str, number: int | str, text: str):
+    """Return a breakage: give one cell of a notebook another source."""
+    return changed(path, number, source=text)
 
 
 def output(path: str, number: int, **kind):
     """Return a breakage: give one cell of a notebook an output."""
-    def breakage(root: Path) -> None:
-        nb = json.loads((root / path).read_text())
-        nb["cells"][number]["outputs"] = [kind]
-        write_nb(dict2nb(nb), root / path)
-    return breakage
+    return changed(path, number, outputs=[kind])
 
 
 def said(text: str, name: str = "stdout"):
@@ -207,6 +211,11 @@ BREAKAGES = {
         ),
         "a copy that is missing": drop("vae_nbdev/data/report.ipynb"),
         "a notebook that is missing": drop("nbs/report.ipynb"),
+    },
+    "each notebook installs the package in Colab": {
+        "another cell": source(LOW, "colab", "#| hide\nimport sys"),
+        "a cell that is another's": changed(STORY, "colab", id="mine"),
+        "another address": edit("settings.ini", "repo = ", "repo = my"),
     },
     "notebooks are clean": {
         "a counter": edit(LOW, '"execution_count": null', '"execution_count": 3'),

@@ -136,41 +136,41 @@ class FitOptions:
     Parameters
     ----------
     n_latent : int or "auto"
-        Dimensions of the latent space. "auto" trains briefly with 1, 2, 3, … and takes the smallest
-        number that describes curves that were set aside as well as any; 4 if there are fewer than
-        ten, or if no network is clearly better than one normal distribution.
+        Number of latent dimensions. "auto" trains briefly with 1, 2, 3, … and takes the smallest
+        number that describes held-out curves as well as any other. It takes 4 if there are fewer
+        than ten curves, or if no network is clearly better than one normal distribution.
     noise : float, array-like of shape (R,), or "learn"
         Standard deviation of the noise, in the unit of the curves. For measured curves it is the
-        noise that they carry; for clean ones the noise that the model is made for. Curves with
-        errors of their own need none.
+        noise that they contain; for clean curves it is the noise of the measurements that you will
+        give to the model later. "learn" estimates it. Curves that come with errors do not need it.
     clean_input : bool
-        True if the curves are noise-free: then fresh noise is drawn at every step, and `noise` must
-        be a number.
+        True if the curves contain no noise. Fresh noise is then added at every step, so `noise`
+        must be a number.
     prior : {"mixture", "normal", "flow"}, optional
         Distribution of the codes: a Gaussian mixture, the standard normal, or a normalizing flow.
-        None, here and below, takes what the preset says.
+        None, here and below, means the value of the preset.
     posterior_family : {"full", "diagonal", "flow"}, optional
-        Covariance of the encoder's answer, or a normalizing flow.
+        Form of the encoder's posterior: a normal distribution with a full or a diagonal covariance,
+        or a normalizing flow.
     stretch : {"none", "asinh"}, optional
-        Whether the network works with the asinh of the curves: for clean positive curves that vary
-        by factors. None takes "asinh" where that hardly needs more principal components.
+        Whether the network works with the asinh of the curves. This helps if clean, positive curves
+        differ by large factors. None takes "asinh" if it needs hardly more principal components.
     preset : {"default", "best"}
-        The default takes about a minute on two cores; "best" trains clean curves as long as it
-        helps (measured ones are learned by heart when one goes on).
+        "default" takes about a minute on two cores. "best" trains on clean curves for as long as
+        that helps; for measured curves it changes nothing, because longer training overfits them.
     max_steps : int, optional
-        Optimiser steps.
+        Number of training steps.
     validation_fraction : float
-        Share of the curves that is held out to choose the best weights, 10 000 at most; of
-        measured ones at least twenty, or a quarter if that is less.
+        Share of the curves that is held out to choose the best weights, at most 10 000 curves. Of
+        measured curves at least twenty are held out, or a quarter if that is fewer.
     warm_start : bool
-        Whether another fit goes on from the weights of the last one, in its units.
+        Whether the next call of `fit` starts from the weights of the last one, and keeps its units.
     random_state : int, RandomState, Generator or None
-        Seed of everything random. The same seed gives the same model on the same machine.
+        Seed of all random numbers. The same seed gives the same model on the same machine.
     device : str
         Where to train: "cpu", "cuda", "mps" or "auto".
     verbose : int
-        1 shows a progress bar, and says on standard error what is not fine about a fit; 0 is
-        silent.
+        1 shows a progress bar and prints problems of the fit on standard error; 0 prints nothing.
     """
 
     n_latent: int | Literal["auto"] = NetworkConfig.n_latent
@@ -190,7 +190,7 @@ class FitOptions:
 # %% ../nbs/00_config.ipynb #62f0a119
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is built and trained; None takes what the preset says.
+    """How a model is built and trained; None means the value of the preset.
 
     Parameters
     ----------
@@ -203,34 +203,34 @@ class Recipe:
     depth : int, optional
         Hidden layers in encoder and in decoder.
     activation : {"silu", "relu", "gelu", "tanh"}, optional
-        Non-linearity.
+        Non-linearity of the hidden layers.
     batch_size : int, optional
         Curves per step.
     batch_growth : int, optional
-        Factor by which batches grow for the last two fifths of the steps.
+        Factor by which the batches are larger in the last two fifths of the steps.
     optimiser : {"adam", "muon"}, optional
-        Of the matrices of hidden layers.
+        Optimiser of the weight matrices of hidden layers; all other weights use Adam.
     learning_rate : float, optional
-        Peak rate of Adam; Muon's is ten times as large.
+        Largest learning rate of Adam; that of Muon is ten times as large.
     grad_clip : float, optional
-        Largest norm of the gradient [nats per curve]; a longer one is scaled down.
+        Largest norm of the gradient [nats per curve]; larger gradients are scaled down to it.
     average : float, optional
-        Decay of a running average of the weights; 0 keeps none.
+        Decay of a running average of the weights; 0 switches the average off.
     objective : {"elbo", "iwae"}, optional
         The evidence lower bound, or the importance-weighted bound with `n_importance` draws.
     n_importance : int, optional
         Draws of z per curve and step.
     beta : float, optional
-        Weight of the KL term; only 1 gives a bound.
+        Weight of the KL term; only with 1 is the objective a lower bound of log p(x).
     free_bits : float, optional
-        KL per latent that costs nothing [nats]; only for a prior that is normal while the network
-        is trained.
+        KL of each latent that is not penalised [nats]; needs a prior that is normal while the
+        network is trained.
     flow_transforms : int, optional
-        Spline transforms of a flow.
+        Number of spline transforms of a flow.
     flow_width : int, optional
-        Units in each of their hidden layers.
+        Units in each hidden layer of a flow.
     flow_bins : int, optional
-        Pieces of each spline.
+        Pieces of each spline of a flow.
     """
 
     posterior_family: Literal["full", "diagonal", "flow"] | None = None

@@ -101,6 +101,10 @@ def column_names(X) -> list | None:
     ):
         if names is not None and not callable(names):
             return list(names)
+    dims = getattr(X, "dims", None)  # of xarray: the coordinates of the last axis
+    if isinstance(dims, tuple) and dims and dims[-1] in X.coords:
+        places = X.coords[dims[-1]].values
+        return (places.astype(str) if places.dtype.kind in "mM" else places).tolist()
     return None
 
 
@@ -302,7 +306,10 @@ def as_radius(radius, n_radii: int | None = None, *, name: str = "radius") -> np
             f"{name} has shape {radius.shape}; it must be a list of at least two numbers"
         )
     if n_radii is not None and len(radius) != n_radii:
-        raise InputError(f"{name} has {len(radius)} entries; the curves have {n_radii} columns")
+        raise InputError(
+            f"{name} has {len(radius)} entries; the curves have {n_radii} columns; there must be"
+            " one for each, with NaN where nothing was measured"
+        )
     check_finite(radius, name)
     step = np.diff(radius)
     if (step <= 0).any():

@@ -30,6 +30,7 @@ from vae_nbdev.core import (
     stream,
 )
 from .files import read_table, resolve_format, write_table
+from .names import say_numbered, warn_of_names
 from .text import quote
 
 # %% ../../nbs/curves/14_curve_set.ipynb #e9c02e26
@@ -110,7 +111,11 @@ def divide_rows(
 def check_radius(found: np.ndarray, wanted: np.ndarray) -> None:
     """Raise an InputError that names the first radius found (R,) that is not as wanted (R,)."""
     if len(found) != len(wanted):
-        raise InputError(f"the curves have {len(found)} radii; there must be {len(wanted)}")
+        told = [f"{len(r)} radii, {r[0]:.10g} to {r[-1]:.10g}" for r in (found, wanted)]
+        raise InputError(
+            f"the curves have {told[0]}, and the model {told[1]}; they must be the same, with NaN"
+            " where nothing was measured"
+        )
     if (j := first_unlike(found, wanted)) is not None:
         raise InputError(
             f"the curves are given at radius {found[j]:.10g} in column {j}, the model at"
@@ -181,6 +186,7 @@ class CurveSet:
         values = _check_values(self.values, mask, name)
         named = named_radii(self.values, name) if self.radius is None else None
         radius = as_radius(self.radius if named is None else named, values.shape[1])
+        warn_of_names(self.values, radius, name)
         for table, what in ((self.values, name), (self.errors, "errors"), (mask, "mask")):
             check_named(table, radius, what)
         parameters, names = _check_parameters(self.parameters, self.parameter_names, len(values))
@@ -212,7 +218,7 @@ class CurveSet:
         if not isinstance(X, CurveSet):
             return cls(X, radius, errors, name=name)
         if radius is not None:
-            check_radius(X.radius, as_radius(radius, X.n_radii))
+            check_radius(X.radius, as_radius(radius))
         if errors is None:
             return X
         if X.errors is not None:
@@ -380,22 +386,22 @@ def curves_from(
     """Return the curves of a table that was read from a file, see `read_curves`."""
     name, kind, _ = resolve_format(path, format, "input")
     table = dict(table)
-    unread = table.pop("unread", ())
+    unread, doubt = table.pop("unread", {}), table.pop("doubt", "")
     try:
         curves = CurveSet(**table)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
     if "radius" not in table and kind != "npy":
-        warnings.warn(
-            f"{name} holds no radii; its columns are numbered 0 to {curves.n_radii - 1}",
-            stacklevel=3,
+        warnings.warn(say_numbered(name, curves.n_radii), stacklevel=3)
+    told = [f"{quote(each)} is left out: {why}" for each, why in unread.items() if why]
+    if others := [each for each, why in unread.items() if not why]:
+        told.append(
+            f"{quote(others)} is not understood and left out; if it belongs to the curves, call it"
+            " 'radius', 'errors', 'mask' or 'parameters'"
         )
-    if unread:
-        warnings.warn(
-            f"{name}: {quote(list(unread))} is not understood and left out; if it belongs to the"
-            " curves, call it 'radius', 'errors', 'mask' or 'parameters'",
-            stacklevel=3,
-        )
+    for sentence in (*told, doubt):
+        if sentence:
+            warnings.warn(f"{name}: {sentence}", stacklevel=3)
     return curves
 
 # %% ../../nbs/curves/14_curve_set.ipynb #38688902

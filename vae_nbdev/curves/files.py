@@ -27,7 +27,6 @@ from vae_nbdev.curves.columns import (
     as_field,
     check_room,
     file_size,
-    find_near,
     read_ecsv,
     read_fits,
     read_parquet,
@@ -35,6 +34,7 @@ from vae_nbdev.curves.columns import (
     write_fits,
     write_parquet,
 )
+from .names import explain_name, find_near
 from .text import quote, read_csv, write_csv
 from ..writing import WriteError, as_path, atomic_paths
 
@@ -90,15 +90,21 @@ def _read_members(archive: zipfile.ZipFile, wanted: dict, size: int) -> dict[str
     return fields
 
 
-def _near_members(archive: zipfile.ZipFile, others: dict, fields: dict) -> dict:
-    """Return which members of other names are radii or errors: the entry for each name."""
+def _near_members(
+    archive: zipfile.ZipFile, others: dict, fields: dict
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return which members of other names are radii or errors, the entry for each name; and what
+    all other names are, as far as that is known.
+    """
     shapes = {}
     for name, info in others.items():
         if info.compress_type in _PACKINGS:
             with archive.open(info) as member, contextlib.suppress(ValueError):
                 shapes[name] = _read_header(member, info.file_size)[0]
-    near = find_near(shapes, fields, fields["values"].shape)
-    return {n: entry for n, entry in near.items() if entry == "errors" or len(shapes[n]) < 2}
+    values = fields["values"].shape
+    near = find_near(shapes, fields, values)
+    near = {n: entry for n, entry in near.items() if entry == "errors" or len(shapes[n]) < 2}
+    return near, {n: explain_name(n, shapes.get(n), values) for n in others if n not in near}
 
 
 def _read_npz(handle: BinaryIO) -> dict:
@@ -116,9 +122,8 @@ def _read_npz(handle: BinaryIO) -> dict:
         wanted = {entry: members[names[entry]] for entry in FIELDS if entry in names}
         fields = _read_members(archive, wanted, size)
         others = {name: info for name, info in members.items() if info not in wanted.values()}
-        near = _near_members(archive, others, fields)
+        near, unread = _near_members(archive, others, fields)
         fields |= _read_members(archive, {near[name]: others[name] for name in near}, size)
-    unread = tuple(name for name in others if name not in near)
     return fields | ({"unread": unread} if unread else {})
 
 # %% ../../nbs/curves/13_files.ipynb #fdfa1824
@@ -314,7 +319,7 @@ def read_file(
 # %% ../../nbs/curves/13_files.ipynb #085ea426
 def read_table(
     path: str | os.PathLike, format: str | None = None, header: bool | None = None
-) -> dict[str, np.ndarray | str | tuple[str, ...]]:
+) -> dict:
     """Read the arrays and labels of a set of curves from a file.
 
     Parameters
@@ -332,7 +337,8 @@ def read_table(
     -------
     dict
         `values` and those of `radius`, `errors`, `mask`, `parameters`, `parameter_names`,
-        `xlabel`, `ylabel` that the file holds; `unread` has the names of what was left out.
+        `xlabel`, `ylabel` that the file holds; `unread` has the names of what was left out, each
+        with the reason, if it is known, and `doubt` what may be wrong.
         Whether they fit together is not checked. The values of a `.npy` file are a memory-mapped
         array, and its radii those of `NAME.radius.npy` beside it, if that is there.
 

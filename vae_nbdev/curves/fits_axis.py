@@ -18,6 +18,9 @@ _CARDS = re.compile(
     r"(CTYPE|CUNIT|CRVAL|CRPIX|CDELT)1|(CD|PC)1_1|P[SV]1_\d+|REST\w+|VELREF"
 )  # of the first axis
 _WORDS = {"WAVE": "wavelength", "AWAV": "wavelength in air", "FREQ": "frequency", "ENER": "energy"}
+_WORDS |= dict.fromkeys(("LAM", "LAMB", "WAV", "WL"), "wavelength") | {"NU": "frequency"}
+_LOG = re.compile(rf"(LOG10|LOG|LN)[-_ ]?({'|'.join(_WORDS)}|LAMBDA|WAVELENGTH)", re.IGNORECASE)
+_LOG_UNIT = re.compile(r"(LOG10|LOG|DEX|LN)\s*[(\[]\s*(.+?)\s*[)\]]", re.IGNORECASE)
 
 
 def _positions(cards, kind: str, unit: str, n_columns: int) -> np.ndarray:
@@ -34,7 +37,22 @@ def _positions(cards, kind: str, unit: str, n_columns: int) -> np.ndarray:
     return positions
 
 
-def fits_axis(header) -> tuple[np.ndarray | None, str]:
+def _check_step(header) -> None:
+    """Raise an InputError if a card of the axis is text, or the step from column to column is 0."""
+    for card in ("CRVAL1", "CRPIX1", "CDELT1", "CD1_1", "PC1_1"):
+        if isinstance(header.get(card), str):
+            raise InputError(
+                f"{card} is {header[card][:40]!r} in the header of the image; it must be a number"
+            )
+    for card in ("CD1_1",) if "CD1_1" in header else ("CDELT1", "PC1_1"):
+        if header.get(card) == 0:
+            raise InputError(
+                f"{card} is 0 in the header of the image, so that all its columns are at"
+                f" {header.get('CRVAL1', 0)}; write the step from one column to the next there"
+            )
+
+
+def fits_axis(header) -> tuple[np.ndarray | None, str, str]:
     """Return where the columns of a FITS image are, and a label with the unit.
 
     Parameters
@@ -48,6 +66,8 @@ def fits_axis(header) -> tuple[np.ndarray | None, str]:
         In the unit of the header; None if the header does not give them.
     label : str
         Such as `wavelength [Angstrom]`.
+    doubt : str
+        Why the positions may be wrong, in a sentence; empty if there is no doubt.
 
     Raises
     ------
@@ -58,23 +78,37 @@ def fits_axis(header) -> tuple[np.ndarray | None, str]:
 
     kind, unit = (str(header.get(key, "")).strip() for key in ("CTYPE1", "CUNIT1"))
     if not {"CRVAL1", "CDELT1", "CD1_1", "PC1_1"} & set(header) and "-TAB" not in kind:
-        return None, ""
+        return None, "", ""
     mixed = header.get("CD1_2") or header.get("PC1_2")
     if mixed or kind.startswith("MULTI") or kind.endswith("-TAB"):
         raise InputError(
             f"the image has no axis that is common to its rows (CTYPE1 is {kind!r}); bring the"
             " curves to the same radii first"
         )
+    _check_step(header)
+    logs, log_unit = _LOG.fullmatch(kind), _LOG_UNIT.fullmatch(unit)
     cards = Header([card for card in header.cards if _CARDS.fullmatch(card.keyword)])
     cards.setdefault("CRPIX1", 1.0)
+    if kind.endswith("-WAV"):  # of SDSS, and unknown to WCS
+        cards.remove("CTYPE1")
     try:
         positions = _positions(cards, kind, unit, header["NAXIS1"])
     except Exception as error:  # WCS has a dozen of its own
         why = str(error).strip().splitlines()[-1]
         raise InputError(f"the axis {kind!r} of the image cannot be used ({why})") from None
-    if header.get("DC-FLAG") == 1 and not kind.endswith("-LOG"):
+    doubt, standard = "", re.fullmatch("....-LOG", kind)
+    if logs or log_unit:
+        natural = (logs or log_unit)[1].upper() == "LN"
+        positions = np.exp(positions) if natural else 10**positions
+        kind, unit = logs[2].upper() if logs else kind, log_unit[2] if log_unit else unit
+    elif header.get("DC-FLAG") == 1 and not standard:
         positions = 10**positions
+    elif re.search("LOG|^LN", kind.upper()) and not standard:
+        doubt = f"the axis {kind!r} is read as linear; if its numbers are logarithms, say 'LOGLAM'"
+    elif standard and re.match("(?i)ang", unit) and abs(positions[0]) < 5:
+        doubt = f"{kind!r} begins at {positions[0]:.10g}; if that is a logarithm, say 'LOGLAM'"
     if not unit:  # IRAF's words
         unit = "".join(re.findall(r"units=(\w+)", str(header.get("WAT1_001", "")))[:1])
-    word = _WORDS.get(kind[:4], "radius" if kind in ("", "LINEAR") else kind.lower())
-    return positions, f"{word} [{unit}]" if unit else word
+    plain = "radius" if kind in ("", "LINEAR") else kind.lower()
+    word = _WORDS.get(kind[:4]) or _WORDS.get(kind.partition("-")[0], plain)
+    return positions, f"{word} [{unit}]" if unit else word, doubt

@@ -27,7 +27,12 @@ from vae_nbdev.curves.oddities import (
     warn_of_wild,
 )
 from .point_set import PointSet
-from .point_units import PointUnits, choose_grid
+from vae_nbdev.curves.point_units import (
+    PointUnits,
+    choose_grid,
+    drop_wild_radii,
+    without_points,
+)
 from .preparation import check_precision, choose_held_out, count_held_out
 from .units import PointBatch
 
@@ -367,15 +372,12 @@ def _point_out(points: PointSet) -> tuple[PointSet, np.ndarray | None]:
     `find_point_copies` finds.
     """
     first, wild = find_point_copies(points), find_wild_points(points.radius, points.value)
-    warn_of_placeholders(points.value, points.place, points.curve)
+    places = warn_of_placeholders(points.value, points.place, points.curve, wild=wild[:, None])
     if first is not None:
         warn_of_copies(first, what="curve")
-    if len(wild):
-        warn_of_wild(points.value, wild[:, None], points.place, points.curve[wild])
-        value = points.value.copy()
-        value[wild] = np.nan
-        points = replace(points, value=value)
-    return points, first
+    if len(places):
+        warn_of_wild(points.value, places, points.place, points.curve[places[:, 0]])
+    return without_points(points, wild) if len(wild) else points, first
 
 
 # %% ../../nbs/curves/29_learn_points.ipynb #f461ebf6
@@ -408,7 +410,8 @@ def learnable_points(
     Warns
     -----
     UserWarning
-        Of curves that repeat another one, and of values that look wrong; wild ones are left out.
+        Of curves that repeat another one, and of radii and values that look wrong; wild ones are
+        left out.
     """
     if not isinstance(noise, str):
         if np.ndim(noise):
@@ -416,7 +419,7 @@ def learnable_points(
         points = PointSet.of(points, noise, "the list of points")
     elif noise != "learn":
         raise InputError(f"noise is {noise!r}; give a number or 'learn'")
-    points, first = _point_out(points)
+    points, first = _point_out(drop_wild_radii(points, radius))
     n = int((points.n_points > 0).sum())
     if n < 2:
         raise InputError(f"{n} curve(s) have points; at least 2 are needed (n_samples={n})")

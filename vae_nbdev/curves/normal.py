@@ -251,7 +251,7 @@ def choose_tail(squares: np.ndarray, count: np.ndarray | int) -> tuple[float, np
         return 0.0, np.ones(len(squares))
     return best, (1 / best + count) / (1 / best + squares)
 
-
+# %% ../../nbs/curves/17_normal.ipynb #78c32a19
 def _misfit(fold: _Fold, variance: np.ndarray, noise: float) -> np.ndarray:
     """Squares of the curves of a fold (n,)."""
     return (fold.squares / variance).sum(1) + fold.outside / noise
@@ -351,6 +351,20 @@ def _fit_seen(
     return found
 
 
+def _fit_factors(x: np.ndarray, n_factors: int, own_noise: bool, noise, errors) -> NormalCurves:
+    """The same; columns with few values are guessed from their neighbours, see `fill_columns`."""
+    known = ~thin_columns((~np.isnan(x)).sum(0))
+    if known.all():
+        return _fit_seen(x, n_factors, own_noise, noise, errors)
+    cut = (None if sd is None else sd[..., known] for sd in (noise, errors))
+    f, own = _fit_seen(x[:, known], n_factors, own_noise, *cut), noise if errors is None else errors
+    loadings = f.noise[:, None] * f.basis * f.spread
+    mean, sd, loadings = fill_columns(x, known, f.mean, f.noise, loadings, own)
+    sd = sd if noise is None else noise
+    basis, spread, _ = np.linalg.svd(loadings / sd[:, None], full_matrices=False)
+    return NormalCurves(mean, sd, basis, np.maximum(spread, _LEAST), np.zeros(0))
+
+# %% ../../nbs/curves/17_normal.ipynb #e6a6d7ed
 def _fit_gappy(
     x: np.ndarray,
     parts: list[np.ndarray],
@@ -383,21 +397,6 @@ def _fit_gappy(
             break  # two numbers in a row were no better
     fitted = _fit_factors(x, *choices[chosen], noise, errors)
     return replace(fitted, held_out=scores[chosen], tail=tails[chosen])
-
-# %% ../../nbs/curves/17_normal.ipynb #33291112
-def _fit_factors(x: np.ndarray, n_factors: int, own_noise: bool, noise, errors) -> NormalCurves:
-    """The same; columns with few values are guessed from their neighbours, see `fill_columns`."""
-    known = ~thin_columns((~np.isnan(x)).sum(0))
-    if known.all():
-        return _fit_seen(x, n_factors, own_noise, noise, errors)
-    cut = (None if sd is None else sd[..., known] for sd in (noise, errors))
-    f, own = _fit_seen(x[:, known], n_factors, own_noise, *cut), noise if errors is None else errors
-    loadings = f.noise[:, None] * f.basis * f.spread
-    mean, sd, loadings = fill_columns(x, known, f.mean, f.noise, loadings, own)
-    sd = sd if noise is None else noise
-    basis, spread, _ = np.linalg.svd(loadings / sd[:, None], full_matrices=False)
-    return NormalCurves(mean, sd, basis, np.maximum(spread, _LEAST), np.zeros(0))
-
 
 # %% ../../nbs/curves/17_normal.ipynb #c8a9ab4a
 _MOST_WITH_GAPS = 1000  # curves by which factors are chosen if there are gaps

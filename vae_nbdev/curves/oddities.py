@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['check_variation', 'measure_spreads', 'find_placeholders', 'warn_of_placeholders', 'find_wild', 'find_wild_points',
-           'warn_of_wild', 'find_copies', 'find_point_copies', 'warn_of_copies']
+           'find_wild_radii', 'warn_of_wild', 'find_copies', 'find_point_copies', 'warn_of_copies']
 
 # %% ../../nbs/curves/09_oddities.ipynb #5e5fbd14
 import hashlib
@@ -150,10 +150,16 @@ def warn_of_placeholders(
     where: Callable[..., str] = "row {}, column {}".format,
     curve: np.ndarray | None = None,
     name: str = "X",
-) -> None:
-    """Warn of what `find_placeholders` finds; `where` names the place of a value in X."""
-    found = []
-    for value, count in find_placeholders(X, curve).items():
+    wild: np.ndarray | None = None,
+) -> np.ndarray:
+    """Warn of what `find_placeholders` finds; `where` names the place of a value in X. Of the
+    places (n, X.ndim) of wild values, return those that are not named by this.
+    """
+    found, placeholders = [], find_placeholders(X, curve)
+    wild = np.zeros((0, X.ndim), np.int64) if wild is None else wild
+    named = np.isin(X[tuple(wild.T)], list(placeholders))
+    also = ". Where it is wild it is not learned, nor are its curves if they are few"
+    for value, count in placeholders.items():
         first = next(
             (start + int(place[0]), *map(int, place[1:]))
             for start, block in iterate_blocks(X)
@@ -163,9 +169,10 @@ def warn_of_placeholders(
     if found:
         warnings.warn(
             f"{name} holds {'; '.join(found)}: nothing else is near; if it stands for a missing"
-            " value, write NaN",
+            f" value, write NaN{also * bool(named.any())}",
             stacklevel=3,
         )
+    return wild[~named]
 
 # %% ../../nbs/curves/09_oddities.ipynb #743e45ba
 _TIMES, _MOST, _BESIDE, _FEWEST = 10, 16, 3, 20
@@ -213,6 +220,19 @@ def find_wild_points(radius: np.ndarray, value: np.ndarray) -> np.ndarray:
         k[: len(group), j] = group
     found = find_wild(np.where(k < 0, np.nan, value[k]))
     return np.sort(k[tuple(found.T)])
+
+# %% ../../nbs/curves/09_oddities.ipynb #3f144b04
+def find_wild_radii(radius: np.ndarray) -> np.ndarray:
+    """Numbers (n,) of the points with wild radii, among (M,)."""
+    wild = find_wild(radius[:, None])[:, 0]
+    order = np.setdiff1d(np.argsort(radius, kind="stable"), wild, assume_unique=True)
+    if len(radius) < _FEWEST or radius.min() <= 0:
+        return wild
+    log = np.log(radius[order])
+    most = min(_MOST, len(radius) // 20)
+    far = np.diff(log)[:most] > np.maximum(np.log(_TIMES), log[-1] - log[1 : most + 1])
+    low = order[: most - int(np.argmax(far[::-1]))] if far.any() else order[:0]
+    return np.sort(np.append(wild, low))
 
 # %% ../../nbs/curves/09_oddities.ipynb #f9adc1a7
 def warn_of_wild(

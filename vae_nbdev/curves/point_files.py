@@ -20,8 +20,9 @@ import numpy as np
 
 from ..core import InputError
 from .columns import open_fits, open_parquet, parse_ecsv
-from .curve_set import CurveSet, curves_from, read_curves
-from .files import READERS, read_file
+from .curve_set import CurveSet, curves_from
+from .files import READERS, TEXT, read_file
+from .names import column_role
 from vae_nbdev.curves.point_set import (
     PointSet,
     axis_labels,
@@ -34,7 +35,6 @@ from vae_nbdev.curves.text import (
     TRAILING,
     are_names,
     are_told,
-    column_role,
     complain_of_cell,
     data_lines,
     decode_text,
@@ -43,6 +43,7 @@ from vae_nbdev.curves.text import (
     is_gap,
     is_long,
     quote,
+    read_csv,
 )
 from ..writing import as_path
 
@@ -255,8 +256,7 @@ def _ecsv_points(handle: BinaryIO) -> PointSet:
     return PointSet.of(parse_ecsv(handle), name="the table")
 
 
-_TEXT = ("csv", "txt", "dat", "tsv")
-_READERS = dict.fromkeys(_TEXT, _long_text) | {
+_READERS = dict.fromkeys(TEXT, _long_text) | {
     "parquet": _parquet_points,
     "fits": _fits_points,
     "fit": _fits_points,
@@ -285,7 +285,7 @@ def read_point_set(path: str | os.PathLike, format: str | None = None) -> PointS
     """
     if not as_path(path).is_dir():
         return read_file(path, format, _READERS)
-    endings = tuple(f".{kind}{zipped}" for kind in _TEXT for zipped in ("", ".gz"))
+    endings = tuple(f".{kind}{zipped}" for kind in TEXT for zipped in ("", ".gz"))
     files = [
         file
         for file in sorted(as_path(path).iterdir())
@@ -305,9 +305,9 @@ def read_point_set(path: str | os.PathLike, format: str | None = None) -> PointS
     return replace(PointSet.of(curves, name=os.fsdecode(path)), **axes)
 
 # %% ../../nbs/curves/42_point_files.ipynb #8f386564
-def _are_point_lines(handle: BinaryIO) -> bool:
+def _are_point_lines(handle: BinaryIO, header: bool | None) -> bool:
     """Return whether the lines of a text file are points: the column names say so, in the first
-    line or a comment above, or it has no names and looks like a long table.
+    line or a comment above, or it has no names, nor radii as a header, and looks like a long table.
     """
     head = []
     for line in handle:
@@ -319,16 +319,16 @@ def _are_point_lines(handle: BinaryIO) -> bool:
         names = table.names or _name_columns(table, ("radius", "value"))[1]
         if names:
             return len({column_role(name) for name in names} - {None}) > 1
-        if len(table.rows[0]) in (3, 4) and not are_told(table.comments):
+        if len(table.rows[0]) in (3, 4) and not (header or are_told(table.comments)):
             handle.seek(0)
             return is_long(split_table(decode_text(handle.read())).rows)
     return False
 
 
-def _are_points(handle: BinaryIO, kind: str) -> bool:
+def _are_points(handle: BinaryIO, kind: str, header: bool | None) -> bool:
     """Return whether the columns of a file are those of a long table."""
-    if kind in _TEXT:
-        return _are_point_lines(handle)
+    if kind in TEXT:
+        return _are_point_lines(handle, header)
     if kind == "parquet":
         return PointSet.is_one(open_parquet(handle).schema_arrow.empty_table())
     if kind == "ecsv":
@@ -341,23 +341,26 @@ def _are_points(handle: BinaryIO, kind: str) -> bool:
     return any(map(PointSet.is_one, flat))
 
 # %% ../../nbs/curves/42_point_files.ipynb #b384de65
-def _read_either(handle: BinaryIO, kind: str) -> PointSet | dict:
+def _read_either(handle: BinaryIO, kind: str, header: bool | None) -> PointSet | dict:
     """Read points, or the table of curves on a grid."""
-    are_points = kind in _READERS and _are_points(handle, kind)
+    if kind in _READERS and _are_points(handle, kind, header):
+        handle.seek(0)
+        return _READERS[kind](handle)
     handle.seek(0)
-    return (_READERS if are_points else READERS)[kind](handle)
+    return READERS[kind](handle) if header is None else read_csv(handle, header)
 
 
 def read_curves_or_points(
     path: str | os.PathLike, format: str | None = None, header: bool | None = None
 ) -> CurveSet | PointSet:
     """Read a file as `read_curves` does, unless it is a long table of points, or a folder; these
-    are read as `read_point_set` does. With `header`, True or False, a file is not points.
+    are read as `read_point_set` does. With `header=True`, text is points only if its columns have
+    names.
     """
-    if header is not None:
-        return read_curves(path, format, header)
     if as_path(path).is_dir():
         return read_point_set(path, format)
-    readers = {kind: partial(_read_either, kind=kind) for kind in READERS}
+    kinds = READERS if header is None else TEXT
+    readers = {kind: partial(_read_either, kind=kind, header=header) for kind in kinds}
     found = read_file(path, format, readers)
     return found if isinstance(found, PointSet) else curves_from(found, path, format)
+

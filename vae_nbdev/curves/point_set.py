@@ -16,7 +16,8 @@ import numpy as np
 
 from ..core import InputError, as_numbers, column_names
 from .curve_set import CurveSet, hash_arrays
-from .text import COLUMN_NAMES, column_role, quote
+from .names import COLUMN_NAMES, column_role, from_variance, likely_name
+from .text import quote
 
 # %% ../../nbs/curves/15_point_set.ipynb #662fe771
 def find_points(radius, value, error, place: Callable[[int], str]) -> np.ndarray:
@@ -339,6 +340,11 @@ def axis_labels(radius: str, value: str, units: dict) -> dict[str, str]:
     }
 
 # %% ../../nbs/curves/15_point_set.ipynb #215718d5
+def _words(role: str) -> list[str]:
+    """Return the names that a column may have, without those of one or two letters."""
+    return [word for word in (role, *COLUMN_NAMES[role].split()) if len(word) > 2]
+
+
 def find_columns(names: Sequence, wanted: Sequence[str]) -> dict[str, int]:
     """Return which column holds each quantity, and the error if there is one."""
     found = {}
@@ -354,16 +360,22 @@ def find_columns(names: Sequence, wanted: Sequence[str]) -> dict[str, int]:
         if places:
             found[role] = places[0]
         elif role in wanted:
+            unknown = [str(name) for name in names if column_role(name) is None]
+            near = next(filter(None, (likely_name(n, _words(role)) for n in unknown)), None)
             raise InputError(
                 f"no column is called '{role}' (or {', '.join(COLUMN_NAMES[role].split())}), only"
-                f" {quote(list(map(str, names)))}"
+                f" {quote(list(map(str, names)))}" + f"; did you mean {near!r}?" * bool(near)
             )
-    doubtful = [n for n in map(str, names) if re.search("err|sigma|unc|std|±", n.lower())]
-    if "error" not in found and doubtful:
-        raise InputError(
-            f"column {quote(doubtful[0])} could be the error; call it 'error', or leave it out if"
-            " the noise is to be learned"
-        )
+    others = [str(name) for i, name in enumerate(names) if i not in found.values()]
+    for name in others if "error" not in found else ():
+        near = re.search("err|sigma|unc|std|±", name.lower()) or likely_name(name, _words("error"))
+        how = from_variance(name)
+        if how or near:
+            what = f"holds no errors; give {how} as" if how else "could be the error; call it"
+            raise InputError(
+                f"column {quote(name)} {what} 'error', or leave it out if the noise is to be"
+                " learned"
+            )
     return found
 
 # %% ../../nbs/curves/15_point_set.ipynb #a2c8d43b

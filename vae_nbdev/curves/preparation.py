@@ -382,12 +382,13 @@ def _point_out(known: CurveSet, curves: CurveSet) -> tuple[CurveSet, CurveSet, n
 
     check_variation(X)
     warn_of_thin(X, radius)
-    warn_of_placeholders(X, where)
     first, wild = find_copies(X), find_wild(X)
+    places = warn_of_placeholders(X, where, wild=wild)
     if first is not None:
         warn_of_copies(first)
+    if len(places):
+        warn_of_wild(X, places, where)
     if len(wild):
-        warn_of_wild(X, wild, where)
         same = known is curves
         known = leave_out(known, wild)
         curves = known if same else leave_out(curves, wild)

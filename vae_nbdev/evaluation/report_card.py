@@ -55,36 +55,13 @@ from ..inference.importance import Evidence
 from ..plotting.curves import plot_bands
 from ..plotting.style import figure_style
 
-# %% ../../nbs/evaluation/77_report_card.ipynb #eed1c4ef
-@dataclass(frozen=True, kw_only=True)
-class _Material:
-    """What the rows of a report are measured with."""
-
-    held_out: CurveSet  # measured, with gaps and errors if there are any
-    special: bool  # whether there are gaps, or errors that are not the model's noise
-    noisy: np.ndarray | None = None  # true measured curves without gaps
-    clean: np.ndarray | None = None  # the same without noise
-    truth: TrueFamily | HeldOut | None = None  # a model that makes no mistake
-    exact: Evidence | None = None  # of the held-out curves
-    train: np.ndarray | None
-    clean_input: bool  # whether these are noise-free
-    family: Family | None = None
-    noise: np.ndarray  # (R,)
-    n_generated: int
-    seed: int
-
-    @property
-    def radius(self) -> np.ndarray:
-        """Where the curves are measured (R,)."""
-        return self.held_out.radius
-
 # %% ../../nbs/evaluation/77_report_card.ipynb #e152e67b
 def _is_special(curves: CurveSet, noise: np.ndarray) -> bool:
     """Whether curves have gaps, or errors that are not the noise (R,)."""
     errors = noise if curves.errors is None else curves.errors
     return np.isnan(curves.values).any() or not np.allclose(errors, noise, rtol=0.05)
 
-
+# %% ../../nbs/evaluation/77_report_card.ipynb #2bd6301c
 def _truth_of_family(
     curves: CurveSet, family: Family, noise: np.ndarray, n: int, seed: int
 ) -> dict:
@@ -114,6 +91,29 @@ def _truth_of_curves(curves: CurveSet, clean: np.ndarray | None, special: bool) 
         )
     first, second = (None, None) if clean is None else (clean[:half], clean[half:])
     return {"noisy": noisy[:half], "clean": first, "truth": HeldOut(noisy[half:], second)}
+
+# %% ../../nbs/evaluation/77_report_card.ipynb #67bd58b4
+@dataclass(frozen=True, kw_only=True)
+class _Material:
+    """What the rows of a report are measured with."""
+
+    held_out: CurveSet  # measured, with gaps and errors if there are any
+    special: bool  # whether there are gaps, or errors that are not the model's noise
+    noisy: np.ndarray | None = None  # true measured curves without gaps
+    clean: np.ndarray | None = None  # the same without noise
+    truth: TrueFamily | HeldOut | None = None  # a model that makes no mistake
+    exact: Evidence | None = None  # of the held-out curves
+    train: np.ndarray | None
+    clean_input: bool  # whether these are noise-free
+    family: Family | None = None
+    noise: np.ndarray  # (R,)
+    n_generated: int
+    seed: int
+
+    @property
+    def radius(self) -> np.ndarray:
+        """Where the curves are measured (R,)."""
+        return self.held_out.radius
 
 
 def _prepare(model, held_out, clean, train, family, n_generated: int, seed: int) -> _Material:
@@ -265,7 +265,7 @@ def _panels(figures: dict, name: str, n_columns: int = 1, size=(6.5, 3.8)) -> np
     figures[name] = Figure(figsize=size, dpi=100, layout="constrained")
     return figures[name].subplots(1, n_columns, squeeze=False)[0]
 
-# %% ../../nbs/evaluation/77_report_card.ipynb #229fdb31
+
 @figure_style()
 def _figures(rows: dict[str, dict], kept: dict[str, dict], about: _Material, first: str) -> dict:
     """Draw the figures of a report from its rows and the stored arrays; `first` is the name of the
@@ -349,7 +349,7 @@ def _settings(about: _Material) -> dict:
         "seed": about.seed,
     }
 
-
+# %% ../../nbs/evaluation/77_report_card.ipynb #7f8c76e9
 def report(
     model,
     held_out,

@@ -8,6 +8,7 @@ __all__ = ['as_seed', 'CurveVAE', 'save_run', 'load_run']
 # %% ../../nbs/fitted/68_estimator.ipynb #d349ef98
 import re
 import sys
+import warnings
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..config import FitOptions, Recipe
-from ..core import InputError
+from ..core import InputError, column_names
 from ..curves.curve_set import CurveSet
 from ..curves.point_set import PointSet
 from .fit import fit_model
@@ -91,12 +92,40 @@ def _are_points(X) -> bool:
 def _remember_columns(estimator: "CurveVAE", X) -> None:
     """Let scikit-learn store how many columns X has, and their names if it is a DataFrame."""
     is_table = getattr(getattr(X, "dtype", None), "names", None) or hasattr(X, "colnames")
+    is_table = is_table or len({isinstance(name, str) for name in column_names(X) or ()}) > 1
     if not isinstance(X, CurveSet) and not PointSet.is_one(X) and not is_table:
         validate_data(estimator, X, reset=True, skip_check_array=True)
         return
     estimator.n_features_in_ = len(estimator.radius_)
     if hasattr(estimator, "feature_names_in_"):
         del estimator.feature_names_in_
+
+
+def _check_columns(estimator: "CurveVAE", X) -> None:
+    """Raise an InputError unless X has the columns that scikit-learn has stored."""
+    names, r = list(map(str, column_names(X) or [])), estimator.radius_
+    try:
+        with warnings.catch_warnings():  # names that are radii are checked by CurveSet
+            warnings.filterwarnings("ignore", "X has feature names, but")
+            validate_data(estimator, X, reset=False, skip_check_array=True)
+        return
+    except TypeError:  # names of several types
+        if X.shape[1] == len(r):
+            return
+        words = ""
+    except ValueError as error:
+        words = f" ({' '.join(str(error).split())})"
+    known = list(map(str, getattr(estimator, "feature_names_in_", r.tolist())))
+    what = "give one column per radius, NaN where nothing was measured"
+    if set(known) & set(names):
+        more, fewer = ([n for n in a if n not in b] for a, b in ((names, known), (known, names)))
+        steps = [f"leave out {more[:3]}"] * bool(more)
+        steps += [f"add {fewer[:3]}, NaN where nothing was measured"] * bool(fewer)
+        what = " and ".join(steps) or "bring the columns into the order of feature_names_in_"
+    raise InputError(
+        f"X has {X.shape[1]} columns, and the model has {len(r)} radii, {r[0]:.10g} to"
+        f" {r[-1]:.10g}; {what}{words}"
+    )
 
 
 def _say_findings(model: FittedVAE) -> None:
@@ -224,7 +253,7 @@ class CurveVAE(
         if _are_points(X):
             return PointSet.of(X, errors)
         if not isinstance(X, CurveSet) and len(getattr(X, "shape", ())) == 2:
-            validate_data(self, X, reset=False, skip_check_array=True)
+            _check_columns(self, X)
         return CurveSet.of(X, self.radius_, errors)
 
     def _ask(self, method: str, X, errors, *args):

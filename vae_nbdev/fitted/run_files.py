@@ -52,7 +52,7 @@ def _says_that_it_is_a_run(path: Path) -> bool:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
-# %% ../../nbs/fitted/62_run_files.ipynb #5c8aad12
+
 def check_target(path, overwrite: bool = False) -> None:
     """Raise an InputError unless a run may be written to the folder `path`.
 
@@ -95,7 +95,7 @@ def to_json_types(value):
         return [to_json_types(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
-# %% ../../nbs/fitted/62_run_files.ipynb #c767b07a
+
 def as_json(value) -> str:
     """JSON of nested dictionaries, lists, arrays and numbers; null for numbers that are not
     finite.
@@ -113,11 +113,9 @@ def _versions() -> dict[str, str]:
     }
 
 
-# %% ../../nbs/fitted/62_run_files.ipynb #20da9449
 def _checksum(data: bytes) -> str:
     """Hash of the bytes of a file: 32 hexadecimal digits."""
     return hashlib.blake2b(data, digest_size=16).hexdigest()
-
 
 # %% ../../nbs/fitted/62_run_files.ipynb #b955d53e
 _CARD = """# A variational autoencoder for curves
@@ -163,7 +161,7 @@ def _model_card(run: Run) -> str:
     version = run.config.get("versions", _versions()).get("vae_nbdev", __version__)
     return _CARD.format(version=version, what=what, facts=facts or "- nothing is known of them")
 
-# %% ../../nbs/fitted/62_run_files.ipynb #fd0246ac
+# %% ../../nbs/fitted/62_run_files.ipynb #4a653f2f
 _FILES = (
     "config.json",
     "model.safetensors",
@@ -173,7 +171,7 @@ _FILES = (
     "README.md",
 )
 
-# %% ../../nbs/fitted/62_run_files.ipynb #4a653f2f
+
 def _contents(run: Run) -> dict[str, bytes]:
     """File name → bytes of the files of a run, checked as they will be when they are read."""
     arrays = {k: np.ascontiguousarray(v, dtype=np.float64) for k, v in run.preprocessing.items()}
@@ -197,7 +195,6 @@ def _contents(run: Run) -> dict[str, bytes]:
         "README.md": _model_card(whole),
     }
     return files | {name: text.encode("utf-8") for name, text in texts.items()}
-
 
 # %% ../../nbs/fitted/62_run_files.ipynb #34933dd5
 def _clear_up(path: Path) -> None:

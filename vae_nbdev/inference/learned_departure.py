@@ -43,7 +43,7 @@ def _directions(curves: Tensor, covariance: np.ndarray) -> np.ndarray:
     both = curves.T @ curves / len(curves) + torch.from_numpy(covariance)
     return torch.linalg.eigh(both)[1].flip(1)[:, :_MOST].numpy().copy()
 
-
+# %% ../../nbs/inference/56_learned_departure.ipynb #4608a83c
 @dataclass(frozen=True, eq=False)
 class _Departure:
     """The learned numbers: a covariance (K, K) in the unit of the model; median of the factor of
@@ -105,7 +105,7 @@ def _look(draws: _Draws, now: _Departure) -> _Look:
     moment = (seen.axes @ moment @ seen.axes.mT).sum(0)
     return _Look(flat.logsumexp(0) - math.log(len(draws.size)), share, moment)
 
-
+# %% ../../nbs/inference/56_learned_departure.ipynb #30b5bf3d
 def _gain(draws: _Draws, now: _Departure) -> float:
     """Change of the log evidence of all curves since the codes were drawn [nats]."""
     return sum(float(_look(block, now).gain.sum()) for block in draws.blocks())
@@ -154,7 +154,7 @@ def _choose_strength(draws: _Draws, now: _Departure, first: Tensor, seed: int) -
             scores[strength] += _gain(draws.take(part), found)
     return max(scores, key=scores.get)
 
-
+# %% ../../nbs/inference/56_learned_departure.ipynb #2a328cf2
 def _prior_codes(vae: VAE) -> Tensor:
     """Two thousand draws from the prior."""
     return vae.prior.sample(2000, torch.Generator().manual_seed(0))

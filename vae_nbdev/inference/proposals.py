@@ -29,7 +29,7 @@ def _sobol(n: int, dimension: int, seed: int, purpose: str | int) -> np.ndarray:
     sobol = qmc.Sobol(dimension, scramble=True, rng=stream(seed, "sobol", purpose))
     return np.clip(sobol.random_base2(math.ceil(math.log2(n)))[:n], 1e-12, 1 - 1e-12)
 
-# %% ../../nbs/inference/48_proposals.ipynb #4eba61e6
+
 def _student(u: np.ndarray) -> Tensor:
     """Student-t draws (n, d) from uniform numbers (n, d + 1); the last column makes the
     chi-squared part.
@@ -147,7 +147,7 @@ def _shares(q: StudentMixture, z: Tensor, log_weights: Tensor) -> Tensor:
     cap = importance_weighted_bound(log_weights) + 0.5 * math.log(len(log_weights))
     return torch.log_softmax(q.log_parts(z), 0) + torch.minimum(log_weights, cap)
 
-# %% ../../nbs/inference/48_proposals.ipynb #51efdb1c
+
 _SMALLEST = 0.02  # smallest weight of a component
 
 

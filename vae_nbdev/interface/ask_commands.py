@@ -17,6 +17,7 @@ from ..config import FitOptions
 from vae_nbdev.interface.output import (
     FilePath,
     Format,
+    Header,
     RunPath,
     answer,
     are_points,
@@ -37,7 +38,7 @@ from vae_nbdev.interface.output import (
 # %% ../../nbs/interface/86_ask_commands.ipynb #db9d693a
 @dataclass(frozen=True)
 class Sample:
-    """Draw new curves from a trained model; CSV has the radii in the first line."""
+    """Draw new curves from a trained model; a CSV file has the radii in its first line."""
 
     run: tyro.conf.Positional[RunPath]
     """Folder that `train` or `demo` has written."""
@@ -46,13 +47,13 @@ class Sample:
     out: Path = Path("-")
     """File, or - for standard output."""
     format: Format | None = None
-    """Format of a pipe, csv if None, or of a file whose ending does not say it."""
+    """File format: of a pipe (csv if None), or of a file whose ending does not tell it."""
     observed: bool = False
     """Add the noise of a measurement."""
     seed: int | None = None
     """Seed of the draws; that of the run if None."""
     overwrite: bool = False
-    """Replace a file that is there."""
+    """Replace an existing file."""
 
 
 def sample(command: Sample) -> None:
@@ -73,9 +74,9 @@ def sample(command: Sample) -> None:
 class Encode:
     """Find the latent coordinates of measured curves.
 
-    Writes CSV with a header and one row per curve, its name first if it has one: z1 … zd are the
-    means of the posterior of its d latents, sd_z1 … sd_zd their standard deviations, and log_p
-    [nats], if asked for, says how probable the curve is under the model, in the unit of the data.
+    Writes CSV with a header and one row per curve, which begins with its name if it has one. z1 …
+    zd are the posterior means of its d latents and sd_z1 … sd_zd their standard deviations. log_p
+    [nats], if asked for, is the log probability of the curve in the unit of the data.
     """
 
     run: tyro.conf.Positional[RunPath]
@@ -85,11 +86,14 @@ class Encode:
     out: Path = Path("-")
     """CSV file, or - for standard output."""
     log_p: bool = False
-    """Add the column log_p; takes longer."""
+    """Add the column log_p; this takes longer."""
     format: Format | None = None
-    """Format of a pipe, csv if None, or of a file whose ending does not say it."""
+    """File format: of a pipe (csv if None), or of a file whose ending does not tell it."""
+    header: Header = None
+    """Of text: whether its first line holds the radii; decided from the lines below if not given.
+    """
     overwrite: bool = False
-    """Replace a file that is there."""
+    """Replace an existing file."""
 
 
 def _as_points(curves):
@@ -113,7 +117,8 @@ def _model_and_curves(command) -> tuple:
     """The model and the curves that a command names."""
     from vae_nbdev.fitted.estimator import CurveVAE
 
-    vae, curves = CurveVAE.load(command.run), read_input(command.file, command.format)
+    vae = CurveVAE.load(command.run)
+    curves = read_input(command.file, command.format, command.header)
     on_grid = not are_points(curves)
     if on_grid and "n_points" in vae.data_ and list(curves.radius) != list(vae.radius_):
         curves = _as_points(curves)  # a model that has learned from points takes any radii
@@ -148,14 +153,13 @@ def encode(command: Encode) -> None:
 # %% ../../nbs/interface/86_ask_commands.ipynb #0d41e3b7
 @dataclass(frozen=True)
 class Impute:
-    """Fill the gaps of measured curves (empty cells, or NaN) at random, given what was measured.
+    """Fill the gaps of measured curves (empty cells, or NaN) with random draws.
 
-    With --n-draws there are so many complete versions of each curve: rows 1 … n of the output
-    belong to the first curve, the next n to the second, and so on. What was measured stays as it
-    is.
+    The draws take account of what was measured, and measured values stay as they are. With
+    --n-draws each curve is filled that many times: rows 1 … n of the output belong to the first
+    curve, the next n to the second, and so on.
 
-    Of curves with radii of their own, and with --radius of any, whole curves are drawn, given what
-    was measured.
+    If the curves have radii of their own, or if --radius is given, whole curves are drawn.
     """
 
     run: tyro.conf.Positional[RunPath]
@@ -165,17 +169,20 @@ class Impute:
     out: Path = Path("-")
     """File, or - for standard output."""
     n_draws: int | None = None
-    """Versions of each curve; one if None."""
+    """Number of versions of each curve; one if None."""
     radius: tuple[float, ...] = ()
-    """Where values are wanted, in increasing order; at the radii of the run if none are given."""
+    """Radii at which values are drawn, in increasing order; those of the run if not given."""
     observed: bool = True
-    """Fill with measurements, noise included; --no-observed: with the curve itself."""
+    """Fill with measurements, noise included; --no-observed: with values without noise."""
     seed: int = 0
     """Seed of the draws."""
     format: Format | None = None
-    """Format of pipes, csv if None, or of files whose endings do not say it."""
+    """File format: of pipes (csv if None), or of files whose endings do not tell it."""
+    header: Header = None
+    """Of text: whether its first line holds the radii; decided from the lines below if not given.
+    """
     overwrite: bool = False
-    """Replace a file that is there."""
+    """Replace an existing file."""
 
 
 def impute(command: Impute) -> None:
@@ -203,10 +210,10 @@ def impute(command: Impute) -> None:
 # %% ../../nbs/interface/86_ask_commands.ipynb #cf0df326
 @dataclass(frozen=True)
 class Evaluate:
-    """Say how probable measured curves are under a model, and how well it knows them.
+    """Say how probable measured curves are under a model, and how well it describes them.
 
-    Beside it stand simple models. They learn from other folds of these curves, and are scored on
-    what they have not seen; if they are ahead of the model you are told.
+    The model is compared with simple models. They learn from other folds of these curves and are
+    scored on curves that they have not seen. If one of them is better, you are told.
     """
 
     run: tyro.conf.Positional[RunPath]
@@ -214,7 +221,10 @@ class Evaluate:
     file: tyro.conf.Positional[FilePath]
     """Measured curves at the radii of the run, or points; - for standard input."""
     format: Format | None = None
-    """Format of a pipe, csv if None, or of a file whose ending does not say it."""
+    """File format: of a pipe (csv if None), or of a file whose ending does not tell it."""
+    header: Header = None
+    """Of text: whether its first line holds the radii; decided from the lines below if not given.
+    """
     json: bool = False
     """Print the numbers as one JSON object."""
 
@@ -254,8 +264,8 @@ def evaluate(command: Evaluate) -> None:
 class Report:
     """Write a page about a run, with figures: one HTML file, and the notebook that made it.
 
-    The page needs nothing else. The notebook stands beside it under the same name, .ipynb; open it
-    in Jupyter, change it, run it again.
+    The page needs no other files. The notebook lies beside it, with the same name but .ipynb: open
+    it in Jupyter, change it and run it again.
     """
 
     run: tyro.conf.Positional[RunPath]
@@ -263,7 +273,7 @@ class Report:
     out: Path | None = None
     """HTML file; RUN/report.html if None."""
     overwrite: bool = False
-    """Replace a report that is there."""
+    """Replace an existing report."""
 
 
 def report(command: Report) -> None:
@@ -277,12 +287,15 @@ def report(command: Report) -> None:
 # %% ../../nbs/interface/86_ask_commands.ipynb #553e3bf0
 @dataclass(frozen=True)
 class Info:
-    """Say what a run, an unfinished training, or a file of curves or points is."""
+    """Say what a run, an unfinished training, or a file of curves or points contains."""
 
     path: tyro.conf.Positional[Path]
     """Folder of a run or of points, or a file of curves; - for standard input."""
     format: Format | None = None
-    """Format of a pipe, csv if None, or of a file whose ending does not say it."""
+    """File format: of a pipe (csv if None), or of a file whose ending does not tell it."""
+    header: Header = None
+    """Of text: whether its first line holds the radii; decided from the lines below if not given.
+    """
     json: bool = False
     """Print it as one JSON object."""
 
@@ -306,11 +319,11 @@ def _about_run(path: Path) -> dict:
     return about | {"metrics": run.metrics}
 
 # %% ../../nbs/interface/86_ask_commands.ipynb #f79d648b
-def _about_curves(path: Path, format: str | None) -> dict:
+def _about_curves(path: Path, format: str | None, header: bool | None = None) -> dict:
     """Facts about curves in a file, a folder or a pipe."""
     import numpy as np
 
-    curves = read_input(path, format)
+    curves = read_input(path, format, header)
     points = are_points(curves)
     values = curves.value if points else curves.values
     about = {"kind": "points" if points else "curves"} | describe_input(curves, path)
@@ -350,7 +363,7 @@ def info(command: Info) -> None:
         again = {"go on with": f"the same command, vae_nbdev train … --out {run}"}
         about |= {"is being written by": who} if who else again
     elif is_pipe(path) or path.exists():
-        about = _about_curves(path, command.format)
+        about = _about_curves(path, command.format, command.header)
     else:
         raise ValueError(f"{path}: there is no such file or folder")
     metrics = about.get("metrics", {})

@@ -35,17 +35,17 @@ class Simulate:
     noise: float = 0.0
     """Standard deviation of the noise of each value [km/s]."""
     gaps: float = 0.0
-    """Fraction of the values that is missing, 0 up to 1."""
+    """Fraction of the values that is missing, from 0 up to 1."""
     seed: int = 0
-    """Seed of everything random."""
+    """Seed of all random numbers."""
     out: Path = Path("-")
     """File, or - for standard output."""
     format: Format | None = None
-    """Format of a pipe, csv if None, or of a file whose ending does not say it."""
+    """File format: of a pipe (csv if None), or of a file whose ending does not tell it."""
     overwrite: bool = False
-    """Replace a file that is there."""
+    """Replace an existing file."""
     quiet: bool = False
-    """No progress bar."""
+    """Show no progress bar."""
 
 
 def simulate(command: Simulate) -> None:
@@ -77,19 +77,19 @@ class Demo:
     out: Path = Path("runs/demo")
     """Folder for the model, the curves, the figures and metrics.json; an older demo is replaced."""
     overwrite: bool = False
-    """Replace any other run that is there."""
+    """Replace another run if there is one in this folder."""
     n_curves: int = 2000
-    """Simulated curves; a fifth of them is held out."""
+    """Number of simulated curves; a fifth of them is held out."""
     n_new: int = 500
-    """Curves to generate."""
+    """Number of curves to generate."""
     noise: float = 5.0
-    """Noise of a measurement [km/s]."""
+    """Standard deviation of the noise of each value [km/s]."""
     max_steps: int | None = None
-    """Optimiser steps; None takes the default."""
+    """Number of training steps; None means the default."""
     seed: int = 0
-    """Seed of everything random."""
+    """Seed of all random numbers."""
     quiet: bool = False
-    """No progress bar."""
+    """Show no progress bar."""
     json: bool = False
     """Print the metrics as one JSON object."""
 

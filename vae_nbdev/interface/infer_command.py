@@ -31,10 +31,10 @@ from vae_nbdev.interface.output import (
 class Infer:
     """Find the whole curve from a few points at radii of their own.
 
-    Each file holds the points of one curve, in text with columns radius, value and error. They are
-    found by their names, in the first line or in a comment above; without names they are the first
-    three. A rotation curve of SPARC is read as it is. Writes CSV: for each file and radius the
-    median of the curve, and the ends of the intervals that hold it with 68 % and 95 % probability.
+    Each file holds the points of one curve, as text with the columns radius, value and error. They
+    are found by their names, in the first line or in a comment above it; without names they are the
+    first three. Rotation curves of SPARC are read as they are. Writes CSV: for each file and radius
+    the median of the curve, and the intervals that contain it with 68 % and 95 % probability.
     """
 
     run: tyro.conf.Positional[RunPath]
@@ -42,25 +42,24 @@ class Infer:
     files: tyro.conf.Positional[
         Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE [FILE ...]")]
     ]
-    """Points, one curve a file."""
+    """Points, one file per curve."""
     out: Path = Path("-")
     """CSV file, or - for standard output."""
     radii: tuple[float, ...] = ()
-    """Where the curve is wanted; the radii of the run if none are given."""
+    """Radii at which the curve is wanted; those of the run if not given."""
     departure: float | None = None
     """Typical size of what the model leaves out, as a share of the curve; 0.3 suits real galaxies.
     """
     error_factor: float | None = None
-    """The errors are inferred too, around so many times what is given; 0.3 suits SPARC's; only if
-    errors are known to be too large."""
+    """Infer the size of the errors too; about this many times what is given, 0.3 for SPARC."""
     surprise: int = 0
-    """Curves of the model that the evidence is compared with; 0: none."""
+    """Number of curves of the model with whose evidence that of each curve is compared."""
     seed: int = 0
     """Seed of the draws."""
     json: bool = False
-    """Print what was found of each curve as one JSON object; the table goes to --out only."""
+    """Print what was found as one JSON object; the table is then written only to --out."""
     overwrite: bool = False
-    """Replace a file that is there."""
+    """Replace an existing file."""
 
 # %% ../../nbs/interface/87_infer_command.ipynb #8d9fd2cb
 def _as_departure(command: Infer):

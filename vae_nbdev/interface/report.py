@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ..core import InputError
 from ..fitted.run_files import read_run
+from ..inference.explorer import script_hash
 from .output import check_new
 from ..writing import as_path, atomic_paths
 
@@ -135,6 +136,7 @@ pre { background: #f5f7fa; padding: .6rem .8rem; white-space: pre-wrap; overflow
   font-size: .86rem; }
 table { border-collapse: collapse; margin: 1rem 0; font-size: .93rem; }
 td, th { padding: .25rem .8rem .25rem 0; text-align: left; vertical-align: top;
+  overflow-wrap: anywhere;
   border-bottom: 1px solid #e6eaf0; }
 details { color: #5b6775; font-size: .86rem; }
 summary { cursor: pointer; }
@@ -151,7 +153,8 @@ _PAGE = """<!DOCTYPE html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy"
-  content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+  content="default-src 'none'; img-src data:; style-src 'unsafe-inline';
+  script-src '{{ script_hash }}'">
 <title>{{ title }}</title>
 <style>
 {{ style | safe }}
@@ -195,7 +198,8 @@ def render(notebook: dict, title: str) -> str:
     environment = HTMLExporter().environment
     environment.autoescape = environment.trim_blocks = environment.lstrip_blocks = True
     page = environment.from_string(_PAGE)
-    return page.render(cells=notebook["cells"], title=title, style=_STYLE)
+    about = {"title": title, "style": _STYLE, "script_hash": script_hash()}
+    return page.render(cells=notebook["cells"], **about)
 
 # %% ../../nbs/interface/82_report.ipynb #e0448e90
 def write_report(

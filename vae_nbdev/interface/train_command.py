@@ -20,6 +20,7 @@ from ..config import FitOptions, Recipe, checked
 from vae_nbdev.interface.output import (
     FilePath,
     Format,
+    Header,
     answer,
     are_points,
     as_table,
@@ -39,7 +40,7 @@ _NotAsked = tyro.conf.Suppress, tyro.conf.Fixed
 
 @dataclass
 class TrainOptions(FitOptions):
-    """Options of a training; those of `FitOptions`."""
+    """The options of a fit, as in `FitOptions`."""
 
     warm_start: Annotated[bool, *_NotAsked] = False
     verbose: Annotated[int, *_NotAsked] = 0
@@ -47,7 +48,7 @@ class TrainOptions(FitOptions):
 
 @dataclass(frozen=True)
 class RecipeOptions(Recipe):
-    """How the model is built and trained; what is not given is what the preset says."""
+    """How the model is built and trained; what is not given is taken from the preset."""
 
     posterior_family: Annotated[str | None, *_NotAsked] = None
     prior: Annotated[str | None, *_NotAsked] = None
@@ -59,20 +60,21 @@ class RecipeOptions(Recipe):
 class Train:
     """Learn the distribution of the curves in a file.
 
-    The file is a CSV with the radii in its first line and one curve a row, or an npz, npy,
-    Parquet, FITS or ECSV file. Any unit will do, and NaN or an empty cell is a missing value. The
-    model, figures and metrics.json go to a folder that must not exist yet. While the training goes
-    on its state is kept in a file beside it, RUN.checkpoint: the same command goes on from there.
+    The file is a CSV with the radii in its first line and one curve per row, or an npz, npy,
+    Parquet, FITS or ECSV file. Any unit is fine, and NaN or an empty cell is a missing value. The
+    model, figures and metrics.json are written to a folder that must not exist yet. During the
+    training, its state is kept in a file beside that folder, RUN.checkpoint. If the training is
+    interrupted, the same command continues it.
 
-    Curves that are measured each at its own radii come in a long table, one line a point, with
-    columns curve, radius, value and, if known, error; or as a folder with a file for each curve.
+    If each curve has its own radii, give a long table with one line per point and the columns
+    curve, radius, value and, if known, error; or a folder with one file per curve.
 
-    On a grid, errors of the values go into a file as columns `errors.RADIUS` beside the columns of
-    the values (Parquet, FITS, ECSV), or as an array called `errors` beside `values` in npz; one
-    number, one per radius or one per value.
+    If all curves share their radii, write their errors to columns `errors.RADIUS` beside those of
+    the values (Parquet, FITS, ECSV), or to an array `errors` beside `values` (npz), which holds one
+    number, one per radius, or one per value.
 
-    A tenth of the curves is held out to measure the model when it is done; of the rest, another
-    part, --validation-fraction, chooses the best weights.
+    A tenth of the curves is held out to judge the finished model. Another part of the rest,
+    --validation-fraction, is held out to choose the best weights.
     """
 
     file: tyro.conf.Positional[FilePath]
@@ -80,13 +82,16 @@ class Train:
     out: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """Folder for the run; runs/NAME_OF_THE_FILE if None."""
     overwrite: bool = False
-    """Replace a run that is there, and start afresh where a training cannot go on."""
+    """Replace an existing run; start again if an interrupted training cannot be continued."""
     checkpoint_every: int = 500
-    """Optimiser steps between two checkpoints."""
+    """Training steps between two checkpoints."""
     format: Format | None = None
-    """Format of a pipe, csv if None, or of a file whose ending does not say it."""
+    """File format: of a pipe (csv if None), or of a file whose ending does not tell it."""
+    header: Header = None
+    """Of text: whether its first line holds the radii; decided from the lines below if not given.
+    """
     quiet: bool = False
-    """No progress bar."""
+    """Show no progress bar."""
     json: bool = False
     """Print the metrics as one JSON object on standard output."""
     fit: tyro.conf.OmitArgPrefixes[TrainOptions] = field(default_factory=TrainOptions)
@@ -191,7 +196,7 @@ def own_run(out: Path, overwrite: bool) -> Iterator[Path]:
 
 def train(command: Train) -> None:
     """Run `vae_nbdev train`; under torchrun as one of several processes."""
-    from vae_nbdev.curves.point_units import choose_grid
+    from vae_nbdev.curves.point_units import choose_grid, drop_wild_radii
     from vae_nbdev.training.processes import from_main, is_main, started
 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and is_pipe(command.file):
@@ -200,7 +205,8 @@ def train(command: Train) -> None:
         command = replace(command, fit=replace(command.fit, device=str(device)))
         out = from_main(lambda: run_folder(command))
         with own_run(out, command.overwrite) as checkpoint:
-            curves = read_input(command.file, command.format)
+            curves = read_input(command.file, command.format, command.header)
+            curves = drop_wild_radii(curves) if are_points(curves) else curves
             grid = choose_grid(curves) if are_points(curves) else curves.radius
             data = describe_input(curves, command.file, grid)
             say(f"{shown(command.file)}: {summary_line(data)}")

@@ -98,7 +98,7 @@ class TrainingState:
     average: dict[str, Tensor] = field(default_factory=dict)
     step: int = 0
 
-# %% ../../nbs/training/44_checkpoints.ipynb #51952671
+
 def _digest(content: bytes) -> bytes:
     """Sixteen bytes that identify the content."""
     return hashlib.blake2b(content, digest_size=16).digest()

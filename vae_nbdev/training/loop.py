@@ -106,7 +106,7 @@ def _update_average(state: TrainingState, config: TrainConfig) -> None:
     averages = [state.average[k] for k in weights]
     torch._foreach_lerp_(averages, list(weights.values()), min(rate, 1.0))
 
-# %% ../../nbs/training/45_loop.ipynb #9ddd6a13
+
 @contextlib.contextmanager
 def _averaged(state: TrainingState) -> Iterator[None]:
     """Replace the weights by their average, if there is one, while the block runs."""
@@ -195,7 +195,7 @@ def _check_path(checkpoint: str | Path | None) -> Path | None:
         raise InputError(f"checkpoint is {checkpoint}; the folder {path.parent} does not exist")
     return path
 
-# %% ../../nbs/training/45_loop.ipynb #d1a126e6
+
 @dataclass(frozen=True)
 class _Saving:
     """Where and how often a training is saved, and what identifies its data and options."""

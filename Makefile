@@ -93,7 +93,7 @@ bench: $(PEERS) ## time everything side by side, some twenty minutes (ROWS="simu
 fidelity: $(READY) ## train and score what is missing in the tables of "How good is it?"; all of it takes hours
 	$(BIN)/python benchmarks/fidelity.py
 
-explorer: $(READY) ## write the data of the latent explorer, from the model that ships with the package
+explorer: $(READY) ## write the latent explorer of the model that ships with the package: docs/explorer.html
 	$(BIN)/python tools/explorer.py
 
 constraints: $(READY) ## write into constraints.txt what .venv holds now

@@ -6,6 +6,7 @@
 __all__ = ['Table', 'report_notebook', 'execute', 'render', 'write_report']
 
 # %% ../../nbs/interface/82_report.ipynb #f0bb17d1
+import contextlib
 import datetime
 import html
 import json
@@ -18,7 +19,7 @@ from ..core import InputError
 from ..fitted.run_files import read_run
 from ..inference.explorer import script_hash
 from .output import check_new
-from ..writing import as_path, atomic_paths
+from ..writing import as_path, atomic_paths, only_writer
 
 # %% ../../nbs/interface/82_report.ipynb #9766b8d2
 class Table:
@@ -136,8 +137,8 @@ pre { background: #f5f7fa; padding: .6rem .8rem; white-space: pre-wrap; overflow
   font-size: .86rem; }
 table { border-collapse: collapse; margin: 1rem 0; font-size: .93rem; }
 td, th { padding: .25rem .8rem .25rem 0; text-align: left; vertical-align: top;
-  overflow-wrap: anywhere;
   border-bottom: 1px solid #e6eaf0; }
+td:last-child { overflow-wrap: anywhere; }
 details { color: #5b6775; font-size: .86rem; }
 summary { cursor: pointer; }
 blockquote { margin: 0; color: #5b6775; }
@@ -224,7 +225,8 @@ def write_report(
     Raises
     ------
     InputError
-        If it is not a run, a report exists, or the packages for reports are not installed.
+        If it is not a run, a report exists, the packages for reports are not installed, or another
+        process is writing the run in which the report belongs.
     """
     run = as_path(run)
     read_run(run)
@@ -237,9 +239,11 @@ def write_report(
     folder, title = page.absolute().parent, run.resolve().name
     heading = _heading(title, datetime.date.today().isoformat())
     fresh = report_notebook(os.path.relpath(run.absolute(), folder), str(run), heading)
-    done = execute(fresh, folder)
-    with atomic_paths(page, notebook) as (page_part, notebook_part):
-        page_part.write_text(render(done, title), encoding="utf-8")
-        text = json.dumps(done, indent=1, ensure_ascii=False) + "\n"
-        notebook_part.write_text(text, encoding="utf-8")
+    inside = run.resolve() in page.resolve().parents  # then no training may replace the folder
+    with only_writer(run) if inside else contextlib.nullcontext():
+        done = execute(fresh, folder)
+        with atomic_paths(page, notebook) as (page_part, notebook_part):
+            page_part.write_text(render(done, title), encoding="utf-8")
+            text = json.dumps(done, indent=1, ensure_ascii=False) + "\n"
+            notebook_part.write_text(text, encoding="utf-8")
     return page, notebook

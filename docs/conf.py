@@ -60,7 +60,7 @@ intersphinx_mapping = names.write_inventories(HERE / "_build" / "inventories")
 nitpicky = True
 nitpick_ignore_regex = [
     # tyro's, as Sphinx reads them, and what stands in the help for a path
-    ("py:class", r"Positional|OmitArgPrefixes|Suppress|Fixed|[\w.]+\.Annotated(\[.*)?"),
+    ("py:class", r"Positional|OmitArgPrefixes|DisallowNone|Suppress|Fixed|[\w.]+\.Annotated(\[.*)?"),
     ("py:class", r"tyro\.MISSING_NONPROP|tyro\.conf\._confstruct\._ArgConfig|RUN|FILE"),
     ("py:obj", r"typing\.(Annotated|Literal)\[.*"),
     ("py:obj", r"\w+_"),  # what an estimator has once it is fitted: stands in its docstring

@@ -129,7 +129,7 @@ def close_folders(app, page, template, context, doctree) -> None:
         context["furo_navigation_tree"] = get_navigation_tree(tree)
 
 
-LARGE_PICTURE = 15_000  # bytes
+LARGE_PICTURE = 5_000  # bytes
 
 
 def shrink_picture(path: Path) -> None:
@@ -149,7 +149,7 @@ def shrink_picture(path: Path) -> None:
     stored.save(target, lossless=True, quality=60, method=3)
     if (size := target.stat().st_size) > LARGE_PICTURE:
         lossy = io.BytesIO()
-        full.save(lossy, "webp", quality=85, method=6)
+        full.save(lossy, "webp", quality=75, method=6)
         if len(lossy.getvalue()) < size:
             target.write_bytes(lossy.getvalue())
     path.unlink()
@@ -162,9 +162,11 @@ def shrink_page(page: str) -> str:
     given it, so they need no element of their own, and neither do words. All parts of a string have
     one colour, and neighbours become one element. Blanks at the beginning of lines go.
     """
-    page = re.sub(r'<span class="([nopw]|m[fi]|pre)">([^<]*)</span>', r"\2", page)
-    page = re.sub(r'<span class="s[12abdehi]">', '<span class="s">', page)
-    page = re.sub(r'(<span class="s">[^<]*)</span><span class="s">', r"\1", page)
+    page, before = re.sub(r'<span class="s[12abdehi]">', '<span class="s">', page), ""
+    while page != before:  # elements lie in others
+        before = page
+        page = re.sub(r'<span class="([nopw]|m[fi]|pre)">([^<]*)</span>', r"\2", page)
+        page = re.sub(r'(<span class="s">[^<]*)</span><span class="s">', r"\1", page)
     page = re.sub(r'<span></span>| notranslate| title="Link to this \w+"', "", page)
     page = re.sub(r'(_images/[^"]+)\.png"', r'\1.webp"', page)
     parts = re.split(r"(<(pre|script|textarea)\b.*?</\2>)", page, flags=re.DOTALL)

@@ -60,7 +60,8 @@ intersphinx_mapping = names.write_inventories(HERE / "_build" / "inventories")
 nitpicky = True
 nitpick_ignore_regex = [
     # tyro's, as Sphinx reads them, and what stands in the help for a path
-    ("py:class", r"Positional|OmitArgPrefixes|DisallowNone|Suppress|Fixed|[\w.]+\.Annotated(\[.*)?"),
+    ("py:class", r"Positional|OmitArgPrefixes|Suppress|Fixed|DisallowNone"),
+    ("py:class", r"[\w.]+\.Annotated(\[.*)?"),
     ("py:class", r"tyro\.MISSING_NONPROP|tyro\.conf\._confstruct\._ArgConfig|RUN|FILE"),
     ("py:obj", r"typing\.(Annotated|Literal)\[.*"),
     ("py:obj", r"\w+_"),  # what an estimator has once it is fitted: stands in its docstring
@@ -158,14 +159,15 @@ def shrink_picture(path: Path) -> None:
 def shrink_page(page: str) -> str:
     """Return a page without what a browser does not need.
 
-    Names, punctuation and blanks in code have the colour of the text, and operators and numbers are
-    given it, so they need no element of their own, and neither do words. All parts of a string have
-    one colour, and neighbours become one element. Blanks at the beginning of lines go.
+    Names (built-in ones too), punctuation and blanks in code have the colour of the text, and
+    operators and numbers are given it, so they need no element of their own, and neither do words.
+    All parts of a string have one colour, and neighbours become one element. Blanks at the
+    beginning of lines go.
     """
     page, before = re.sub(r'<span class="s[12abdehi]">', '<span class="s">', page), ""
     while page != before:  # elements lie in others
         before = page
-        page = re.sub(r'<span class="([nopw]|m[fi]|pre)">([^<]*)</span>', r"\2", page)
+        page = re.sub(r'<span class="([nopw]|nb|bp|m[fi]|pre)">([^<]*)</span>', r"\2", page)
         page = re.sub(r'(<span class="s">[^<]*)</span><span class="s">', r"\1", page)
     page = re.sub(r'<span></span>| notranslate| title="Link to this \w+"', "", page)
     page = re.sub(r'(_images/[^"]+)\.png"', r'\1.webp"', page)

@@ -51,6 +51,8 @@ class Batch:
         """Return the curves with these numbers, (n,) of int64 or bool, or a slice."""
         if isinstance(rows, Tensor):
             rows = rows.to(self.y.device)
+            rows = rows.nonzero().squeeze(1) if rows.dtype == torch.bool else rows
+            return self._each(lambda t: t.index_select(0, rows))  # faster than t[rows]
         return self._each(lambda t: t[rows])
 
     def to(self, *args, **options) -> "Batch":

@@ -146,12 +146,12 @@
     };
     const what = `The decoder's curve: ${data.ylabel} against ${data.xlabel}`;
     const chart = drawing("chart", what, "noise", "open", "nearest", "kept", "curve");
-    const change = drawing("change", "Change of the curve since it set off", "noise", "open", "curve");
+    const change = drawing("change", "Change of the curve from the starting curve", "noise", "open", "curve");
     for (const [name, shape, text] of [
       ["curve", "M0,6H28", "mean of the curves with this code"],
       ["open", "M0,0H28V12H0Z", hasBand && "± 1 standard deviation of what the code leaves open"],
       ["noise", "M0,0H28V12H0Z", hasBand ? "the same, with the noise of a measurement" : "± 1 standard deviation of the noise"],
-      ["kept", "M0,6H28", "where it set off"],
+      ["kept", "M0,6H28", "starting curve"],
       ["nearest", "M4,6h0M14,6h0M24,6h0", measured && `nearest ${one}`],
     ].filter(([, , text]) => text)) {
       const key = legend.appendChild(html("li"));
@@ -210,7 +210,7 @@
       }
       const difference = mean.map((m, r) => m - state.kept[r]);
       const top = Math.max(...difference.map((v, r) => Math.abs(v) + sd[r]), 2.5 * Math.max(...noise));
-      frame(change, ...widened(-top, top, stepOf(top, 2)), "change since it set off", false);
+      frame(change, ...widened(-top, top, stepOf(top, 2)), "change from the starting curve", false);
       drawLine(change, difference, sd);
     }
     function drawCloud() {

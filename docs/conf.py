@@ -219,11 +219,14 @@ def show_defaults(app, what, name, obj, options, signature, annotation):
 
 
 class Search(SearchEnglish):
-    """An English index in which -ise and -ize are one; static/site.js does so to what is asked."""
+    """An English index in which -ise and -ize are one, and parametri- and parameteri- too;
+    static/site.js does so to what is asked.
+    """
 
     def stem(self, word: str) -> str:
         """Return what a word is indexed under."""
-        return super().stem(re.sub(r"^(\w{4,})is(e[drs]?|ing|ations?)$", r"\1iz\2", word.lower()))
+        word = re.sub(r"^(\w{4,})is(e[drs]?|ing|ations?)$", r"\1iz\2", word.lower())
+        return super().stem(re.sub("parameteri(?=z)", "parametri", word))
 
 
 def setup(app):

@@ -127,6 +127,30 @@ def _check_names(names: list[str]) -> None:
             + f" ({LONG})" * ("curve" in roles and bool(roles & {"radius", "value"}))
         )
 
+# %% ../../nbs/curves/12_columns.ipynb #c4556d5b
+def _tidy(fields: dict, about: dict, units: dict[str, str | None]) -> dict:
+    """Return a table with one row of radii, two axes for each matrix, and what stood beside the
+    columns.
+    """
+    if np.ndim(fields.get("radius")) == 2:
+        if (fields["radius"] != fields["radius"][:1]).any():
+            raise InputError(
+                "the radii differ from row to row; bring the curves to the same radii first"
+            )
+        fields["radius"] = fields["radius"][0]
+    if fields["values"].ndim == 1:
+        one = [name for name in ("values", "mask", "parameters") if name in fields]
+        fields |= {name: fields[name][None] for name in one}
+    if np.ndim(fields.get("parameters")) == 1:
+        fields["parameters"] = fields["parameters"][:, None]
+    for name, label, what in (("radius", "xlabel", "radius"), ("values", "ylabel", "value")):
+        if units.get(name):
+            fields[label] = f"{what} [{units[name]}]"
+    if about.pop("masked", False):
+        fields["mask"] = ~np.isnan(fields["values"])
+    return fields | {name: value for name, value in about.items() if name in FIELDS}
+
+
 # %% ../../nbs/curves/12_columns.ipynb #b5718fd5
 def _from_columns(
     columns: dict[str, np.ndarray], about: str | None, units: dict[str, str]
@@ -173,30 +197,6 @@ def _from_columns(
     if None not in parts.get("parameters", [None]):
         fields["parameter_names"] = tuple(parts["parameters"])
     return _tidy(fields, json.loads(about or "{}"), labels)
-
-# %% ../../nbs/curves/12_columns.ipynb #c4556d5b
-def _tidy(fields: dict, about: dict, units: dict[str, str | None]) -> dict:
-    """Return a table with one row of radii, two axes for each matrix, and what stood beside the
-    columns.
-    """
-    if np.ndim(fields.get("radius")) == 2:
-        if (fields["radius"] != fields["radius"][:1]).any():
-            raise InputError(
-                "the radii differ from row to row; bring the curves to the same radii first"
-            )
-        fields["radius"] = fields["radius"][0]
-    if fields["values"].ndim == 1:
-        one = [name for name in ("values", "mask", "parameters") if name in fields]
-        fields |= {name: fields[name][None] for name in one}
-    if np.ndim(fields.get("parameters")) == 1:
-        fields["parameters"] = fields["parameters"][:, None]
-    for name, label, what in (("radius", "xlabel", "radius"), ("values", "ylabel", "value")):
-        if units.get(name):
-            fields[label] = f"{what} [{units[name]}]"
-    if about.pop("masked", False):
-        fields["mask"] = ~np.isnan(fields["values"])
-    return fields | {name: value for name, value in about.items() if name in FIELDS}
-
 
 # %% ../../nbs/curves/12_columns.ipynb #7987a7ee
 def open_parquet(handle: BinaryIO, text: bool = False):
@@ -331,7 +331,7 @@ def _check_cubes(images: dict, columns: Collection[str]) -> None:
                 " last of these axes, cube.reshape(len(cube), -1).T if along the first"
             )
 
-
+# %% ../../nbs/curves/12_columns.ipynb #4563025a
 def read_fits(handle: BinaryIO) -> dict:
     """Read a table from the tables and images of a FITS file."""
     columns, units, images, about, names, unread = {}, {}, {}, None, [], {}
@@ -374,7 +374,6 @@ def read_fits(handle: BinaryIO) -> dict:
     fields = _from_columns(columns or dict.fromkeys(names), about, units)
     told = {"xlabel": label, "unread": unread, "doubt": doubt}
     return fields | {name: value for name, value in told.items() if value}
-
 
 # %% ../../nbs/curves/12_columns.ipynb #e0eee38d
 def write_fits(handle: BinaryIO, fields: dict) -> None:

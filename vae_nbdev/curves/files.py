@@ -89,7 +89,7 @@ def _read_members(archive: zipfile.ZipFile, wanted: dict, size: int) -> dict[str
             member.read(1)
     return fields
 
-
+# %% ../../nbs/curves/13_files.ipynb #57a6dbe9
 def _near_members(
     archive: zipfile.ZipFile, others: dict, fields: dict
 ) -> tuple[dict[str, str], dict[str, str]]:
@@ -106,7 +106,7 @@ def _near_members(
     near = {n: entry for n, entry in near.items() if entry == "errors" or len(shapes[n]) < 2}
     return near, {n: explain_name(n, shapes.get(n), values) for n in others if n not in near}
 
-
+# %% ../../nbs/curves/13_files.ipynb #37b07de3
 def _read_npz(handle: BinaryIO) -> dict:
     """Read the entries of a table from a npz file."""
     size = file_size(handle)
@@ -138,7 +138,7 @@ def _radius_path(path: str | os.PathLike) -> Path:
     """Return the name of the file with the radii of a .npy file: x.radius.npy for x.npy."""
     return as_path(path).with_suffix(".radius.npy")
 
-# %% ../../nbs/curves/13_files.ipynb #123217b2
+
 def _read_npy(handle: BinaryIO) -> dict[str, np.ndarray]:
     """Return the values, memory-mapped if they are in a file, and the radii beside that file."""
     size = file_size(handle)

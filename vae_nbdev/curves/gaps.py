@@ -86,6 +86,48 @@ def linear_codes(y: Tensor, weight: Tensor, loadings: Tensor) -> tuple[Tensor, T
     gram = (weight @ products).reshape(*weight.shape[:-1], k, k)
     return guess_codes(gram, (weight * y) @ loadings)
 
+# %% ../../nbs/curves/16_gaps.ipynb #00ae33f5
+def _first_loadings(y: Tensor, weight: Tensor, n_factors: int) -> Tensor:
+    """Loadings (R, K) of curves whose gaps are filled with zero, each column as large as it would
+    be without gaps.
+    """
+    seen = (weight > 0).double()
+    _, singular, vectors = torch.linalg.svd(
+        y / seen.mean(0).clamp_min(1 / len(y)).sqrt(), full_matrices=False
+    )
+    k = min(n_factors, len(singular))
+    loadings = torch.full((y.shape[1], n_factors), 1e-3, dtype=y.dtype)
+    loadings[:, :k] = vectors[:k].T * singular[:k].clamp_min(1e-3) / len(y) ** 0.5
+    return loadings
+
+# %% ../../nbs/curves/16_gaps.ipynb #5dfc1be1
+def _improved(
+    y: Tensor, weight: Tensor, L: Tensor, v: float, learn_noise: bool
+) -> tuple[Tensor, float]:
+    """Loadings (R, K) and noise variance after one step of expectation–maximisation."""
+    k = L.shape[1]
+    u, precision = linear_codes(y, weight / v, L)
+    covariance = torch.cholesky_inverse(torch.linalg.cholesky(precision))
+    second = (u[:, :, None] * u[:, None, :] + covariance).reshape(len(y), k * k)
+    gram = (weight.T @ second).reshape(-1, k, k)
+    ridge = 1e-9 * torch.diagonal(gram, dim1=1, dim2=2).mean(1)[:, None, None] + 1e-12
+    new = torch.linalg.solve(
+        gram + ridge * torch.eye(k, dtype=y.dtype), ((weight * y).T @ u)[..., None]
+    ).squeeze(-1)
+    if learn_noise:
+        explained = (
+            weight
+            @ (new[:, :, None] * new[:, None, :]).reshape(-1, k * k)
+            * covariance.reshape(len(y), -1)
+        ).sum()
+        least = 1e-6 * float(
+            (weight * y**2).sum() / (weight > 0).sum()
+        )  # curves without noise would end at zero
+        v = max(
+            least, float(((weight * (y - u @ new.T) ** 2).sum() + explained) / (weight > 0).sum())
+        )
+    return new @ torch.linalg.cholesky(second.mean(0).reshape(k, k)), v
+
 # %% ../../nbs/curves/16_gaps.ipynb #6075531c
 _MOST_CURVES = 4000  # from which components are learned
 
@@ -135,48 +177,6 @@ def factor_analysis(
         L, v = _improved(y, weight, L, v, learn_noise)
     basis, spread, _ = np.linalg.svd(L.numpy(), full_matrices=False)
     return basis, spread, v
-
-# %% ../../nbs/curves/16_gaps.ipynb #00ae33f5
-def _first_loadings(y: Tensor, weight: Tensor, n_factors: int) -> Tensor:
-    """Loadings (R, K) of curves whose gaps are filled with zero, each column as large as it would
-    be without gaps.
-    """
-    seen = (weight > 0).double()
-    _, singular, vectors = torch.linalg.svd(
-        y / seen.mean(0).clamp_min(1 / len(y)).sqrt(), full_matrices=False
-    )
-    k = min(n_factors, len(singular))
-    loadings = torch.full((y.shape[1], n_factors), 1e-3, dtype=y.dtype)
-    loadings[:, :k] = vectors[:k].T * singular[:k].clamp_min(1e-3) / len(y) ** 0.5
-    return loadings
-
-# %% ../../nbs/curves/16_gaps.ipynb #5dfc1be1
-def _improved(
-    y: Tensor, weight: Tensor, L: Tensor, v: float, learn_noise: bool
-) -> tuple[Tensor, float]:
-    """Loadings (R, K) and noise variance after one step of expectation–maximisation."""
-    k = L.shape[1]
-    u, precision = linear_codes(y, weight / v, L)
-    covariance = torch.cholesky_inverse(torch.linalg.cholesky(precision))
-    second = (u[:, :, None] * u[:, None, :] + covariance).reshape(len(y), k * k)
-    gram = (weight.T @ second).reshape(-1, k, k)
-    ridge = 1e-9 * torch.diagonal(gram, dim1=1, dim2=2).mean(1)[:, None, None] + 1e-12
-    new = torch.linalg.solve(
-        gram + ridge * torch.eye(k, dtype=y.dtype), ((weight * y).T @ u)[..., None]
-    ).squeeze(-1)
-    if learn_noise:
-        explained = (
-            weight
-            @ (new[:, :, None] * new[:, None, :]).reshape(-1, k * k)
-            * covariance.reshape(len(y), -1)
-        ).sum()
-        least = 1e-6 * float(
-            (weight * y**2).sum() / (weight > 0).sum()
-        )  # curves without noise would end at zero
-        v = max(
-            least, float(((weight * (y - u @ new.T) ** 2).sum() + explained) / (weight > 0).sum())
-        )
-    return new @ torch.linalg.cholesky(second.mean(0).reshape(k, k)), v
 
 # %% ../../nbs/curves/16_gaps.ipynb #b600096c
 _ENOUGH, _SHARE = 200, 0.1  # values of a column; the same, as a share of the median over columns

@@ -57,7 +57,7 @@ class TextTable(NamedTuple):
     comments: list[str]  # above the table
     delimiter: str  # a blank, ";", a tab or ","
 
-# %% ../../nbs/curves/42_point_files.ipynb #9a4aa4de
+
 def split_table(text: str) -> TextTable:
     """Split the text of a table, whose columns may have names, into cells.
 
@@ -324,7 +324,7 @@ def _are_point_lines(handle: BinaryIO, header: bool | None) -> bool:
             return is_long(split_table(decode_text(handle.read())).rows)
     return False
 
-
+# %% ../../nbs/curves/42_point_files.ipynb #23576bb9
 def _are_points(handle: BinaryIO, kind: str, header: bool | None) -> bool:
     """Return whether the columns of a file are those of a long table."""
     if kind in TEXT:

@@ -149,6 +149,38 @@ def are_names(cells: list[str]) -> bool:
     words = [cell for cell in cells if not is_gap(cell)]
     return bool(words) and not any(word[0] in "+-.0123456789#" for word in words)
 
+# %% ../../nbs/curves/11_text.ipynb #7f0f2d3d
+def _looks_like_radii(comment: str, n_radii: int) -> bool:
+    """Return whether a comment is a list of n_radii increasing numbers."""
+    cells = _cells(comment, find_delimiter(comment), n_radii)
+    return (
+        len(cells) == n_radii
+        and not any(map(complain_of_cell, cells))
+        and bool((np.diff(np.array(cells, dtype=np.float64)) > 0).all())
+    )
+
+# %% ../../nbs/curves/11_text.ipynb #36dcb497
+def _suspicion(lines: Sequence[str], delimiter: str | None) -> str:
+    """Say where a cell without a number in the first of these lines may come from; an empty text
+    if there is no sign of it.
+    """
+    first = [_cells(line, delimiter, 1)[0] for line in lines]
+    numbers = first[1:] if complain_of_cell(first[0]) else first
+    if (
+        len(numbers) > 2
+        and not any(map(complain_of_cell, numbers))
+        and (np.diff(np.array(numbers, dtype=np.float64)) > 0).all()
+    ):
+        return (
+            "; is the table transposed, or does it have an index column? (pandas leaves the index"
+            " out with to_csv(..., index=False))"
+        )
+    return (
+        ""
+        if first[0]
+        else "; a table with an index column is written without it by to_csv(..., index=False)"
+    )
+
 # %% ../../nbs/curves/11_text.ipynb #e8827a56
 LONG = (
     "a table with a line for each point, as in curve,radius,value,error, is read by"
@@ -197,38 +229,6 @@ def _read_header(
             " reverse the columns, as X[:, ::-1] does)"
         )
     return radius, delimiter
-
-# %% ../../nbs/curves/11_text.ipynb #7f0f2d3d
-def _looks_like_radii(comment: str, n_radii: int) -> bool:
-    """Return whether a comment is a list of n_radii increasing numbers."""
-    cells = _cells(comment, find_delimiter(comment), n_radii)
-    return (
-        len(cells) == n_radii
-        and not any(map(complain_of_cell, cells))
-        and bool((np.diff(np.array(cells, dtype=np.float64)) > 0).all())
-    )
-
-# %% ../../nbs/curves/11_text.ipynb #36dcb497
-def _suspicion(lines: Sequence[str], delimiter: str | None) -> str:
-    """Say where a cell without a number in the first of these lines may come from; an empty text
-    if there is no sign of it.
-    """
-    first = [_cells(line, delimiter, 1)[0] for line in lines]
-    numbers = first[1:] if complain_of_cell(first[0]) else first
-    if (
-        len(numbers) > 2
-        and not any(map(complain_of_cell, numbers))
-        and (np.diff(np.array(numbers, dtype=np.float64)) > 0).all()
-    ):
-        return (
-            "; is the table transposed, or does it have an index column? (pandas leaves the index"
-            " out with to_csv(..., index=False))"
-        )
-    return (
-        ""
-        if first[0]
-        else "; a table with an index column is written without it by to_csv(..., index=False)"
-    )
 
 # %% ../../nbs/curves/11_text.ipynb #c62f6264
 def _read_cells(

@@ -37,7 +37,6 @@ def _enough_points(n_points: int) -> int:
     return n_points
 
 
-# %% ../../nbs/evaluation/79_hidden_points.ipynb #dcb8ef0e
 def hidden_fifth(n_points: int, seed: int = 0) -> np.ndarray:
     """Mask (n_points,), True at a random fifth of the points; use a different seed for each
     galaxy.

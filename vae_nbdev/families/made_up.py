@@ -17,7 +17,7 @@ from .simulation import PIVOT_MASS
 # %% ../../nbs/families/27_made_up.ipynb #094c5dcb
 _GAS_FRACTION = (-0.58, -0.49)  # log10 of gas over stars: intercept, slope in x
 
-# %% ../../nbs/families/27_made_up.ipynb #6149890c
+
 def _made_up_entry(name: str, parameters: np.ndarray) -> CatalogueEntry:
     """Return a row of the table of galaxies for a simulated galaxy; fields that
     the other functions do not need are unknown.

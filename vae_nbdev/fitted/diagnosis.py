@@ -252,7 +252,8 @@ def _samples(vae: VAE, looked: list[_Looked], radius: np.ndarray | None, seed: i
     worst = f"at {where}, {below[q, j]:.0%} of the curves lie below {_SHARES[q, 0]:.0%} of the"
     worst, value = f"{worst} samples", float(off[q, j])
     if not wrong.any():
-        said = f"samples are spread like the curves; at worst, {worst}"
+        said = f"samples are spread like the curves, as far as {n.max()} curves can tell; at worst,"
+        said = f"{said} {worst}"
         return Finding("samples", True, value, said)
     n_wrong = int(wrong.any(0).sum())
     return Finding(

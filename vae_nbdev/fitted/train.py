@@ -237,16 +237,18 @@ def _clearly_better(new: np.ndarray, old: np.ndarray, n_errors: float) -> bool:
     return bool(ahead.mean() > n_errors * ahead.std() / np.sqrt(max(1, len(ahead) - 1)))
 
 
-def _training_finding(gain: np.ndarray, of_mixture: np.ndarray) -> Finding:
+def _training_finding(gain: np.ndarray, of_mixture: np.ndarray, tail: float = 0.0) -> Finding:
     """The gain from training, and from a mixture over the codes before it, in nats of each
-    held-out curve (N,).
+    held-out curve (N,); the tail of the start.
     """
     errors = [each.std() / np.sqrt(max(1, len(each) - 1)) for each in (gain, of_mixture)]
     said = f"training made held-out curves {gain.mean():.2f} ± {errors[0]:.2f} nats more probable"
     if not gain.any():
-        said = "training made held-out curves no more probable, and the model is the one before it"
+        start = "normal distribution" if tail == 0 else "t distribution, with heavy tails,"
+        said = f"training made held-out curves no more probable: the model is one {start} of curves"
+        said += ", which knows no limits such as zero"
     if of_mixture.any():
-        said += f"; before it, a mixture over the codes {of_mixture.mean():.2f} ± {errors[1]:.2f}"
+        said += f"; before training, a mixture over the codes {of_mixture.mean():.2f} ± {errors[1]:.2f}"
     return Finding("training", True, float(gain.mean()), said)
 
 # %% ../../nbs/fitted/65_train.ipynb #575672a5
@@ -282,7 +284,8 @@ def keep_better(
             kept, score = (other, name), found
         if other is mixed:
             untrained = score
-    return *kept, _training_finding(score - untrained, untrained - first)
+    tail = float(getattr(before.decoder, "tail", 0.0))
+    return *kept, _training_finding(score - untrained, untrained - first, tail)
 
 # %% ../../nbs/fitted/65_train.ipynb #c04c1a84
 def _learn_from_all(

@@ -30,6 +30,7 @@ from vae_nbdev.interface.output import (
     quality_rows,
     read_input,
     say,
+    say_units,
     shown,
     write_output,
     write_text,
@@ -122,6 +123,7 @@ def _model_and_curves(command) -> tuple:
     on_grid = not are_points(curves)
     if on_grid and "n_points" in vae.data_ and list(curves.radius) != list(vae.radius_):
         curves = _as_points(curves)  # a model that has learned from points takes any radii
+    say_units(shown(command.file), {"xlabel": curves.xlabel, "ylabel": curves.ylabel}, vae.data_)
     errors = curves.error if are_points(curves) else curves.errors
     if errors is None and vae.data_.get("errors") == "one per value":
         noise = f"{float(vae.noise_.mean()):.4g}"

@@ -137,7 +137,7 @@ def _write_demo(command: Demo, overwrite: bool) -> None:
     text += f" curves in new_curves.csv, {len(figures)} figures, metrics.json"
     answer(metrics, text, c.json)
 
-# %% ../../nbs/interface/85_demo_command.ipynb #cdc2d0ba
+
 def demo(command: Demo) -> None:
     """Run `vae_nbdev demo`."""
     from vae_nbdev.fitted.run_files import check_target

@@ -55,7 +55,7 @@ def draw_curves(
     right.set_title(f"generated: prior samples, {'with' if observed else 'without'} noise")
     return figure
 
-# %% ../../nbs/interface/83_figures.ipynb #7d2c9a6e
+# %% ../../nbs/interface/83_figures.ipynb #1a4e31ad
 def spread_by_level(curves: CurveSet | PointSet, n: int = 5) -> CurveSet | PointSet:
     """Up to n curves, from the highest to the lowest, the extremes left out."""
     if isinstance(curves, PointSet):
@@ -66,7 +66,7 @@ def spread_by_level(curves: CurveSet | PointSet, n: int = 5) -> CurveSet | Point
     places = np.linspace(0, len(curves) - 1, min(n, len(curves)) + 2)[1:-1]
     return curves[np.argsort(-level)[np.unique(places.astype(int))]]
 
-
+# %% ../../nbs/interface/83_figures.ipynb #7d2c9a6e
 def draw_bands(vae: CurveVAE, points: PointSet) -> Figure:
     """Points of a few curves, and the bands in which the model expects the curve: 68 % and 95 %.
     """

@@ -22,6 +22,7 @@ from vae_nbdev.interface.output import (
     check_table_name,
     is_pipe,
     say,
+    say_units,
     shown,
     write_text,
 )
@@ -61,7 +62,7 @@ class Infer:
     overwrite: bool = False
     """Replace an existing file."""
 
-# %% ../../nbs/interface/87_infer_command.ipynb #8d9fd2cb
+# %% ../../nbs/interface/87_infer_command.ipynb #6c8c6708
 def _as_departure(command: Infer):
     """The `Departure` that the options describe."""
     from vae_nbdev.inference.departure import GALAXY_DEPARTURE, NO_DEPARTURE, Departure
@@ -71,22 +72,26 @@ def _as_departure(command: Infer):
     errors = {"error_factor": c.error_factor, "error_spread": GALAXY_DEPARTURE.error_spread}
     return departure if c.error_factor is None else replace(departure, **errors)
 
-
-def _read_points(command: Infer, grid, departure) -> list[tuple]:
-    """The points of each file: radius, value and error."""
+# %% ../../nbs/interface/87_infer_command.ipynb #8d9fd2cb
+def _read_points(command: Infer, grid, departure, labels: dict) -> list[tuple]:
+    """The points of each file: radius, value and error. The model has these labels of axes."""
+    from vae_nbdev.curves.point_files import read_point_file
     from vae_nbdev.inference.departure import spline_operator
-    from vae_nbdev.inference.points import read_points, whiten_points
+    from vae_nbdev.inference.points import whiten_points
 
     spline_operator(grid, command.radii or grid)  # refuses what lies outside
-    curves = [read_points(file) for file in command.files]
-    for file, curve in zip(command.files, curves, strict=True):
+    curves = []
+    for file in command.files:
+        *curve, axes = read_point_file(file, ("radius", "value", "error"))
+        curves.append(tuple(curve))
+        say_units(shown(file), axes, labels)
         try:
             whiten_points([curve], grid, departure)
         except ValueError as problem:
             raise ValueError(f"{shown(file)}: {problem}".replace(" of curve 0", "")) from None
     return curves
 
-# %% ../../nbs/interface/87_infer_command.ipynb #f5eee540
+# %% ../../nbs/interface/87_infer_command.ipynb #4b5b5e24
 def _facts(posterior, command: Infer) -> dict:
     """Facts about the points of one curve, and how far the model is from them."""
     import numpy as np
@@ -118,6 +123,7 @@ def _in_words(facts: dict, command: Infer) -> str:
         f"χ² per point {facts['chi_squared_per_point']:.2g}",
     ]
     if command.departure is not None:
+        told[-1] += " of the model alone"
         told.append(f"departure {facts['departure_size']:.3g}")
     if command.error_factor is not None:
         told.append(f"errors × {facts['error_factor']:.2g}")
@@ -127,7 +133,7 @@ def _in_words(facts: dict, command: Infer) -> str:
         told.append("the model does not describe these points, try --departure 0.3")
     return "; ".join(told)
 
-
+# %% ../../nbs/interface/87_infer_command.ipynb #f5eee540
 def infer(command: Infer) -> None:
     """Run `vae_nbdev infer`."""
     check_table_name(command.out, "infer")
@@ -141,7 +147,7 @@ def infer(command: Infer) -> None:
     from vae_nbdev.fitted.estimator import CurveVAE
 
     vae, departure = CurveVAE.load(command.run), _as_departure(command)
-    points = zip(*_read_points(command, vae.radius_, departure), strict=True)
+    points = zip(*_read_points(command, vae.radius_, departure, vae.data_), strict=True)
     found = vae.infer(*map(list, points), departure, seed=command.seed)
     radii, table, told = np.array(command.radii or vae.radius_), io.StringIO(), []
     rows = csv.writer(table, lineterminator="\n")

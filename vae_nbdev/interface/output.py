@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Format', 'RunPath', 'Header', 'FilePath', 'process_number', 'say', 'as_table', 'answer', 'is_pipe', 'shown',
            'read_input', 'are_points', 'check_new', 'check_table_name', 'write_output', 'write_text', 'describe_input',
-           'summary_line', 'quality_rows', 'hidden_rows', 'has_quality', 'noise_kind']
+           'summary_line', 'quality_rows', 'hidden_rows', 'has_quality', 'noise_kind', 'say_units']
 
 # %% ../../nbs/interface/81_output.ipynb #69ed01a9
 import os
@@ -157,12 +157,13 @@ def quality_rows(summary: dict) -> list[tuple[str, str]]:
     """Rows of a table from the result of `summarise`."""
     s = summary
     kl = " ".join(f"{k:.2f}" for k in s["kl_per_latent"])
+    rms, noise = f"{s['residual_rms']:.4g}", f"{s['noise']:.4g}"
     rows = [
         ("ELBO", f"{s['elbo']:.2f} nats per curve"),
         ("log p(x)", f"{s['log_p']:.2f} ± {s['log_p_standard_error']:.2f} nats per curve"),
         ("KL per latent, from N(0, 1)", f"{kl} nats"),
         ("active units", f"{s['active_units']} of {s['n_latent']}"),
-        ("residuals", f"{s['residual_rms']:.4g} rms; the model's noise is {s['noise']:.4g}"),
+        ("residuals", f"{rms} rms around the mean curves; the noise is {noise}"),
     ]
     return rows + hidden_rows(s.get("hidden_points"))
 
@@ -190,3 +191,13 @@ def noise_kind(parameters: dict, data: dict) -> str:
     """Whether the noise of a model was given or learned, from its options and its data."""
     wanted = isinstance(parameters.get("noise", "learn"), str)
     return "learned" if wanted and data.get("errors") is None else "given"
+
+# %% ../../nbs/interface/81_output.ipynb #b96c21c9
+def say_units(name: str, labels: dict, data: dict) -> None:
+    """Say if the labels of the axes of curves have other units than those of a model."""
+    for axis in ("xlabel", "ylabel"):
+        found = [re.search(r"[\[(]([^\])]+)[\])]", d.get(axis) or "") for d in (labels, data)]
+        units = ["".join(unit[1].split()).lower() for unit in found if unit]
+        if len(units) == 2 and units[0] != units[1]:
+            say(f"{name} has {labels[axis]}, the model {data[axis]}; nothing is converted")
+

@@ -105,6 +105,11 @@ def column_names(X) -> list | None:
     if isinstance(dims, tuple) and dims and dims[-1] in X.coords:
         places = X.coords[dims[-1]].values
         return (places.astype(str) if places.dtype.kind in "mM" else places).tolist()
+    series = isinstance(X, (list, tuple)) and X and hasattr(X[0], "iloc") and X[0].ndim == 1
+    if series:  # of pandas
+        if not all(hasattr(row, "iloc") and X[0].index.equals(row.index) for row in X):
+            raise InputError("the series of a list have different indices; give a data frame")
+        return list(X[0].index)
     return None
 
 
@@ -113,7 +118,14 @@ def _as_array(values) -> np.ndarray:
     """Return an array with NaN for what is masked or `pd.NA`; a table column by column."""
     kind = getattr(values, "dtype", None)
     if hasattr(values, "colnames") or getattr(kind, "names", None):  # of astropy, or structured
-        return np.stack([_as_array(values[name]) for name in column_names(values)], -1)
+        names = column_names(values)
+        units = {str(getattr(values[name], "unit", None)) for name in names}
+        if len(units) > 1:
+            raise InputError(
+                f"the columns of a table have the units {', '.join(sorted(units))}; convert all to"
+                " one"
+            )
+        return np.stack([_as_array(values[name]) for name in names], -1)
     mask = getattr(values, "mask", None)
     if isinstance(mask, (bool, np.bool_, np.ndarray)) and np.any(mask):  # of NumPy or astropy
         data = np.asarray(getattr(values, "unmasked", np.ma.getdata(values)))
@@ -130,7 +142,8 @@ def as_numbers(values, name: str) -> np.ndarray:
     an InputError that names the place.
     """
     if isinstance(values, torch.Tensor):
-        values = values.detach().cpu().numpy()
+        values = values.detach().cpu()
+        values = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
     if hasattr(values, "toarray"):  # of SciPy
         raise InputTypeError(
             f"{name} is a sparse matrix; sparse input is not supported: give {name}.toarray()"
@@ -314,10 +327,12 @@ def as_radius(radius, n_radii: int | None = None, *, name: str = "radius") -> np
     step = np.diff(radius)
     if (step <= 0).any():
         j = int(np.argmax(step <= 0))
-        what = "is repeated" if step[j] == 0 else f"comes after {radius[j]:.10g}"
+        digits = ".17g" if abs(step[j]) < 1e-9 * abs(radius[j]) else ".10g"
+        what = "is repeated" if step[j] == 0 else f"comes after {radius[j]:{digits}}"
         fall = "; reverse the columns: X[:, ::-1], and the radii: radius[::-1]"
         raise InputError(
-            f"{name} {radius[j + 1]:.10g} in column {j + 1} {what}; radii must increase strictly"
+            f"{name} {radius[j + 1]:{digits}} in column {j + 1} {what}; radii must increase"
+            " strictly"
             + fall * bool((step < 0).all())
         )
     return radius
@@ -331,7 +346,12 @@ def named_radii(X, name: str = "X") -> np.ndarray | None:
     InputError
         If some names are numbers and others are not.
     """
-    names = column_names(X) or []
+    names, dims = column_names(X) or [], getattr(X, "dims", None)
+    if isinstance(dims, tuple) and len(dims) == 2 and not names and dims[0] in X.coords:
+        raise InputError(
+            f"{name} has coordinates along its first axis, {dims[0]!r}, and none along its second;"
+            f" each row is a curve: give {name}.T, or {name}.values"
+        )
     if getattr(X, "ndim", 0) == 1 and hasattr(X, "index"):  # of a Series
         names = list(X.index)
     found = []
@@ -357,12 +377,19 @@ def first_unlike(found: np.ndarray, wanted: np.ndarray) -> int | None:
     return None if same.all() else int(np.argmin(same))
 
 
+def _are_rounded(found: np.ndarray, wanted: np.ndarray) -> bool:
+    """Return whether radii (R,) are the wanted ones, written with fewer digits."""
+    apart = np.abs(np.diff(wanted))
+    nearest = np.minimum(np.r_[np.inf, apart], np.r_[apart, np.inf])
+    return bool((np.abs(found - wanted) < 0.01 * nearest).all())
+
+
 def check_named(X, radius: np.ndarray, name: str = "X") -> None:
     """Raise an InputError if the column names of a table are other radii than these (R,)."""
     named = named_radii(X, name)
     if named is None or len(named) != len(radius):
         return
-    if (j := first_unlike(named, radius)) is not None:
+    if (j := first_unlike(named, radius)) is not None and not _are_rounded(named, radius):
         raise InputError(
             f"column {j} of {name} is named {named[j]:.10g}, but its radius is {radius[j]:.10g};"
             f" bring the columns into order, or give {name} without names, as an array"

@@ -39,6 +39,9 @@ def _check_values(values, mask, name: str) -> np.ndarray:
     if mask is None:
         return as_curves(values, name=name, missing=True)
     values, mask = as_numbers(values, name), np.asarray(mask)
+    if mask.dtype == object:  # nullable: what is unknown was not observed
+        known = as_numbers(mask, "mask")
+        mask = known == 1 if np.isin(known[~np.isnan(known)], (0, 1)).all() else mask
     if mask.dtype != bool or mask.shape != values.shape:
         raise InputError(
             f"mask has shape {mask.shape} and type {mask.dtype}; it must be bool of shape"

@@ -19,7 +19,8 @@ from ..core import column_names, named_radii
 # %% ../../nbs/curves/07_names.ipynb #3e224687
 COLUMN_NAMES = {
     "curve": "name id galaxy object star subject child",
-    "radius": "radii rad r rkpc x age time t date jd wavelength wave wl lambda lam frequency freq phase",
+    "radius": "radii rad r rkpc x age time t date jd wavelength wave wl lambda lam frequency freq"
+    " phase",
     "value": "values v y velocity vobs vrot vc vcirc speed flux mag height",
     "error": "errors err e dv dy sigma uncertainty std sd unc uncertainties stderr stddev",
 }
@@ -145,6 +146,7 @@ def warn_of_names(X, radius: np.ndarray, name: str = "X") -> None:
     told = f"{say_numbered(name, len(radius))}."
     if (radius != count).any():
         scale = radius[-1] / (numbers[-1] or np.nan)
+        scale = 10.0 ** np.round(np.log10(scale)) if scale > 0 else np.nan  # of kpc and pc
         near = np.allclose(scale * numbers, radius, rtol=0.05, atol=0.01 * np.ptp(radius))
         if near or np.ptp(numbers - count) == 0:  # rounded, in another unit, or they only count
             return

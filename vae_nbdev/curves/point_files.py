@@ -95,6 +95,7 @@ def _name_columns(table: TextTable, wanted: Sequence[str]) -> tuple[dict[str, in
     """Return which column of a text file holds what, and the names of its columns."""
     width, names = len((table.rows or [table.names])[0]), table.names
     for comment in reversed(table.comments if names is None else []):
+        comment = re.sub(r"(?i)^[#\s]*(columns?|names?|fields?)\s*[:=]", "", comment)
         plain = re.sub(r"\s*[\[(].*?[\])]", lambda m: m[0].replace(" ", ""), comment).strip()
         for words in (re.split(r"[;\t,]", plain), re.split(r"[\s,;]+", plain)):
             if len(words) == width and sum(column_role(word) is not None for word in words) > 1:
@@ -145,7 +146,7 @@ def _numbers_of(table: TextTable, column: int, gaps: bool) -> np.ndarray:
 
 def _unit_of(name: str) -> str:
     """Return the unit in the brackets of a name; empty without brackets."""
-    return "".join(re.findall(r"\[(.*?)\]", name))
+    return "".join(re.findall(r"[\[(](.*?)[\])]", name))
 
 
 def _are_units(cells: list[str], found: dict[str, int], names: list[str]) -> bool:

@@ -382,6 +382,8 @@ def read_csv(handle: BinaryIO, header: bool | None = None) -> dict[str, np.ndarr
     InputError
         For the first cell that is not a number; it says in which row and column, from 1.
     """
+    if header not in (None, True, False):
+        raise InputError(f"header is {header!r}; it must be True, False or None")
     text = decode_text(handle.read())
     lines, rows, comments = data_lines(text)
     if not lines:

@@ -248,7 +248,7 @@ def _training_finding(gain: np.ndarray, of_mixture: np.ndarray, tail: float = 0.
         said = f"training made held-out curves no more probable: the model is one {start} of curves"
         said += ", which knows no limits such as zero"
     if of_mixture.any():
-        said += f"; before training, a mixture over the codes {of_mixture.mean():.2f} ± {errors[1]:.2f}"
+        said += f"; before it, a mixture over the codes {of_mixture.mean():.2f} ± {errors[1]:.2f}"
     return Finding("training", True, float(gain.mean()), said)
 
 # %% ../../nbs/fitted/65_train.ipynb #575672a5

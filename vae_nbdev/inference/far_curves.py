@@ -17,7 +17,7 @@ from ..curves.point_set import PointSet
 
 
 # %% ../../nbs/inference/57_far_curves.ipynb #56f76ab5
-_REACH = 1e4  # distance from the mean curve, in units of the spread of the curves
+_REACH = 1e3  # distance from the mean curve, in units of the spread of the curves
 _NEAR = 10.0  # the same, of what is kept of a curve that holds a value out of reach
 
 
@@ -66,12 +66,16 @@ def bring_near(
     usual = np.interp(curves.radius, radius, center) if points else center
     away, changed = np.abs(values - usual) / spread, numbers < 0
     out = (away > _NEAR) & (changed[curves.curve] if points else changed[:, None])
+    if points:  # other points of these curves tell more than an average value
+        left = np.bincount(curves.curve[~out], minlength=len(curves)) > 0
+        usual = np.where(left[curves.curve], np.nan, usual)
     which = ", ".join(map(str, far[:5])) + (", …" if len(far) > 5 else "")
     warnings.warn(
         f"values of {len(far)} of {len(curves)} curves (rows {which}), such as"
         f" {values[away > _REACH][0]:.3g}, are more than {_REACH:.0f} times as far from the mean"
-        f" curve as the model's curves vary, {spread:.3g}. They are taken for average values, and"
-        " log p(x) of these curves for -inf; write NaN for what is wrong",
+        f" curve as the model's curves vary, {spread:.3g}. They are"
+        f" {'left out' if points else 'taken for average values'}, and log p(x) of these curves is"
+        " taken for -inf; write NaN for what is wrong",
         stacklevel=2,
     )
     near = np.where(out, usual, values).astype(values.dtype)

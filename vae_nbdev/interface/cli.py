@@ -153,14 +153,15 @@ def _end_like_ctrl_c() -> Iterator[None]:
 
     torchrun = int(os.environ.get("WORLD_SIZE", "1")) > 1  # which does not wait for its processes
     ours = threading.current_thread() is threading.main_thread() and not torchrun
-    ours = ours and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if ours:
-        signal.signal(signal.SIGTERM, end)
+    requests = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]  # no hangup: Windows
+    requests = [r for r in requests if r and ours and signal.getsignal(r) is signal.SIG_DFL]
+    for request in requests:
+        signal.signal(request, end)
     try:
         yield
     finally:
-        if ours:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for request in requests:
+            signal.signal(request, signal.SIG_DFL)
 
 
 def _warn_once() -> Callable:

@@ -37,6 +37,29 @@ def _positions(cards, kind: str, unit: str, n_columns: int) -> np.ndarray:
     return positions
 
 
+def _is_spectral(kind: str) -> bool:
+    """Return whether an axis of this kind holds wavelengths, frequencies or energies."""
+    return bool(_LOG.fullmatch(kind)) or kind.partition("-")[0].upper() in _WORDS
+
+
+def _check_rows(kind: str, other: str) -> None:
+    """Raise an InputError if the second axis of an image holds the spectra, and not the first."""
+    if _is_spectral(other) and not _is_spectral(kind):
+        raise InputError(
+            f"the spectra of the image lie along its second axis (CTYPE2 is {other!r}), and each"
+            " row must be a curve; write the transposed image, data.T, with the axis in CTYPE1"
+        )
+
+
+def _with_linear_cards(header):
+    """Return a header in which COEFF0 and COEFF1, of SDSS, are the usual cards."""
+    if not {"COEFF0", "COEFF1"} <= set(header) or {"CRVAL1", "CDELT1", "CD1_1"} & set(header):
+        return header
+    header = header.copy()
+    header.update(CRVAL1=header["COEFF0"], CDELT1=header["COEFF1"], CRPIX1=1, CTYPE1="LOGLAM")
+    return header
+
+
 def _check_step(header) -> None:
     """Raise an InputError if a card of the axis is text, or the step from column to column is 0."""
     for card in ("CRVAL1", "CRPIX1", "CDELT1", "CD1_1", "PC1_1"):
@@ -76,7 +99,9 @@ def fits_axis(header) -> tuple[np.ndarray | None, str, str]:
     """
     from astropy.io.fits import Header
 
+    header = _with_linear_cards(header)
     kind, unit = (str(header.get(key, "")).strip() for key in ("CTYPE1", "CUNIT1"))
+    _check_rows(kind, str(header.get("CTYPE2", "")).strip())
     if not {"CRVAL1", "CDELT1", "CD1_1", "PC1_1"} & set(header) and "-TAB" not in kind:
         return None, "", ""
     mixed = header.get("CD1_2") or header.get("PC1_2")

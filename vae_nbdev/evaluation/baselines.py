@@ -395,6 +395,8 @@ def simple_model_rows(found: dict) -> list[tuple[str, str]]:
         side = f"{abs(m['ahead']):.2f} ± {m['standard_error']:.2f}"
         side += " behind" if m["ahead"] > 0 else " ahead"
         rows.append((name, f"{m['log_p']:.2f} nats per curve; the model is {side}"))
+    if [name for name, _ in rows] == ["one normal"]:
+        rows.append(("PCA + mixture", "not compared, it needs curves without gaps"))
     told = f"learned from {found['learned_from']}" if found else "not compared, too few curves"
     return [*rows, ("simple models", told)]
 

@@ -42,8 +42,15 @@ def _is_spectral(kind: str) -> bool:
     return bool(_LOG.fullmatch(kind)) or kind.partition("-")[0].upper() in _WORDS
 
 
-def _check_rows(kind: str, other: str) -> None:
-    """Raise an InputError if the second axis of an image holds the spectra, and not the first."""
+def _check_rows(header, kind: str) -> None:
+    """Raise an InputError if the rows of an image are no curves, or have no axis in common."""
+    mixed = header.get("CD1_2") or header.get("PC1_2")
+    if mixed or kind.startswith("MULTI") or kind.endswith("-TAB"):
+        raise InputError(
+            f"the image has no axis that is common to its rows (CTYPE1 is {kind!r}); bring the"
+            " curves to the same radii first"
+        )
+    other = str(header.get("CTYPE2", "")).strip()
     if _is_spectral(other) and not _is_spectral(kind):
         raise InputError(
             f"the spectra of the image lie along its second axis (CTYPE2 is {other!r}), and each"
@@ -101,15 +108,9 @@ def fits_axis(header) -> tuple[np.ndarray | None, str, str]:
 
     header = _with_linear_cards(header)
     kind, unit = (str(header.get(key, "")).strip() for key in ("CTYPE1", "CUNIT1"))
-    _check_rows(kind, str(header.get("CTYPE2", "")).strip())
-    if not {"CRVAL1", "CDELT1", "CD1_1", "PC1_1"} & set(header) and "-TAB" not in kind:
+    _check_rows(header, kind)
+    if not {"CRVAL1", "CDELT1", "CD1_1", "PC1_1"} & set(header):
         return None, "", ""
-    mixed = header.get("CD1_2") or header.get("PC1_2")
-    if mixed or kind.startswith("MULTI") or kind.endswith("-TAB"):
-        raise InputError(
-            f"the image has no axis that is common to its rows (CTYPE1 is {kind!r}); bring the"
-            " curves to the same radii first"
-        )
     _check_step(header)
     logs, log_unit = _LOG.fullmatch(kind), _LOG_UNIT.fullmatch(unit)
     cards = Header([card for card in header.cards if _CARDS.fullmatch(card.keyword)])

@@ -128,6 +128,17 @@ def _check_unnamed(table: TextTable) -> None:
             f"line {table.lines[0]} has {width} columns without names, and the first three may not"
             " be radius, value and error; write names above them, as in radius,value,error,other"
         )
+    if counts and width == 3 and all(_is_less(*row[1:]) for row in table.rows):
+        raise InputError(
+            f"line {table.lines[0]} has three columns without names; the first only counts the"
+            " lines, and the third is larger than the second, so they may not be radius, value and"
+            " error; write names above them"
+        )
+
+
+def _is_less(a: str, b: str) -> bool:
+    """Return whether a cell holds a smaller number than another one, apart from their signs."""
+    return not complain_of_cell(a) and not complain_of_cell(b) and abs(float(a)) < abs(float(b))
 
 # %% ../../nbs/curves/42_point_files.ipynb #1c4235f8
 def _numbers_of(table: TextTable, column: int, gaps: bool) -> np.ndarray:

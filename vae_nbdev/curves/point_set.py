@@ -362,9 +362,12 @@ def find_columns(names: Sequence, wanted: Sequence[str]) -> dict[str, int]:
         elif role in wanted:
             unknown = [str(name) for name in names if column_role(name) is None]
             near = next(filter(None, (likely_name(n, _words(role)) for n in unknown)), None)
+            one = role == "curve" and {"radius", "value"} <= set(map(column_role, names))
             raise InputError(
                 f"no column is called '{role}' (or {', '.join(COLUMN_NAMES[role].split())}), only"
-                f" {quote(list(map(str, names)))}" + f"; did you mean {near!r}?" * bool(near)
+                f" {quote(list(map(str, names)))}"
+                + f"; did you mean {near!r}?" * bool(near)
+                + "; the points of one curve are read by read_points, and by vae_nbdev infer" * one
             )
     others = [str(name) for i, name in enumerate(names) if i not in found.values()]
     for name in others if "error" not in found else ():

@@ -307,7 +307,7 @@ def _looks_alike(first: np.ndarray, rows: np.ndarray) -> bool:
 def is_long(rows: list[list[str]]) -> bool:
     """Return whether rows of cells are points: curve, radius, value and, perhaps, error.
 
-    The points of a curve follow each other, or all curves have the same radii.
+    The points of a curve follow each other, or all curves have the same radii, in any order.
     """
     width, curves = len(rows[0]), {}
     if width not in (3, 4) or any(len(row) != width for row in rows):
@@ -323,8 +323,10 @@ def is_long(rows: list[list[str]]) -> bool:
         return False
     blocks = sum(row[0] != before[0] for row, before in zip(rows, [[None], *rows]))
     radii = list(curves.values())
-    if blocks > len(curves) and any(r != radii[0] for r in radii):
-        return False
+    if blocks > len(curves):
+        radii = list(map(sorted, radii))
+        if any(r != radii[0] for r in radii):
+            return False
     steps = list(map(np.diff, radii))
     if not all((step > 0).all() or (step < 0).all() for step in steps):
         return False

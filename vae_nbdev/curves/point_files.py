@@ -22,7 +22,7 @@ from ..core import InputError
 from .columns import open_fits, open_parquet, parse_ecsv
 from .curve_set import CurveSet, curves_from
 from .files import READERS, TEXT, read_file
-from .names import column_role
+from .names import column_role, unit_of
 from vae_nbdev.curves.point_set import (
     PointSet,
     axis_labels,
@@ -155,11 +155,6 @@ def _numbers_of(table: TextTable, column: int, gaps: bool) -> np.ndarray:
     return numbers
 
 
-def _unit_of(name: str) -> str:
-    """Return the unit in the brackets of a name; empty without brackets."""
-    return "".join(re.findall(r"[\[(](.*?)[\])]", name))
-
-
 def _are_units(cells: list[str], found: dict[str, int], names: list[str]) -> bool:
     """Return whether the line below the names has words where numbers should be, and no curve."""
     words = [cells[i] for role, i in found.items() if role != "curve"]
@@ -177,7 +172,7 @@ def _read_text(
     table = split_table(decode_text(handle.read()))
     found, names = _name_columns(table, wanted)
     numbers = [found[role] for role in ("radius", "value", "error") if role in found]
-    units = [_unit_of(names[i]) for i in numbers if names]
+    units = [unit_of(names[i]) for i in numbers if names]
     if table.names and table.rows and _are_units(table.rows[0], found, names):
         units = [table.rows[0][i].strip("[]()") for i in numbers]
         table = table._replace(rows=table.rows[1:], lines=table.lines[1:])
@@ -310,7 +305,7 @@ def read_point_set(path: str | os.PathLike, format: str | None = None) -> PointS
             raise InputError(f"{path}: two files are called {quote(name)}; which one is the curve?")
         *curves[name], labels = read_point_file(file)
         axes = axes or labels
-        join_units(units, os.fsdecode(file), *map(_unit_of, labels.values()))
+        join_units(units, os.fsdecode(file), *map(unit_of, labels.values()))
     if not files:
         raise InputError(f"{path}: there is no file {', '.join(endings[::2])} in this folder")
     curves = {name: tuple(curve) for name, curve in curves.items()}

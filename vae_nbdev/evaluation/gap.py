@@ -275,21 +275,26 @@ def _residuals(
     return np.concatenate(at) - curves.value
 
 
-def within_reach(found: Evidence) -> np.ndarray:
-    """Numbers (n,) of the curves with a finite log p(x); the others would decide every mean.
+def within_reach(
+    curves: CurveSet | PointSet, found: Evidence
+) -> tuple[CurveSet | PointSet, Evidence]:
+    """The curves with a finite log p(x), and their evidence; the others would decide every mean.
 
     Raises
     ------
     InputError
         If there are no such curves.
     """
-    near = np.flatnonzero(np.isfinite(found.log_evidence))
-    if not len(near):
+    near = np.isfinite(found.log_evidence)
+    if near.all():
+        return curves, found
+    if not near.any():
         raise InputError(
-            f"all {len(found.log_evidence)} curves are absurdly far from those of the model; are"
-            " they in its unit?"
+            f"all {len(near)} curves are absurdly far from those of the model; are they in its"
+            " unit?"
         )
-    return near
+    rows = np.flatnonzero(near)
+    return curves[rows], found[rows]
 
 
 def summarise(
@@ -321,14 +326,14 @@ def summarise(
     """
     fitted = fitted_vae(model)
     found = fitted.evidence(curves) if found is None else found
-    near, n_given = within_reach(found), len(curves)
-    curves, found = curves[near], found[near]
+    near = np.isfinite(found.log_evidence)
+    curves, found = within_reach(curves, found)
     latents = fitted.latent_report(curves)
     log_p, error = mean_and_error(found.log_evidence)
     rebuilt = fitted.decode(fitted.codes(curves))
     out = {
         "n_curves": len(curves),
-        "n_out_of_reach": n_given - len(curves),
+        "n_out_of_reach": int((~near).sum()),
         "log_p": log_p,
         "log_p_standard_error": error,
         "elbo": float(fitted.elbo(curves).mean()),

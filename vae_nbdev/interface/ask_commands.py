@@ -241,10 +241,10 @@ def evaluate(command: Evaluate) -> None:
     vae, curves = _model_and_curves(command)
     found, count = vae.evidence(curves), str(len(curves))
     numbers = {"command": "evaluate"} | summarise(vae, curves, found=found)
+    learned_from = curves.fingerprint == vae.data_.get("fingerprint")
     if numbers["n_out_of_reach"]:
-        near = within_reach(found)
-        count = f"{len(near)} of {count}; log p(x) of the others is -inf"
-        curves, found = curves[near], found[near]
+        curves, found = within_reach(curves, found)
+        count = f"{len(curves)} of {count}; log p(x) of the others is -inf"
     numbers["simple_models"] = beside = compare(vae, None, curves, found.log_evidence, vae.seed_)
     if are_points(curves):
         numbers["hidden_points"] = predict_hidden_points(vae, curves, seed=vae.seed_)
@@ -256,7 +256,7 @@ def evaluate(command: Evaluate) -> None:
         ("smallest effective sample size", ess),
         *simple_model_rows(beside),
     ]
-    if curves.fingerprint == vae.data_.get("fingerprint"):
+    if learned_from:
         rows[0] = ("curves", f"{count}, from which the model has learned: optimistic")
     advice = simple_model_advice(beside, vae.n_latent_)
     answer(numbers, as_table(rows) + f"\n  {advice}" * bool(advice), command.json)

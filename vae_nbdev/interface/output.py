@@ -195,9 +195,10 @@ def noise_kind(parameters: dict, data: dict) -> str:
 # %% ../../nbs/interface/81_output.ipynb #b96c21c9
 def say_units(name: str, labels: dict, data: dict) -> None:
     """Say if the labels of the axes of curves have other units than those of a model."""
+    from vae_nbdev.curves.names import unit_of
+
     for axis in ("xlabel", "ylabel"):
-        found = [re.search(r"[\[(]([^\])]+)[\])]", d.get(axis) or "") for d in (labels, data)]
-        units = ["".join(unit[1].split()).lower() for unit in found if unit]
-        if len(units) == 2 and units[0] != units[1]:
+        units = [unit_of(d.get(axis) or "").replace(" ", "").lower() for d in (labels, data)]
+        if all(units) and units[0] != units[1]:
             say(f"{name} has {labels[axis]}, the model {data[axis]}; nothing is converted")
 

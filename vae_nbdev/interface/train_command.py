@@ -268,8 +268,7 @@ def _finish(command: Train, out: Path, vae, data: dict, parts: tuple) -> None:
         testing = add_test_noise(vae, testing, seed)
     found = vae.evidence(testing)
     metrics = {"command": "train", "tested_on": tested_on} | summarise(vae, testing, clean, found)
-    near = within_reach(found)
-    testing, found = testing[near], found[near]
+    testing, found = within_reach(testing, found)
     beside = compare(vae, others, testing, found.log_evidence, seed)
     metrics["simple_models"] = beside
     if are_points(testing):

@@ -9,7 +9,7 @@ __all__ = ['Evidence', 'importance_evidence']
 import math
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ class Evidence:
 
     def __getitem__(self, rows: np.ndarray) -> "Evidence":
         """The evidence of some of the curves."""
-        return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+        return Evidence(*(getattr(self, f.name)[rows] for f in fields(self)))
 
 # %% ../../nbs/inference/49_importance.ipynb #26f9af6c
 def _normal_log_prob(q: StudentMixture, z: Tensor) -> Tensor:

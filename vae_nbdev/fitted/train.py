@@ -245,7 +245,8 @@ def _training_finding(gain: np.ndarray, of_mixture: np.ndarray, tail: float = 0.
     said = f"training made held-out curves {gain.mean():.2f} ± {errors[0]:.2f} nats more probable"
     if not gain.any():
         start = "normal distribution" if tail == 0 else "t distribution, with heavy tails,"
-        said = f"training made held-out curves no more probable: the model is one {start} of curves"
+        start += " of curves" + ", with a mixture over its codes" * bool(of_mixture.any())
+        said = f"training made held-out curves no more probable: the model is one {start}"
         said += ", which knows no limits such as zero"
     if of_mixture.any():
         said += f"; before it, a mixture over the codes {of_mixture.mean():.2f} ± {errors[1]:.2f}"

@@ -135,8 +135,9 @@ same kind**.
 ## Limits
 
 It knows nothing about curves unlike its training data, and says so only through a low log p(x).
-What it learned may contain whatever its training data contain; they are not stored here, except
-for held-out curves in `held_out.npz`, or `held_out.csv`, if that file is there.
+What it learned may contain whatever its training data contain. Some of the curves themselves are
+here if there are files `held_out` or `training` (npz or csv). Only reports read these files: delete
+them if the curves are private.
 
 ## How to load it
 

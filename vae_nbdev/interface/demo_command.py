@@ -19,7 +19,7 @@ from vae_nbdev.interface.output import (
     say,
     write_output,
 )
-from .train_command import add_test_noise, own_run
+from .train_command import add_test_noise, choose_shown, own_run
 
 # %% ../../nbs/interface/85_demo_command.ipynb #9fd247f0
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def _write_demo(command: Demo, overwrite: bool) -> None:
     metrics |= compare_with_reference(vae, c.noise)
     new = CurveSet(vae.sample(c.n_new), vae.radius_, xlabel=curves.xlabel, ylabel=curves.ylabel)
     figures = draw_figures(vae, curves, measured, new.values, observed=False)
-    extra = extra_files(figures, measured, new)
+    extra = extra_files(figures, measured, choose_shown(vae, fitting, c.seed), new)
     save_run(vae.set_params(verbose=0), c.out, overwrite, extra, metrics)
     error = f"{metrics['reconstruction_rms']:.2f} km/s rms against the noise-free curves"
     rows = [*quality_rows(metrics), ("reconstruction error", error)]

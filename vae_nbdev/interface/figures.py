@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['x_scale', 'draw_points', 'draw_curves', 'spread_by_level', 'draw_bands', 'draw_reconstructions', 'draw_figures',
-           'read_held_out', 'extra_files']
+           'read_kept', 'extra_files']
 
 # %% ../../nbs/interface/83_figures.ipynb #5d713efc
 import csv
@@ -132,7 +132,7 @@ def draw_figures(
     return figures
 
 # %% ../../nbs/interface/83_figures.ipynb #e5563a13
-_KEPT = 200  # held-out curves that a run keeps
+_KEPT = 200  # held-out curves that a run keeps, of all that it is given
 
 
 def _write_points(path: Path, points: PointSet) -> None:
@@ -147,22 +147,26 @@ def _write_points(path: Path, points: PointSet) -> None:
             rows.writerows([name, *line] for line in lines)
 
 
-def read_held_out(run: Path) -> CurveSet | PointSet | None:
-    """Read the held-out curves that a run keeps; None if it keeps none."""
-    if (run / "held_out.npz").exists():
-        return read_curves(run / "held_out.npz")
-    points = run / "held_out.csv"
+def read_kept(run: Path, name: str) -> CurveSet | PointSet | None:
+    """Read the curves that a run keeps, "held_out" or "training"; None if it keeps none."""
+    if (run / f"{name}.npz").exists():
+        return read_curves(run / f"{name}.npz")
+    points = run / f"{name}.csv"
     return read_point_set(points) if points.exists() else None
 
 
 def extra_files(
-    figures: dict, held_out: CurveSet | PointSet, new: CurveSet | None = None
+    figures: dict,
+    held_out: CurveSet | PointSet,
+    training: CurveSet | PointSet | None = None,
+    new: CurveSet | None = None,
 ) -> dict:
     """Additional files of a run: name → function that writes it to a path."""
-    if isinstance(held_out, PointSet):
-        extra = {"held_out.csv": lambda path: _write_points(path, held_out[:_KEPT])}
-    else:
-        extra = {"held_out.npz": lambda path: write_curves(path, held_out[:_KEPT])}
+    extra, points = {}, isinstance(held_out, PointSet)
+    ending, write_some = (".csv", _write_points) if points else (".npz", write_curves)
+    for name, some in (("held_out", held_out[:_KEPT]), ("training", training)):
+        if some is not None:
+            extra[name + ending] = lambda path, some=some: write_some(path, some)
     if new is not None:
         extra["new_curves.csv"] = lambda path: write_curves(path, new)
     for name, figure in figures.items():

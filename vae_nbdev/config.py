@@ -338,6 +338,35 @@ def preset_recipe(n_curves: int, clean_input: bool, preset: str = "default") -> 
         return replace(_COMMON, max_steps=min(max(n_curves, 800), 8000))
     return replace(_COMMON, **_PRESETS["few" if n_curves < _MANY else "many", preset])
 
+# %% ../nbs/00_config.ipynb #1e104dd2
+def _check_choices(r: Recipe, clean_input: bool) -> None:
+    """Raise a ValueError for choices that contradict each other."""
+    joint = r.prior_training == "joint" and r.prior != "normal"
+    if r.stretch == "asinh" and not clean_input:
+        raise ValueError(
+            "stretch='asinh' needs clean curves, clean_input=True: it would blow up the noise of"
+            " small values"
+        )
+    if r.objective == "iwae" and r.n_importance < 2:
+        raise ValueError(
+            f"objective='iwae' with n_importance={r.n_importance} is the ELBO; give at least 2"
+            " draws"
+        )
+    if r.objective == "iwae" and (r.beta != 1 or r.free_bits):
+        raise ValueError(
+            "objective='iwae' has no KL term of its own; leave beta at 1 and free_bits at 0"
+        )
+    if r.objective == "iwae" and r.prior != "normal" and not joint:
+        raise ValueError(
+            "objective='iwae' makes the encoder a proposal, to which no prior can be fitted;"
+            " choose prior_training='joint'"
+        )
+    if r.free_bits and (r.posterior_family == "flow" or joint):
+        raise ValueError(
+            "free_bits needs a normal posterior, and a prior that is normal while training:"
+            " prior_training='after' or prior='normal'"
+        )
+
 # %% ../nbs/00_config.ipynb #ecf0718c
 _GIVEN_TWICE = ("prior", "posterior_family", "stretch", "max_steps")
 
@@ -382,32 +411,3 @@ def resolve_recipe(
     resolved = checked(replace(preset, **fitting | chosen))
     _check_choices(resolved, options.clean_input)
     return resolved
-
-# %% ../nbs/00_config.ipynb #1e104dd2
-def _check_choices(r: Recipe, clean_input: bool) -> None:
-    """Raise a ValueError for choices that contradict each other."""
-    joint = r.prior_training == "joint" and r.prior != "normal"
-    if r.stretch == "asinh" and not clean_input:
-        raise ValueError(
-            "stretch='asinh' needs clean curves, clean_input=True: it would blow up the noise of"
-            " small values"
-        )
-    if r.objective == "iwae" and r.n_importance < 2:
-        raise ValueError(
-            f"objective='iwae' with n_importance={r.n_importance} is the ELBO; give at least 2"
-            " draws"
-        )
-    if r.objective == "iwae" and (r.beta != 1 or r.free_bits):
-        raise ValueError(
-            "objective='iwae' has no KL term of its own; leave beta at 1 and free_bits at 0"
-        )
-    if r.objective == "iwae" and r.prior != "normal" and not joint:
-        raise ValueError(
-            "objective='iwae' makes the encoder a proposal, to which no prior can be fitted;"
-            " choose prior_training='joint'"
-        )
-    if r.free_bits and (r.posterior_family == "flow" or joint):
-        raise ValueError(
-            "free_bits needs a normal posterior, and a prior that is normal while training:"
-            " prior_training='after' or prior='normal'"
-        )

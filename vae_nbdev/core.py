@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['stream', 'torch_generator', 'resolve_device', 'one_thread', 'InputError', 'InputTypeError', 'column_names',
-           'as_numbers', 'as_curves', 'iterate_blocks', 'spread_evenly', 'check_finite', 'as_count', 'as_radius',
+           'as_numbers', 'iterate_blocks', 'check_finite', 'spread_evenly', 'as_curves', 'as_count', 'as_radius',
            'named_radii', 'first_unlike', 'check_named', 'as_noise']
 
 # %% ../nbs/01_core.ipynb #b4090084
@@ -86,7 +86,7 @@ def one_thread() -> Iterator[None]:
 class InputError(ValueError):
     """Input that cannot be used; the message says what, where and what would be right."""
 
-# %% ../nbs/01_core.ipynb #e74258c7
+
 class InputTypeError(InputError, TypeError):
     """Input of a type that cannot be a number."""
 
@@ -112,6 +112,33 @@ def column_names(X) -> list | None:
         return list(X[0].index)
     return None
 
+
+# %% ../nbs/01_core.ipynb #ddc6811d
+def _first_culprit(values, name: str) -> str:
+    """Say which row or entry of nested sequences is not a number."""
+    rows = (
+        list(values) if np.iterable(values) and not isinstance(values, (str, bytes)) else [values]
+    )
+    width = (
+        len(rows[0]) if rows and np.iterable(rows[0]) and not isinstance(rows[0], str) else None
+    )
+    for i, row in enumerate(rows):
+        entries = list(row) if np.iterable(row) and not isinstance(row, (str, bytes)) else [row]
+        for j, entry in enumerate(entries):
+            try:
+                float(entry)
+            except (TypeError, ValueError):
+                where = f"row {i}, column {j}" if width is not None else f"position {i}"
+                culprit = f"{name} holds {entry!r} in {where}; every entry must be a number"
+                if isinstance(entry, str):
+                    return culprit
+                return f"{culprit} (this argument must be a number, or a string that is a number)"
+        if width is not None and len(entries) != width:
+            return (
+                f"{name} has {len(entries)} values in row {i} and {width} in row 0; all rows need"
+                " the same length"
+            )
+    return f"{name} is {type(values).__name__}; it must be an array of numbers"
 
 # %% ../nbs/01_core.ipynb #af73f790
 def _as_array(values) -> np.ndarray:
@@ -166,32 +193,34 @@ def as_numbers(values, name: str) -> np.ndarray:
         raise kind(_first_culprit(plain, name)) from None
 
 
-# %% ../nbs/01_core.ipynb #ddc6811d
-def _first_culprit(values, name: str) -> str:
-    """Say which row or entry of nested sequences is not a number."""
-    rows = (
-        list(values) if np.iterable(values) and not isinstance(values, (str, bytes)) else [values]
-    )
-    width = (
-        len(rows[0]) if rows and np.iterable(rows[0]) and not isinstance(rows[0], str) else None
-    )
-    for i, row in enumerate(rows):
-        entries = list(row) if np.iterable(row) and not isinstance(row, (str, bytes)) else [row]
-        for j, entry in enumerate(entries):
-            try:
-                float(entry)
-            except (TypeError, ValueError):
-                where = f"row {i}, column {j}" if width is not None else f"position {i}"
-                culprit = f"{name} holds {entry!r} in {where}; every entry must be a number"
-                if isinstance(entry, str):
-                    return culprit
-                return f"{culprit} (this argument must be a number, or a string that is a number)"
-        if width is not None and len(entries) != width:
-            return (
-                f"{name} has {len(entries)} values in row {i} and {width} in row 0; all rows need"
-                " the same length"
-            )
-    return f"{name} is {type(values).__name__}; it must be an array of numbers"
+# %% ../nbs/01_core.ipynb #86fc1184
+def iterate_blocks(X: np.ndarray, values: int = 2**16) -> Iterator[tuple[int, np.ndarray]]:
+    """Go through an array some rows at a time; yields (number of the first row, rows)."""
+    rows = max(1, values // max(1, X[:1].size))
+    for start in range(0, len(X), rows):
+        yield start, X[start : start + rows]
+
+# %% ../nbs/01_core.ipynb #93b831dd
+def check_finite(X: np.ndarray, name: str, missing: bool = False) -> None:
+    """Raise an InputError that names the first entry of X that is infinite, or, unless `missing`,
+    NaN.
+    """
+    for start, block in iterate_blocks(X):
+        good = ~np.isinf(block) if missing else np.isfinite(block)
+        if good.all():
+            continue
+        place = np.unravel_index(np.argmin(good), block.shape)
+        value, place = block[place], (start + place[0], *place[1:])
+        where = f"row {place[0]}, column {place[1]}" if X.ndim == 2 else f"position {place[0]}"
+        kind = "infinity is not a measurement"
+        if np.isnan(value):
+            kind = "NaN stands for a missing value, and none may be missing here"
+        raise InputError(f"{name} holds {value} in {where}; {kind}")
+
+# %% ../nbs/01_core.ipynb #44a54d9f
+def spread_evenly(n: int, most: int) -> np.ndarray:
+    """Return at most so many of the numbers 0 … n − 1, spread evenly, as int64."""
+    return np.arange(n) if n <= most else np.arange(most) * n // most
 
 # %% ../nbs/01_core.ipynb #ff9a2664
 def as_curves(
@@ -254,35 +283,6 @@ def as_curves(
         )
     check_finite(X, name, missing)
     return X
-
-# %% ../nbs/01_core.ipynb #86fc1184
-def iterate_blocks(X: np.ndarray, values: int = 2**16) -> Iterator[tuple[int, np.ndarray]]:
-    """Go through an array some rows at a time; yields (number of the first row, rows)."""
-    rows = max(1, values // max(1, X[:1].size))
-    for start in range(0, len(X), rows):
-        yield start, X[start : start + rows]
-
-# %% ../nbs/01_core.ipynb #44a54d9f
-def spread_evenly(n: int, most: int) -> np.ndarray:
-    """Return at most so many of the numbers 0 … n − 1, spread evenly, as int64."""
-    return np.arange(n) if n <= most else np.arange(most) * n // most
-
-# %% ../nbs/01_core.ipynb #93b831dd
-def check_finite(X: np.ndarray, name: str, missing: bool = False) -> None:
-    """Raise an InputError that names the first entry of X that is infinite, or, unless `missing`,
-    NaN.
-    """
-    for start, block in iterate_blocks(X):
-        good = ~np.isinf(block) if missing else np.isfinite(block)
-        if good.all():
-            continue
-        place = np.unravel_index(np.argmin(good), block.shape)
-        value, place = block[place], (start + place[0], *place[1:])
-        where = f"row {place[0]}, column {place[1]}" if X.ndim == 2 else f"position {place[0]}"
-        kind = "infinity is not a measurement"
-        if np.isnan(value):
-            kind = "NaN stands for a missing value, and none may be missing here"
-        raise InputError(f"{name} holds {value} in {where}; {kind}")
 
 # %% ../nbs/01_core.ipynb #9a6b6dc8
 def as_count(n, name: str = "n") -> int:

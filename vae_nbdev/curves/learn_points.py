@@ -178,9 +178,6 @@ class _Trial:
             tail = choose_tail(squares.numpy(), count.numpy())[0]
         return length, strength, tail
 
-# %% ../../nbs/curves/29_learn_points.ipynb #861f7caa
-_LEAST = 0.03  # spread along a direction, in units of the noise
-
 
 def _trial(points: PointSet, grid: np.ndarray, seed: int) -> _Trial:
     """Curves set aside, on a grid, in units of the spread of the values."""
@@ -193,6 +190,9 @@ def _trial(points: PointSet, grid: np.ndarray, seed: int) -> _Trial:
     parts = divide_rows(len(judged), n_parts, stream(seed, "parts of points"), copies)
     parts = parts if len(judged) >= 2 * n_parts else []
     return _Trial(judged, units, parts, points.error is None)
+
+# %% ../../nbs/curves/29_learn_points.ipynb #861f7caa
+_LEAST = 0.03  # spread along a direction, in units of the noise
 
 
 def best_grid(points: PointSet, seed: int = 0) -> np.ndarray:

@@ -257,6 +257,53 @@ def _is_curve(item) -> bool:
     return all(isinstance(a, (list, tuple, range)) or getattr(a, "ndim", 0) == 1 for a in item[:2])
 
 
+def _kind(thing) -> str:
+    """Return what something is, in a word or two."""
+    shape, kind = getattr(thing, "shape", None), quote(type(thing).__name__).strip("'")
+    if isinstance(thing, tuple):
+        return f"a tuple of {len(thing)}"
+    return kind if shape is None else f"{kind} of shape {tuple(shape)}"
+
+
+def _advice(X, name: str) -> str:
+    """Say what to write instead of something that is not a list of tuples."""
+    shape = getattr(X, "shape", None)
+    if _is_curve(X):
+        return f"{name} is one curve; write [(radius, value, error)]"
+    if shape is not None and len(shape) == 3 and (shape[1] in (2, 3) or shape[2] in (2, 3)):
+        turned = "curve" if shape[1] in (2, 3) else "curve.T"
+        return (
+            f"{name} is an array of shape {tuple(shape)}, and its axes could mean anything; write"
+            f" [tuple({turned}) for curve in {name}]"
+        )
+    return (
+        f"{name} is {_kind(X)}; points are a list with a tuple (radius, value, error) for each"
+        " curve, or a table with columns curve, radius, value, error"
+    )
+
+# %% ../../nbs/curves/15_point_set.ipynb #83f1ff6b
+def join_units(units: dict, which: str, *parts) -> None:
+    """Collect the units of radius, value and error, quantities or text; raise an InputError where
+    they change.
+    """
+    for axis, part in zip(("radius", "value", "value"), parts):
+        unit = part if isinstance(part, str) else str(getattr(part, "unit", None) or "")
+        if unit and units.setdefault(axis, unit) != unit:
+            raise InputError(
+                f"{which} has numbers in {unit} beside others in {units[axis]}; bring them to one"
+                " unit"
+            )
+
+
+def axis_labels(radius: str, value: str, units: dict) -> dict[str, str]:
+    """Return labels of the axes from the names of columns and their units."""
+    axes = (("xlabel", radius, "radius"), ("ylabel", value, "value"))
+    return {
+        label: f"{name.partition('[')[0].strip()} [{units[axis]}]" if axis in units else name
+        for label, name, axis in axes
+    }
+
+# %% ../../nbs/curves/15_point_set.ipynb #a07b75f7
 def _from_tuples(X, name: str) -> PointSet:
     """Return the points of a list, a tuple or a dict of (radius, value, error)."""
     names = tuple(map(str, X)) if isinstance(X, dict) else ()
@@ -291,53 +338,6 @@ def _from_tuples(X, name: str) -> PointSet:
         names,
         **axis_labels("radius", "value", units),
     )
-
-# %% ../../nbs/curves/15_point_set.ipynb #a07b75f7
-def _advice(X, name: str) -> str:
-    """Say what to write instead of something that is not a list of tuples."""
-    shape = getattr(X, "shape", None)
-    if _is_curve(X):
-        return f"{name} is one curve; write [(radius, value, error)]"
-    if shape is not None and len(shape) == 3 and (shape[1] in (2, 3) or shape[2] in (2, 3)):
-        turned = "curve" if shape[1] in (2, 3) else "curve.T"
-        return (
-            f"{name} is an array of shape {tuple(shape)}, and its axes could mean anything; write"
-            f" [tuple({turned}) for curve in {name}]"
-        )
-    return (
-        f"{name} is {_kind(X)}; points are a list with a tuple (radius, value, error) for each"
-        " curve, or a table with columns curve, radius, value, error"
-    )
-
-
-def _kind(thing) -> str:
-    """Return what something is, in a word or two."""
-    shape, kind = getattr(thing, "shape", None), quote(type(thing).__name__).strip("'")
-    if isinstance(thing, tuple):
-        return f"a tuple of {len(thing)}"
-    return kind if shape is None else f"{kind} of shape {tuple(shape)}"
-
-
-def join_units(units: dict, which: str, *parts) -> None:
-    """Collect the units of radius, value and error, quantities or text; raise an InputError where
-    they change.
-    """
-    for axis, part in zip(("radius", "value", "value"), parts):
-        unit = part if isinstance(part, str) else str(getattr(part, "unit", None) or "")
-        if unit and units.setdefault(axis, unit) != unit:
-            raise InputError(
-                f"{which} has numbers in {unit} beside others in {units[axis]}; bring them to one"
-                " unit"
-            )
-
-
-def axis_labels(radius: str, value: str, units: dict) -> dict[str, str]:
-    """Return labels of the axes from the names of columns and their units."""
-    axes = (("xlabel", radius, "radius"), ("ylabel", value, "value"))
-    return {
-        label: f"{name.partition('[')[0].strip()} [{units[axis]}]" if axis in units else name
-        for label, name, axis in axes
-    }
 
 # %% ../../nbs/curves/15_point_set.ipynb #215718d5
 def _words(role: str) -> list[str]:

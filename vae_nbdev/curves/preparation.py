@@ -211,7 +211,7 @@ def choose_held_out(
     chosen[order[copies[order].cumsum() <= n_chosen]] = True
     return np.flatnonzero(chosen[first])
 
-# %% ../../nbs/curves/19_preparation.ipynb #b576d0d0
+# %% ../../nbs/curves/19_preparation.ipynb #d52a7aff
 _MOST_HELD_OUT, FEWEST = 10_000, 20  # curves that are held out; curves of which some are
 _JUDGES = 20  # measured curves, at least, that are held out if there are enough
 
@@ -226,7 +226,7 @@ def count_held_out(
         count = max(count, min(_JUDGES, different // 4))
     return count * n // different
 
-
+# %% ../../nbs/curves/19_preparation.ipynb #b576d0d0
 @dataclass(frozen=True, eq=False)
 class Learnable:
     """Curves that are checked and split, in the unit of the data.

@@ -305,8 +305,9 @@ def warn_of_copies(first: np.ndarray, name: str = "X", what: str = "row") -> Non
     the same.
     """
     copies = np.flatnonzero(first != np.arange(len(first)))
+    repeat = "s that repeat" if len(copies) > 1 else " that repeats"
     warnings.warn(
-        f"{name} holds {len(copies)} {what}s that repeat another one, of {len(first)}; {what}"
+        f"{name} holds {len(copies)} {what}{repeat} another one, of {len(first)}; {what}"
         f" {copies[0]} is {what} {first[copies[0]]} again. All copies of a curve are trained on, or"
         " all are held out; if they are one measurement, leave the copies out",
         stacklevel=3,

@@ -120,11 +120,6 @@ class PointBatch(Batch):
     count: Tensor | None = None
     kept: tuple | None = None
 
-    @property
-    def shown(self) -> tuple[Tensor, ...]:
-        """What an encoder is given."""
-        return self.y, self.weight, self.gram
-
     def root(self) -> Tensor:
         """Cholesky factors of the Gram matrices (N, K, K), which may be singular."""
         size = self.gram.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None]
@@ -137,7 +132,8 @@ class PointBatch(Batch):
         """
         root = self.root() if self.kept is None else self.kept.root
         noise = root @ (sigma * normal.to(self.y))[..., None]
-        return replace(self, y=self.y + noise.squeeze(-1), kept=None)
+        kept = self.kept and self.kept._replace(view=None)
+        return replace(self, y=self.y + noise.squeeze(-1), kept=kept)
 
     def with_errors(self, factor: Tensor) -> "PointBatch":
         """The same with all errors of each curve multiplied by a factor (), (N,) or (..., N)."""

@@ -71,7 +71,7 @@ def _projection(basis: np.ndarray, rows: np.ndarray) -> dict:
     between = np.stack([np.interp(np.arange(len(basis)), rows, e) for e in np.eye(len(rows))], 1)
     return _matrix(basis[rows] @ (basis.T @ between), exact=True)
 
-
+# %% ../../nbs/inference/58_explorer.ipynb #2f32c5d8
 def _network_data(decoder, rows: np.ndarray, z: torch.Tensor) -> dict:
     """Layers of a decoder, and the directions of its mean and of its variance."""
     varies = isinstance(decoder, FactorDecoder)

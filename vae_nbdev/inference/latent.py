@@ -25,7 +25,7 @@ from ..model.priors import FlowPrior, Prior
 from ..model.vae import VAE
 from ..training.loop import fit
 
-# %% ../../nbs/inference/47_latent.ipynb #66dfb8fb
+# %% ../../nbs/inference/47_latent.ipynb #c33e4491
 def _moments(q: Distribution, n_draws: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """Mean (n, d) and covariance (n, d, d) of posteriors of curves like (n, R). For a flow they
     are taken over n_draws draws: for every curve the same standard normal numbers and their mirror
@@ -40,7 +40,7 @@ def _moments(q: Distribution, n_draws: int, like: Tensor) -> tuple[Tensor, Tenso
     offset = z - z.mean(0)
     return z.mean(0), torch.einsum("sni,snj->nij", offset, offset) / n_draws
 
-# %% ../../nbs/inference/47_latent.ipynb #c33e4491
+
 @torch.no_grad()
 def posterior_moments(vae: VAE, batch: Batch, n_draws: int = 512) -> tuple[np.ndarray, np.ndarray]:
     """Means and covariances of q(z|x) for each curve.
@@ -244,12 +244,12 @@ def mixture_prior(
     codes, curve = training_codes(vae, batch, clean_input, n, seed)
     return fit_mixture(codes, curve, n_starts=6, max_components=64, seed=seed).to(batch.y)
 
-# %% ../../nbs/inference/47_latent.ipynb #09f0670b
+# %% ../../nbs/inference/47_latent.ipynb #0989b167
 def _prior_loss(flow: FlowPrior, batch: Batch, kl_weight: float, generator) -> Tensor:
     """Minus the log density of a batch of codes (n, d), averaged [nats]."""
     return -flow().log_prob(batch.y).mean()
 
-# %% ../../nbs/inference/47_latent.ipynb #0989b167
+
 def flow_prior(
     vae: VAE,
     batch: Batch,

@@ -82,7 +82,7 @@ def are_points(curves) -> bool:
 
     return isinstance(curves, PointSet)
 
-
+# %% ../../nbs/interface/81_output.ipynb #20ba02d9
 def check_new(path: Path, overwrite: bool) -> None:
     """Raise a ValueError if a file cannot be written there, or is there and may not be replaced."""
     if is_pipe(path):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..core import InputError
 from vae_nbdev.curves.gaps import (
+    code_precision,
     factor_analysis,
     fill_columns,
     fill_means,
@@ -56,18 +57,19 @@ class PrincipalCoordinates(nn.Module):
         u, _ = linear_codes(y, weight, self.basis * self.spread)
         return u * torch.sqrt(self.spread**2 + 1) / self.spread
 
-    def of_sums(self, pull: Tensor, gram: Tensor) -> Tensor:
-        """The same for curves that are given by sums over their points, see `PointBatch`: (N, K)
-        and (N, K, K) → (N, K).
+    def solver(self, gram: Tensor) -> Tensor:
+        """Matrices (N, K, K) that make coordinates of the sums over points in a `PointBatch`, from
+        its `gram`: coordinates = solver @ y.
         """
-        spread = self.spread.to(pull.dtype)
-        u = guess_codes(spread[:, None] * gram * spread, spread * pull)[0]
-        return u * torch.sqrt(spread**2 + 1) / spread
+        spread = self.spread.to(gram.dtype)
+        tril = torch.linalg.cholesky(code_precision(spread[:, None] * gram * spread))
+        return (torch.sqrt(spread**2 + 1) / spread)[:, None] * torch.cholesky_inverse(tril) * spread
 
     def curve_of_sums(self, pull: Tensor, gram: Tensor) -> Tensor:
-        """The best linear estimate of these curves (N, R)."""
-        c = self.of_sums(pull, gram) / torch.sqrt(self.spread.to(pull.dtype) ** 2 + 1)
-        return (c * self.spread**2) @ self.basis.to(pull.dtype).T
+        """The best linear estimate (N, R) of curves from their sums (N, K) and (N, K, K)."""
+        spread = self.spread.to(pull.dtype)
+        u = guess_codes(spread[:, None] * gram * spread, spread * pull)[0]
+        return (u * spread) @ self.basis.to(pull.dtype).T
 
     def inverse(self, c: Tensor) -> Tensor:
         """Coordinates of noise-free curves (..., K) in units of their spread → curves (..., R)."""
@@ -310,7 +312,8 @@ class Kept(NamedTuple):
     """The part of a `PointBatch` that does not change while a network is trained."""
 
     root: Tensor  # (N, K, K) see `PointBatch.root`
-    view: FactorView
+    solver: Tensor | None  # (N, K, K) see `PrincipalCoordinates.solver`
+    view: FactorView | None  # not if noise has been added
 
 
 @torch.no_grad()

@@ -59,7 +59,8 @@ def prepare(model: VAE, batch):
     """
     if not isinstance(batch, PointBatch):
         return batch
-    return replace(batch, kept=Kept(batch.root(), model.decoder.look(batch)))
+    solver = model.encoder.coordinates.solver(batch.gram) if model.encodes_sums else None
+    return replace(batch, kept=Kept(batch.root(), solver, model.decoder.look(batch)))
 
 # %% ../../nbs/model/38_objective.ipynb #9473ef45
 CHARGE = 0.3  # for the variances that are not noise, if the noise is known
@@ -147,7 +148,7 @@ def doubly_reparametrized(model: VAE, batch: Batch, eps: Tensor) -> Tensor:
     """
     z = reparametrize(model.encode(batch), eps)
     weights_of_encoder = {k: p.detach() for k, p in model.encoder.named_parameters()}
-    frozen = torch.func.functional_call(model.encoder, weights_of_encoder, batch.shown)
+    frozen = torch.func.functional_call(model.encoder, weights_of_encoder, model.shown(batch))
     log_w = model.log_weights(batch, z, frozen.log_prob(z))
     weights = torch.softmax(log_w.detach(), 0)
     z.register_hook(lambda gradient: weights[..., None] * gradient)

@@ -94,18 +94,19 @@ class Encoder(nn.Module):
         return self.sees_weights and type(self.coordinates) is PrincipalCoordinates
 
     def forward(
-        self, x: Tensor, weight: Tensor | None = None, gram: Tensor | None = None
+        self, x: Tensor, weight: Tensor | None = None, solver: Tensor | None = None
     ) -> Distribution:
         """Curves (N, R) → distribution with batch shape (N,) and event shape (n_latent,).
 
         With weights (N, R), see `gaps.value_weights`, the values in gaps do not matter but must be
-        finite; without weights, all are one. With gram (N, K, K), x is (N, K): see `PointBatch`.
+        finite; without weights, all are one. With a solver (N, K, K), x is (N, K), the sums of a
+        `PointBatch`: see `PrincipalCoordinates.solver`.
         """
         if self.sees_weights and weight is None:
             weight = torch.ones_like(x)
         seen = [] if not self.sees_weights else [2 * weight / (1 + weight)]
-        if gram is not None:
-            x = self.coordinates.of_sums(x, gram).to(self.mean.bias.dtype)
+        if solver is not None:
+            x = (solver @ x[..., None]).squeeze(-1).to(self.mean.bias.dtype)
             seen = [each.to(x.dtype) for each in seen]
         elif self.coordinates is not None:
             x = self.coordinates(x, weight)
@@ -307,7 +308,9 @@ class FactorDecoder(nn.Module):
     def look(self, batch: Batch) -> FactorView:
         """What curves with weights say about the factors, before the codes are known."""
         sums = sum_up(batch, self.coordinates.basis)
-        return sums.kept.view if sums.kept else view_factors(sums, self.n_moved, self.log_rest)
+        if sums.kept and sums.kept.view:
+            return sums.kept.view
+        return view_factors(sums, self.n_moved, self.log_rest)
 
     def _common(self, variance: Tensor) -> Tensor:
         """Factor (...) by which the variances (..., K) that are scaled together have grown."""
@@ -388,13 +391,20 @@ class VAE(nn.Module):
         takes = getattr(self.encoder, "takes_sums", False)  # your own encoder need not have it
         return takes and type(self.decoder) is FactorDecoder
 
-    def encode(self, batch: Batch) -> Distribution:
-        """q(z|x) of curves; your own encoder must take weights only if the curves have some."""
-        if not isinstance(batch, PointBatch) or self.encodes_sums:
-            return self.encoder(*batch.shown)
+    def shown(self, batch: Batch) -> tuple[Tensor, ...]:
+        """What the encoder is given of curves."""
+        if not isinstance(batch, PointBatch):
+            return batch.shown
+        if self.encodes_sums:
+            kept = batch.kept.solver if batch.kept else self.encoder.coordinates.solver(batch.gram)
+            return batch.y, batch.weight, kept
         guess = self.decoder.coordinates.curve_of_sums(batch.y, batch.gram)
         seen = Batch(guess, batch.weight if self.encoder.sees_weights else None)
-        return self.encoder(*seen.to(self.decoder.log_sigma.dtype).shown)
+        return seen.to(self.decoder.log_sigma.dtype).shown
+
+    def encode(self, batch: Batch) -> Distribution:
+        """q(z|x) of curves; your own encoder must take weights only if the curves have some."""
+        return self.encoder(*self.shown(batch))
 
     def log_likelihood(self, batch: Batch, z: Tensor, charge: float = 0.0) -> Tensor:
         """log p(x|z) of curves with codes z (..., N, d), over what was observed → (..., N) nats."""

@@ -148,7 +148,8 @@ def doubly_reparametrized(model: VAE, batch: Batch, eps: Tensor) -> Tensor:
     """
     z = reparametrize(model.encode(batch), eps)
     weights_of_encoder = {k: p.detach() for k, p in model.encoder.named_parameters()}
-    frozen = torch.func.functional_call(model.encoder, weights_of_encoder, model.shown(batch))
+    call = torch.func.functional_call
+    frozen = model.encode(batch, lambda *seen: call(model.encoder, weights_of_encoder, seen))
     log_w = model.log_weights(batch, z, frozen.log_prob(z))
     weights = torch.softmax(log_w.detach(), 0)
     z.register_hook(lambda gradient: weights[..., None] * gradient)

@@ -7,6 +7,7 @@ __all__ = ['Encoder', 'Decoder', 'FactorDecoder', 'VAE']
 
 # %% ../../nbs/model/37_vae.ipynb #bf8c804b
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -76,16 +77,11 @@ class Encoder(nn.Module):
         self.body = mlp([n_in + n_grid * sees_weights, *hidden], activation, last=True)
         self.mean = nn.Linear(hidden[-1], n_latent)
         self.logvar = nn.Linear(hidden[-1], n_latent)
-        self.below = (
-            nn.Linear(hidden[-1], n_latent * (n_latent - 1) // 2)
-            if posterior_family != "diagonal" and n_latent > 1
-            else None
-        )
-        self.flow = (
-            PosteriorFlow(n_latent, hidden[-1], flow_transforms, flow_width, flow_bins)
-            if posterior_family == "flow"
-            else None
-        )
+        self.below = self.flow = None
+        if posterior_family != "diagonal" and n_latent > 1:
+            self.below = nn.Linear(hidden[-1], n_latent * (n_latent - 1) // 2)
+        if posterior_family == "flow":
+            self.flow = PosteriorFlow(n_latent, hidden[-1], flow_transforms, flow_width, flow_bins)
         self.short_cut = None if coordinates is None else nn.Linear(n_in, n_latent, bias=False)
 
     @property
@@ -308,9 +304,8 @@ class FactorDecoder(nn.Module):
     def look(self, batch: Batch) -> FactorView:
         """What curves with weights say about the factors, before the codes are known."""
         sums = sum_up(batch, self.coordinates.basis)
-        if sums.kept and sums.kept.view:
-            return sums.kept.view
-        return view_factors(sums, self.n_moved, self.log_rest)
+        view = sums.kept and sums.kept.view
+        return view or view_factors(sums, self.n_moved, self.log_rest)
 
     def _common(self, variance: Tensor) -> Tensor:
         """Factor (...) by which the variances (..., K) that are scaled together have grown."""
@@ -387,24 +382,25 @@ class VAE(nn.Module):
 
     @property
     def encodes_sums(self) -> bool:
-        """Whether the encoder uses sums over points, and not a curve estimated from them."""
-        takes = getattr(self.encoder, "takes_sums", False)  # your own encoder need not have it
-        return takes and type(self.decoder) is FactorDecoder
+        """Whether the encoder (yours need not) uses sums over points, and not a curve estimated
+        from them.
+        """
+        return getattr(self.encoder, "takes_sums", False) and type(self.decoder) is FactorDecoder
 
-    def shown(self, batch: Batch) -> tuple[Tensor, ...]:
-        """What the encoder is given of curves."""
+    def encode(self, batch: Batch, encoder: Callable | None = None) -> Distribution:
+        """q(z|x) of curves, by a function like the encoder if one is given; your own encoder must
+        take weights only if the curves have some.
+        """
+        encoder = encoder or self.encoder
         if not isinstance(batch, PointBatch):
-            return batch.shown
+            return encoder(*batch.shown)
         if self.encodes_sums:
-            kept = batch.kept.solver if batch.kept else self.encoder.coordinates.solver(batch.gram)
-            return batch.y, batch.weight, kept
+            known = batch.kept and batch.kept.solver
+            solver = self.encoder.coordinates.solver(batch.gram) if known is None else known
+            return encoder(batch.y, batch.weight, solver)
         guess = self.decoder.coordinates.curve_of_sums(batch.y, batch.gram)
         seen = Batch(guess, batch.weight if self.encoder.sees_weights else None)
-        return seen.to(self.decoder.log_sigma.dtype).shown
-
-    def encode(self, batch: Batch) -> Distribution:
-        """q(z|x) of curves; your own encoder must take weights only if the curves have some."""
-        return self.encoder(*self.shown(batch))
+        return encoder(*seen.to(self.decoder.log_sigma.dtype).shown)
 
     def log_likelihood(self, batch: Batch, z: Tensor, charge: float = 0.0) -> Tensor:
         """log p(x|z) of curves with codes z (..., N, d), over what was observed → (..., N) nats."""
@@ -423,10 +419,8 @@ class VAE(nn.Module):
         charge: float = 0.0,
         shown: Batch | None = None,
     ) -> Tensor:
-        """Evidence lower bound of curves, with standard normal draws eps (N, d) or (S, N, d) →
-        (N,)
-        nats; `charge` as in `FactorDecoder.log_likelihood`. The encoder sees `shown` if given,
-        else the curves themselves.
+        """Evidence lower bound of curves (N,) [nats], with standard normal draws eps (N, d) or
+        (S, N, d); `charge` as in `FactorDecoder.log_likelihood`. The encoder sees `shown` if given.
         """
         q = self.encode(batch if shown is None else shown)
         if self.analytic_kl and not isinstance(q, NormalizingFlow):
@@ -449,9 +443,7 @@ class VAE(nn.Module):
 
     @classmethod
     def published(cls, n_grid: int, n_latent: int = 4, sigma: float = 1.0, seed: int = 0) -> "VAE":
-        """The published network: n_grid–32–16–(4+4), 4–16–32–n_grid, ReLU, linear output (Posti
-        2022).
-        """
+        """The published network: n_grid–32–16–(4+4), 4–16–32–n_grid, ReLU (Posti 2022)."""
         encoder = Encoder(n_grid, n_latent, (32, 16), "relu", "diagonal")
         vae = cls(encoder, Decoder(n_latent, n_grid, (16, 32), "relu", sigma), n_latent)
         init_weights(vae, seed)

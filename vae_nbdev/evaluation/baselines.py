@@ -23,9 +23,10 @@ from ..core import InputError, as_noise, one_thread, spread_evenly, stream
 from ..curves.curve_set import CurveSet, divide_rows
 from ..curves.learn_points import fit_points, points_log_p
 from ..curves.normal import fit_normal
-from ..curves.oddities import find_copies
+from ..curves.oddities import find_copies, find_wild, find_wild_points
 from ..curves.point_set import PointSet
-from ..curves.point_units import choose_grid
+from ..curves.point_units import choose_grid, without_points
+from ..curves.preparation import leave_out
 from .gap import complete_curves, mean_and_error
 
 # %% ../../nbs/evaluation/73_baselines.ipynb #5910d065
@@ -313,6 +314,7 @@ def _beside_points(log_p: np.ndarray, points: PointSet, train, seed: int) -> dic
         folds = divide_rows(len(rows), 5, stream(seed, "folds of simple models"))
     else:
         train, fewest, folds = PointSet.of(train, name="train"), _FEWEST, [np.arange(len(points))]
+        train = without_points(train, find_wild_points(train.radius, train.value))
         known = train[spread_evenly(len(train), _LEARNED_FROM)]
         told = f"{len(known)} of {len(train)} curves"
     where = np.append(points.radius, known.radius)
@@ -345,7 +347,8 @@ def beside_simple_models(
         Measured curves, NaN where a value is missing; with gaps, and for points, no mixture is
         fitted.
     train : array-like of shape (M, R), CurveSet or PointSet, optional
-        Curves that the simple models learn from; if None, the other folds of `curves`.
+        Curves that the simple models learn from, like `CurveVAE.fit` without wild values; if None,
+        the other folds of `curves`.
     noise : float or array-like of shape (R,), optional
         Standard deviation of the noise, if it is known.
     clean_input : bool
@@ -363,7 +366,9 @@ def beside_simple_models(
     if PointSet.is_one(curves):
         return _beside_points(log_p, PointSet.of(curves), train, seed)
     curves = CurveSet.of(curves)
-    train = None if train is None else CurveSet.of(train, name="train")
+    if train is not None:
+        train = CurveSet.of(train, name="train")
+        train = leave_out(train, find_wild(train.values))
     gappy = bool(curves.n_missing or (train is not None and train.n_missing))
     if clean_input and (noise is None or gappy):
         raise InputError("clean curves need a noise and no gaps; add noise to them first")

@@ -305,6 +305,13 @@ def _compared(scores: np.ndarray, log_p: np.ndarray) -> dict:
     return {"log_p": float(scores.mean()), "ahead": ahead, "standard_error": error}
 
 
+def _tame(curves: CurveSet | PointSet) -> CurveSet | PointSet:
+    """Curves without the wild values that `CurveVAE.fit` would leave out."""
+    if isinstance(curves, PointSet):
+        return without_points(curves, find_wild_points(curves.radius, curves.value))
+    return leave_out(curves, find_wild(curves.values))
+
+
 def _beside_points(log_p: np.ndarray, points: PointSet, train, seed: int) -> dict:
     """One normal distribution of points, compared with a model whose log p of them is (N,)."""
     if train is None:
@@ -313,8 +320,7 @@ def _beside_points(log_p: np.ndarray, points: PointSet, train, seed: int) -> dic
         points, told = known, f"other folds of {len(rows)} of these curves"
         folds = divide_rows(len(rows), 5, stream(seed, "folds of simple models"))
     else:
-        train, fewest, folds = PointSet.of(train, name="train"), _FEWEST, [np.arange(len(points))]
-        train = without_points(train, find_wild_points(train.radius, train.value))
+        train, fewest, folds = _tame(PointSet.of(train, name="train")), _FEWEST, [slice(None)]
         known = train[spread_evenly(len(train), _LEARNED_FROM)]
         told = f"{len(known)} of {len(train)} curves"
     where = np.append(points.radius, known.radius)
@@ -347,8 +353,7 @@ def beside_simple_models(
         Measured curves, NaN where a value is missing; with gaps, and for points, no mixture is
         fitted.
     train : array-like of shape (M, R), CurveSet or PointSet, optional
-        Curves that the simple models learn from, like `CurveVAE.fit` without wild values; if None,
-        the other folds of `curves`.
+        Curves to learn from, without their wild values; if None, the other folds of `curves`.
     noise : float or array-like of shape (R,), optional
         Standard deviation of the noise, if it is known.
     clean_input : bool
@@ -366,9 +371,7 @@ def beside_simple_models(
     if PointSet.is_one(curves):
         return _beside_points(log_p, PointSet.of(curves), train, seed)
     curves = CurveSet.of(curves)
-    if train is not None:
-        train = CurveSet.of(train, name="train")
-        train = leave_out(train, find_wild(train.values))
+    train = None if train is None else _tame(CurveSet.of(train, name="train"))
     gappy = bool(curves.n_missing or (train is not None and train.n_missing))
     if clean_input and (noise is None or gappy):
         raise InputError("clean curves need a noise and no gaps; add noise to them first")

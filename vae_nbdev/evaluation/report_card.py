@@ -17,7 +17,7 @@ from scipy import stats
 from ..core import InputError, stream
 from ..curves.curve_set import CurveSet
 from ..curves.point_set import PointSet
-from .baselines import PCAMixture, beside_simple_models
+from .baselines import PCAMixture, beside_simple_models, without_wild
 from vae_nbdev.evaluation.gap import (
     complete_curves,
     draw_gaps,
@@ -331,7 +331,8 @@ def _models(model, about: _Material, baselines: bool | Mapping, name: str) -> di
     if isinstance(baselines, Mapping):
         return models | dict(baselines)
     if baselines and about.train is not None and not about.special:
-        train = CurveSet(about.train, about.radius)
+        train = without_wild(CurveSet(about.train, about.radius))
+        train = train[~np.isnan(train.values).any(1)]
         options = {"noise": about.noise, "clean_input": about.clean_input, "seed": about.seed}
         models["one normal"] = PCAMixture(**options, sizes=(1,)).fit(train)
         models["PCA + mixture"] = PCAMixture(**options).fit(train)

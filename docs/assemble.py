@@ -230,7 +230,7 @@ def write_gallery(root: Path, source: Path) -> dict[str, list[str]]:
         picture = Image.open(io.BytesIO(png)).convert("RGB")
         picture.thumbnail(THUMBNAIL)
         (source / "gallery").mkdir(exist_ok=True)
-        picture.save(source / f"gallery/{name}.webp", quality=80, method=6)
+        picture.save(source / f"gallery/{name}.webp", quality=70, method=6)
         text = re.sub(r"([\[\]\\*_`$])", r"\\\1", found[0])
         lines += [f"[![{text}](gallery/{name}.webp) {title}](#figure-{name})", ""]
         cells[notebook].append(name)

@@ -150,7 +150,7 @@ def shrink_picture(path: Path) -> None:
     stored.save(target, lossless=True, quality=60, method=3)
     if (size := target.stat().st_size) > LARGE_PICTURE:
         lossy = io.BytesIO()
-        full.save(lossy, "webp", quality=75, method=6)
+        full.save(lossy, "webp", quality=60, method=6)
         if len(lossy.getvalue()) < size:
             target.write_bytes(lossy.getvalue())
     path.unlink()

@@ -281,11 +281,11 @@ def _finish(command: Train, out: Path, vae, data: dict, parts: tuple) -> None:
     metrics["simple_models"] = beside
     if are_points(testing):
         metrics["hidden_points"] = predict_hidden_points(vae, testing, seed=seed)
-    shown = others if others is None else choose_shown(vae, others, seed)
+    training = None if others is None else choose_shown(vae, others, seed)
     new = vae.sample(500, observed=clean is None)
     drawn = testing if _is_large(curves) else curves
     figures = draw_figures(vae, drawn, testing, new, observed=clean is None)
-    save_run(vae, out, command.overwrite, extra_files(figures, testing, shown), metrics)
+    save_run(vae, out, command.overwrite, extra_files(figures, testing, training), metrics)
     table = as_table([*quality_rows(metrics), *simple_model_rows(beside)])
     optimistic = ", which is optimistic" * (tested_on == "training curves")
     text = f"\n{out}, measured on {metrics['n_curves']} {tested_on}{optimistic}:\n{table}"

@@ -50,7 +50,7 @@ def known_evidence(log_evidence: ArrayLike) -> Evidence:
     )
 
 # %% ../../nbs/evaluation/71_gap.ipynb #c465c74e
-def model_evidence(model, X) -> Evidence:
+def model_evidence(model, X, **options) -> Evidence:
     """Log p(x) of measured curves under a model, with its error.
 
     Parameters
@@ -59,6 +59,8 @@ def model_evidence(model, X) -> Evidence:
         Or anything with `score_samples`.
     X : array-like of shape (N, R), or CurveSet
         Measured curves, in the unit of the data; a fitted VAE takes gaps and errors too.
+    **options
+        For `importance_evidence`, if the model is a fitted VAE.
 
     Returns
     -------
@@ -69,7 +71,7 @@ def model_evidence(model, X) -> Evidence:
     fitted = fitted_vae(model)
     if fitted is None:
         return known_evidence(model.score_samples(X))
-    return fitted.evidence(X)
+    return fitted.evidence(X, **options)
 
 # %% ../../nbs/evaluation/71_gap.ipynb #b65173f8
 def complete_curves(X, name: str = "X", n_radii: int | None = None) -> np.ndarray:

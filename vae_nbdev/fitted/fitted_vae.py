@@ -226,11 +226,12 @@ class CurveDensity(CurveCodec):
         curves, numbers = self._near(curves)
         return self._evidence(curves, numbers).log_evidence.astype(_type_of(curves))
 
-    def evidence(self, curves, n_posterior: int = 0, seed: int = 0) -> Evidence:
+    def evidence(self, curves, n_posterior: int = 0, seed: int = 0, **options) -> Evidence:
         """log p(x) of measured curves (N, R) with its error, its effective sample size and draws
-        from the posterior.
+        from the posterior; options are for `importance_evidence`.
         """
-        return self._evidence(*self._near(curves), n_posterior=n_posterior, seed=seed)
+        options |= {"n_posterior": n_posterior, "seed": seed}
+        return self._evidence(*self._near(curves), **options)
 
     def _evidence(self, curves: CurveSet | PointSet, numbers: np.ndarray, **options) -> Evidence:
         """The same for checked curves with these numbers, −1 for those that are out of reach."""

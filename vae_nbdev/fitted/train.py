@@ -277,10 +277,14 @@ def keep_better(
     rows = data.held_out if copies is None else np.unique(copies[data.held_out])
     rows = rows[spread_evenly(len(rows), _JUDGES)]
     judges = units.to_model(data.curves, rows, torch.float64)
-    kept, first = (before, "start"), vae_evidence(before, judges).log_evidence
+    def judge(model: VAE) -> np.ndarray:
+        unnamed = np.full(len(rows), -1)  # no warning: it is not the user who asks
+        return vae_evidence(model, judges, retries=1, numbers=unnamed).log_evidence
+
+    kept, first = (before, "start"), judge(before)
     score = untrained = first
     for other, name in ((mixed, "mixed start"), (trained, "trained"), (finished, "trained")):
-        found = vae_evidence(other, judges).log_evidence
+        found = judge(other)
         if _clearly_better(found, score, data.n_errors):
             kept, score = (other, name), found
         if other is mixed:

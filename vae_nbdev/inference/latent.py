@@ -165,12 +165,13 @@ def fit_mixture(
     aside = np.isin(curve, stream(seed, "mixture").permutation(labels)[: max(1, len(labels) // 3)])
     rest, judge = codes[~aside], torch.from_numpy(codes[aside])
     most = min(max_components, len(rest) // n_starts / (5 * d))
-    sizes = [1] + [size for size in (4, 8, 16, 32, 64) if size <= most]
-    scores = [
-        float(_average_mixture(rest, size, n_starts, seed)().log_prob(judge).mean())
-        for size in sizes
-    ]
-    return _average_mixture(codes, sizes[int(np.argmax(scores))], n_starts, seed)
+    best, chosen = -np.inf, 1
+    for size in [1] + [size for size in (4, 8, 16, 32, 64) if size <= most]:
+        score = float(_average_mixture(rest, size, n_starts, seed)().log_prob(judge).mean())
+        if score < best:
+            break  # larger ones fit too closely
+        best, chosen = score, size
+    return _average_mixture(codes, chosen, n_starts, seed)
 
 # %% ../../nbs/inference/47_latent.ipynb #40b5411b
 @torch.no_grad()

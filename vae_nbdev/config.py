@@ -153,8 +153,10 @@ class FitOptions:
         Form of the encoder's posterior: a normal distribution with a full or a diagonal covariance,
         or a normalizing flow.
     stretch : {"none", "asinh"}, optional
-        Whether the network works with the asinh of the curves. This helps if clean, positive curves
-        differ by large factors. None takes "asinh" if it needs hardly more principal components.
+        Whether the network works with the asinh of the curves. This helps if positive curves differ
+        by large factors. The noise is not stretched. None takes "asinh" for clean curves if it
+        needs hardly more principal components, and for measured curves with a known noise if it
+        makes curves that were set aside more probable.
     preset : {"default", "best"}
         "default" takes about a minute on two cores. "best" trains on clean curves for as long as
         that helps; for measured curves it changes nothing, because longer training overfits them.
@@ -339,14 +341,9 @@ def preset_recipe(n_curves: int, clean_input: bool, preset: str = "default") -> 
     return replace(_COMMON, **_PRESETS["few" if n_curves < _MANY else "many", preset])
 
 # %% ../nbs/00_config.ipynb #1e104dd2
-def _check_choices(r: Recipe, clean_input: bool) -> None:
+def _check_choices(r: Recipe) -> None:
     """Raise a ValueError for choices that contradict each other."""
     joint = r.prior_training == "joint" and r.prior != "normal"
-    if r.stretch == "asinh" and not clean_input:
-        raise ValueError(
-            "stretch='asinh' needs clean curves, clean_input=True: it would blow up the noise of"
-            " small values"
-        )
     if r.objective == "iwae" and r.n_importance < 2:
         raise ValueError(
             f"objective='iwae' with n_importance={r.n_importance} is the ELBO; give at least 2"
@@ -409,5 +406,5 @@ def resolve_recipe(
     if chosen.get("free_bits"):  # each latent needs a divergence of its own
         fitting["prior_training"] = "after"
     resolved = checked(replace(preset, **fitting | chosen))
-    _check_choices(resolved, options.clean_input)
+    _check_choices(resolved)
     return resolved

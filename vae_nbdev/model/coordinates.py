@@ -75,6 +75,10 @@ class PrincipalCoordinates(nn.Module):
         """Coordinates of noise-free curves (..., K) in units of their spread → curves (..., R)."""
         return (c * self.spread) @ self.basis.T
 
+    def estimate(self, y: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The best linear estimate of noise-free curves, from noisy ones (N, R) → (N, R)."""
+        return self.inverse(self(y, weight) * self.spread / torch.sqrt(self.spread**2 + 1))
+
 # %% ../../nbs/model/36_coordinates.ipynb #cea45560
 # softening in units of the median absolute value of the curves; from 0.02 to 0.3 it matters
 # little
@@ -199,7 +203,7 @@ def stretch_batch(batch: Batch, zero: Tensor) -> tuple[Batch, dict[str, Tensor]]
 
 # %% ../../nbs/model/36_coordinates.ipynb #4b386379
 def principal_coordinates(
-    batch: Batch, min_components: int = 1, zero: Tensor | None = None
+    batch: Batch, min_components: int = 1, zero: Tensor | None = None, least: float = 1e-4
 ) -> PrincipalCoordinates:
     """Fit the coordinates to clean training curves.
 
@@ -213,6 +217,8 @@ def principal_coordinates(
     zero : Tensor, shape (R,), optional
         A curve of zeros in the unit of the batch; if it is given, the curves are stretched first,
         with a softening of 5 % of their median.
+    least : float
+        Smallest variance along a direction that is kept.
 
     Returns
     -------
@@ -227,7 +233,7 @@ def principal_coordinates(
     if zero is not None:
         batch, numbers = stretch_batch(batch, zero)
     vectors, variance = _components(batch)
-    n = min(max(int((variance > 1e-4).sum()), min_components), len(vectors))
+    n = min(max(int((variance > least).sum()), min_components), len(vectors))
     vectors, spread = vectors[:n], np.sqrt(np.clip(variance[:n], 1e-6, None))
     signs = np.sign(vectors[np.arange(n), np.abs(vectors).argmax(1)])
     basis = torch.tensor((vectors * signs[:, None]).T, dtype=batch.y.dtype)

@@ -82,13 +82,6 @@ _DEFAULT = NetworkConfig()
 _FIRST_LEFT = 1e-3  # variance that codes of clean curves leave open at the start, in noise units
 
 
-def _completed(batch: Batch, seen: PrincipalCoordinates) -> Batch:
-    """Curves with gaps, filled with the estimate of the coordinates; they span what these can
-    make.
-    """
-    u = seen(batch.y, batch.weight) * seen.spread / torch.sqrt(seen.spread**2 + 1)
-    return Batch(seen.inverse(u))
-
 
 @torch.no_grad()
 def preconditioned_vae(
@@ -96,6 +89,7 @@ def preconditioned_vae(
     config: NetworkConfig = _DEFAULT,
     *,
     zero: Tensor | None = None,
+    least: float = 1e-4,
     sees_weights: bool | None = None,
     seed: int = 0,
 ) -> VAE:
@@ -111,6 +105,8 @@ def preconditioned_vae(
     zero : Tensor, shape (R,), optional
         A curve of zeros in the unit of the batch; if it is given, the coordinates are
         `StretchedCoordinates`.
+    least : float
+        Smallest variance along a direction that is kept.
     sees_weights : bool, optional
         Whether the encoder will see weights; if None, only if the batch has some.
     seed : int
@@ -124,11 +120,13 @@ def preconditioned_vae(
     checked(config)
     if sees_weights is None:
         sees_weights = batch.weight is not None
-    seen = straight = principal_coordinates(batch, config.n_latent)
+    d = config.n_latent
+    seen = straight = principal_coordinates(batch, d, least=least)
     if zero is not None:
-        seen = principal_coordinates(batch, config.n_latent, zero)
-        if batch.weight is not None:
-            straight = principal_coordinates(_completed(batch, seen), config.n_latent)
+        seen = principal_coordinates(batch, d, zero, least)
+        if batch.weight is not None:  # curves without gaps that the coordinates can make
+            completed = Batch(seen.estimate(batch.y, batch.weight))
+            straight = principal_coordinates(completed, d, least=least)
     vae = _linear_vae(config, seen, straight, sees_weights, seed, straight.n_coordinates)
     vae.decoder.body[-1].weight[vae.decoder.short_cut.out_features :] = 0
     vae.decoder.log_rest.fill_(math.log(_FIRST_LEFT))

@@ -283,9 +283,9 @@ class FactorDecoder(nn.Module):
         mean, variance = self.factors(z)
         if batch.weight is None:
             squares, _ = self._misfit(batch.y, mean, variance)
-            log_det = (1 + charge) * torch.log1p(variance).sum(-1)
+            log_det = (1 + charge) * torch.log1p(variance).sum(-1)  # 1: the noise, our unit
             return self._log_density(squares, log_det, batch.y.shape[-1], z)
-        seen = self.look(batch)
+        seen = self.look(batch)  # larger errors, smaller weights
         mean, variance = mean.double(), variance.double()
         own, common = variance[..., : self.n_moved], self._common(variance)
         squares, log_det = seen.misfit(mean, own, common)

@@ -155,8 +155,8 @@ class FitOptions:
     stretch : {"none", "asinh"}, optional
         Whether the network works with the asinh of the curves. This helps if positive curves differ
         by large factors. The noise is not stretched. None takes "asinh" for clean curves if it
-        needs hardly more principal components, and for measured curves with a known noise if it
-        makes curves that were set aside more probable.
+        needs hardly more principal components, and for measured curves if it makes curves that were
+        set aside more probable.
     preset : {"default", "best"}
         "default" takes about a minute on two cores. "best" trains on clean curves for as long as
         that helps; for measured curves it changes nothing, because longer training overfits them.

@@ -199,17 +199,16 @@ def choose_n_latent(
 
 # %% ../../nbs/fitted/66_fit.ipynb #7650fcd0
 def may_be_stretched(data, options: FitOptions, recipe: Recipe | None) -> bool:
-    """Whether the stretch is to be chosen: for measured curves on a grid, with a known noise."""
+    """Whether the stretch is still to be chosen: for measured curves on a grid."""
     chosen = options.stretch or (recipe and recipe.stretch)
-    measured = isinstance(data, Learnable) and not data.clean_input and data.noise is not None
-    return measured and not chosen
+    return isinstance(data, Learnable) and not data.clean_input and not chosen
 
 
 _TRIAL = 250  # steps
 
 
 def choose_stretch(data: Learnable, options: FitOptions, recipe: Recipe | None = None) -> str:
-    """Whether the mean of measured curves with a known noise is stretched: "asinh" or "none"."""
+    """Whether the mean curves of a model of measured curves are stretched: "asinh" or "none"."""
     free, zero = noise_free(data)
     if not (free.y > zero).all():
         return "none"

@@ -25,7 +25,7 @@ from vae_nbdev.core import (
 from ..curves.curve_set import CurveSet, divide_rows
 from ..curves.learn_points import PointLearnable, learnable_points
 from ..curves.point_set import PointSet
-from ..curves.preparation import Learnable, choose_held_out, learnable
+from ..curves.preparation import FEWEST, Learnable, choose_held_out, learnable
 from ..curves.units import Batch
 from .fitted_vae import FittedVAE
 from vae_nbdev.fitted.train import (
@@ -209,7 +209,10 @@ _TRIAL = 250  # steps
 
 def choose_stretch(data: Learnable, options: FitOptions, recipe: Recipe | None = None) -> str:
     """Whether the mean curves of a model of measured curves are stretched: "asinh" or "none"."""
-    free, zero = noise_free(data)
+    if len(data.curves) < FEWEST:  # none is held out, and the network is not trained
+        return "none"
+    with one_thread():  # as in the training, which uses what is computed here again
+        free, zero = noise_free(data)
     if not (free.y > zero).all():
         return "none"
     some = data.part(data.sample, data.held_out[:0])  # not those that judge the model later

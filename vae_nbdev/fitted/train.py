@@ -162,8 +162,11 @@ def continue_network(
 ) -> tuple[VAE, Units, Recipe]:
     """The network of another fit, to be trained again: what `start_network` returns."""
     goes_on, instead = "warm_start goes on with", "set warm_start=False"
-    if options.stretch is None and (recipe is None or recipe.stretch is None):
+    asked = options.stretch or (recipe and recipe.stretch)
+    untrained = any(f.name == "training" and not f.value for f in start.diagnosis)
+    if not asked or untrained:  # the network before training is not stretched
         options = replace(options, stretch=start.recipe.stretch)
+        recipe = recipe and replace(recipe, stretch=None)
     r = resolve_recipe(options, len(data.curves), recipe)
     changed = [name for name in _KEPT if getattr(r, name) != getattr(start.recipe, name)]
     changed += ["n_latent"] * (options.n_latent != start.n_latent)

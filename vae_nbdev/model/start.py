@@ -82,7 +82,6 @@ _DEFAULT = NetworkConfig()
 _FIRST_LEFT = 1e-3  # variance that codes of clean curves leave open at the start, in noise units
 
 
-
 @torch.no_grad()
 def preconditioned_vae(
     batch: Batch,

@@ -102,7 +102,7 @@ class _Part:
         return cls(data.part(kept, held_out), data.measured(rows, seed))
 
 # %% ../../nbs/fitted/66_fit.ipynb #edc7a6b1
-_DRAWS, _CODES, _COMPONENTS = 256, 3000, 16
+_DRAWS, _AT_ONCE, _CODES, _COMPONENTS = 256, 32, 3000, 16
 
 
 @torch.no_grad()
@@ -112,8 +112,9 @@ def bound_on_log_p(vae: VAE, batch: Batch, n_draws: int = _DRAWS) -> np.ndarray:
     for part in batch.split(size):
         shape = (n_draws, len(part), vae.n_latent)
         eps = torch.randn(shape, generator=torch_generator(0, "bound"), dtype=part.y.dtype)
-        log_w = vae.log_weights(part, *draw(vae.encode(part), eps))
-        found.append(importance_weighted_bound(log_w))
+        q = vae.encode(part)
+        log_w = [vae.log_weights(part, *draw(q, some)) for some in eps.split(_AT_ONCE)]
+        found.append(importance_weighted_bound(torch.cat(log_w)))
     return torch.cat(found).numpy()
 
 

@@ -122,11 +122,11 @@ _BRIEF = 100, 400  # steps
 
 
 def _brief(
-    options: FitOptions, n: int, recipe: Recipe | None
+    options: FitOptions, n: int, recipe: Recipe | None, steps: int | None = None
 ) -> tuple[FitOptions, Recipe, bool]:
     """Options and recipe of a brief training with n curves, and whether its codes get a mixture."""
     r = resolve_recipe(options, n, recipe)
-    steps = min(r.max_steps, max(_BRIEF[0], min(_BRIEF[1], r.max_steps // 6)))
+    steps = min(r.max_steps, steps or max(_BRIEF[0], min(_BRIEF[1], r.max_steps // 6)))
     shape = replace(recipe or Recipe(), max_steps=None, prior="normal", prior_training=None)
     return replace(options, max_steps=steps, prior=None), shape, r.prior != "normal"
 
@@ -221,14 +221,13 @@ def choose_stretch(data: Learnable, options: FitOptions, recipe: Recipe | None =
     if not aside:
         return "none"
     part = _Part.of(some, aside[0], options.random_state)
-    brief, shape, mixed = _brief(options, len(data.curves), recipe)
-    brief = replace(brief, max_steps=min(_TRIAL, resolve_recipe(options, 0, recipe).max_steps))
+    brief, shape, mixed = _brief(options, len(data.curves), recipe, _TRIAL)
     if brief.n_latent == "auto":
         brief = replace(brief, n_latent=min(NetworkConfig.n_latent, data.n_radii))
     tried = (replace(brief, stretch=stretch) for stretch in ("asinh", "none"))
     stretched, plain = (_score(part, each, shape, mixed) for each in tried)
-    ahead = np.sort(stretched - plain)
-    middle = ahead[len(ahead) // 50 :][: len(ahead) - 2 * (len(ahead) // 50)]
+    ahead, n_cut = np.sort(stretched - plain), len(plain) // 50
+    middle = ahead[n_cut : len(ahead) - n_cut]
     return "asinh" if is_clearly_better(middle, 0 * middle) else "none"
 
 # %% ../../nbs/fitted/66_fit.ipynb #98a6465a

@@ -107,15 +107,14 @@ def start_network(
     data: Learnable, options: FitOptions, recipe: Recipe | None
 ) -> tuple[VAE, Units, Recipe]:
     """Network to be trained, its units, and the complete recipe."""
-    n_curves, seed, suits = len(data.curves), options.random_state, False
-    if data.clean_input:
-        suits = stretch_suits(*noise_free(data))
-    r = resolve_recipe(options, n_curves, recipe, suits)
+    free = noise_free(data) if data.clean_input else None
+    suits = free is not None and stretch_suits(*free)
+    r, seed = resolve_recipe(options, len(data.curves), recipe, suits), options.random_state
     if r.stretch == "asinh" and isinstance(data, PointLearnable):
         raise InputError("stretch='asinh' is for curves on a common grid, not for points")
     network, shape = network_config(options, r), {"sees_weights": data.sees_weights, "seed": seed}
     if data.clean_input or r.stretch == "asinh":
-        components, zero = noise_free(data)
+        components, zero = free or noise_free(data)
         shape |= {"zero": zero if r.stretch == "asinh" else None}
         shape |= {} if data.clean_input else {"least": _LEAST}
         return preconditioned_vae(components, network, **shape), data.units, r

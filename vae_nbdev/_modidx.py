@@ -2178,6 +2178,7 @@ d = { 'settings': { 'branch': 'main',
                                    'vae_nbdev.writing.atomic_path': ('writing.html#atomic_path', 'vae_nbdev/writing.py'),
                                    'vae_nbdev.writing.atomic_paths': ('writing.html#atomic_paths', 'vae_nbdev/writing.py'),
                                    'vae_nbdev.writing.check_folder': ('writing.html#check_folder', 'vae_nbdev/writing.py'),
+                                   'vae_nbdev.writing.ctrl_c_later': ('writing.html#ctrl_c_later', 'vae_nbdev/writing.py'),
                                    'vae_nbdev.writing.folders_above': ('writing.html#folders_above', 'vae_nbdev/writing.py'),
                                    'vae_nbdev.writing.only_writer': ('writing.html#only_writer', 'vae_nbdev/writing.py'),
                                    'vae_nbdev.writing.writer_of': ('writing.html#writer_of', 'vae_nbdev/writing.py')}}}

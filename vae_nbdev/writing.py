@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['as_path', 'WriteError', 'check_folder', 'atomic_paths', 'atomic_path', 'folders_above', 'atomic_directory',
-           'writer_of', 'only_writer']
+           'writer_of', 'ctrl_c_later', 'only_writer']
 
 # %% ../nbs/06_writing.ipynb #8643881d
 import contextlib
 import errno
 import os
 import shutil
+import signal
 import socket
 import threading
 import time
@@ -209,6 +210,23 @@ def writer_of(path: str | os.PathLike) -> str:
     finally:
         os.close(handle)
 
+# %% ../nbs/06_writing.ipynb #6e958e5a
+@contextlib.contextmanager
+def ctrl_c_later() -> Iterator[None]:
+    """Heed a Ctrl-C that comes within the block at its end."""
+    came, before = [], signal.getsignal(signal.SIGINT)
+    ours = threading.current_thread() is threading.main_thread() and callable(before)
+    if ours:
+        signal.signal(signal.SIGINT, lambda *given: came.append(given))
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, before)
+    if came:
+        before(*came[0])
+
+
 # %% ../nbs/06_writing.ipynb #13bdcf4d
 def _take(lock: Path, path: Path) -> int:
     """Open and lock a file; raise an InputError that names the process that holds it."""
@@ -251,9 +269,10 @@ def only_writer(path: str | os.PathLike) -> Iterator[None]:
     if fcntl is None or ours in _held:
         yield
         return
-    with _name_target(path, lock):
-        handle = _take(lock, path)
+    handle = None
     try:
+        with ctrl_c_later(), _name_target(path, lock):
+            handle = _take(lock, path)
         _held.add(ours)
         who = f"process {os.getpid()} on {socket.gethostname()}, since {time.strftime('%F %H:%M')}"
         with _name_target(path, lock):
@@ -262,8 +281,7 @@ def only_writer(path: str | os.PathLike) -> Iterator[None]:
         yield
     finally:
         _held.discard(ours)
-        try:
+        if handle is not None:
             with contextlib.suppress(OSError):
                 lock.unlink()
-        finally:
             os.close(handle)

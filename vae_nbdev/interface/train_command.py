@@ -176,14 +176,15 @@ def own_run(out: Path, overwrite: bool) -> Iterator[Path]:
     """
     from vae_nbdev.fitted.run_files import check_target, checkpoint_path
     from vae_nbdev.training.processes import from_main
-    from vae_nbdev.writing import folders_above, only_writer
+    from vae_nbdev.writing import ctrl_c_later, folders_above, only_writer
 
     config, checkpoint = out / "config.json", checkpoint_path(out)
     with contextlib.ExitStack() as held:
 
         def claim() -> None:
-            for step in (folders_above, only_writer):
-                held.enter_context(step(out))
+            with ctrl_c_later():  # when what was begun here is sure to be undone
+                for step in (folders_above, only_writer):
+                    held.enter_context(step(out))
             check_target(out, overwrite)  # another process may have finished it
 
         from_main(claim)

@@ -53,15 +53,19 @@ class TrainConfig:
     grad_clip: float = (
         100.0  # largest norm of the gradient [nats per curve]; a longer one is scaled down
     )
-    weight_decay: float = 0.0  # decoupled weight decay of AdamW
     average: float = (
         0.0  # decay of a running average of the weights, which is then what is kept; 0: none
     )
     eval_every: int = 250  # steps between looks at the validation set
-    patience: int = (
-        0  # looks without a better validation loss before training stops; 0 never stops early
+    last_step: int = (
+        0  # after which training ends in the middle of its schedules; 0: after max_steps
     )
     seed: int = 0  # everything random in training follows from it
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps after which training ends."""
+        return self.last_step or self.max_steps
 
 # %% ../nbs/00_config.ipynb #f9c3a753
 _RANGES = {  # name → (smallest allowed, largest allowed)
@@ -79,14 +83,13 @@ _RANGES = {  # name → (smallest allowed, largest allowed)
     "max_steps": (1, 10**9),
     "batch_size": (1, 10**9),
     "eval_every": (1, 10**9),
-    "patience": (0, 10**9),
+    "last_step": (0, 10**9),
     "learning_rate": (1e-12, 10.0),
     "lr_warmup": (0.0, 1.0),
     "lr_final": (0.0, 1.0),
     "kl_warmup": (0.0, 0.99),
     "beta": (0.0, 1e6),
     "grad_clip": (1e-12, 1e12),
-    "weight_decay": (0.0, 1e3),
     "validation_fraction": (0.0, 0.9),
     "random_state": (0, 2**32 - 1),
     "seed": (0, 2**32 - 1),

@@ -282,6 +282,8 @@ def only_writer(path: str | os.PathLike) -> Iterator[None]:
     finally:
         _held.discard(ours)
         if handle is not None:
-            with contextlib.suppress(OSError):
-                lock.unlink()
-            os.close(handle)
+            try:
+                with contextlib.suppress(OSError):
+                    lock.unlink()
+            finally:
+                os.close(handle)

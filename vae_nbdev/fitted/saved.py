@@ -6,7 +6,7 @@
 __all__ = ['as_run', 'from_run']
 
 # %% ../../nbs/fitted/67_saved.ipynb #29487ba7
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 import numpy as np
 import torch
@@ -72,7 +72,8 @@ def from_run(run: Run, path) -> FittedVAE:
         vae.load_state_dict(state)
         check_network(vae)
         vae.set_prior(vae.prior)
-        history = History(**run.history)
+        known = {f.name for f in fields(History)}
+        history = History(**{name: v for name, v in run.history.items() if name in known})
         findings = [Finding(**f) for f in run.metrics.get("diagnosis", [])]
         noise = vae.decoder.sigma.detach().numpy() * arrays["scale"]
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, IndexError) as error:

@@ -40,8 +40,8 @@ class History:
         Number of steps at which the kept weights were reached.
     best_validation : float
         Their validation loss [nats per curve].
-    stopped_early, interrupted : bool
-        Whether patience ran out, or Ctrl-C ended the training.
+    interrupted : bool
+        Whether Ctrl-C ended the training.
     """
 
     step: list[int] = field(default_factory=list)
@@ -50,7 +50,6 @@ class History:
     kl_weight: list[float] = field(default_factory=list)
     best_step: int = 0
     best_validation: float = math.inf
-    stopped_early: bool = False
     interrupted: bool = False
 
     def plot(self, ax=None):
@@ -80,10 +79,6 @@ class History:
         better = not now >= self.best_validation  # or there is no validation set
         if better:
             self.best_step, self.best_validation = step, math.inf if math.isnan(now) else now
-        # patience starts when the KL weight has arrived
-        start = max(self.best_step, math.ceil(config.kl_warmup * config.max_steps))
-        since = sum(s > start for s in self.step)
-        self.stopped_early = not math.isnan(now) and 0 < config.patience <= since
         return better
 
 # %% ../../nbs/training/44_checkpoints.ipynb #e4f04aaf

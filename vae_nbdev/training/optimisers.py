@@ -23,12 +23,11 @@ def make_optimisers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
     Each group carries the factor of its learning rate as `scale`.
     """
     fused = next(model.parameters()).device.type != "mps"
-    decay = config.weight_decay
 
     def adam(parameters: list) -> torch.optim.Optimizer:
         groups = [{"params": parameters, "scale": 1.0}]
         rate = config.learning_rate
-        return torch.optim.AdamW(groups, lr=rate, weight_decay=decay, fused=fused)
+        return torch.optim.Adam(groups, lr=rate, fused=fused)
 
     parameters = list(model.parameters())
     if config.optimiser == "adam":
@@ -40,7 +39,7 @@ def make_optimisers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
         return [adam(parameters)]
     rest = [p for p in parameters if all(p is not m for m in matrices)]
     groups = [{"params": matrices, "scale": 10.0}]
-    muon = torch.optim.Muon(groups, lr=10 * config.learning_rate, weight_decay=decay)
+    muon = torch.optim.Muon(groups, lr=10 * config.learning_rate, weight_decay=0.0)
     return [muon] + ([adam(rest)] if rest else [])
 
 # %% ../../nbs/training/43_optimisers.ipynb #7f697523

@@ -57,15 +57,7 @@ class TrainConfig:
         0.0  # decay of a running average of the weights, which is then what is kept; 0: none
     )
     eval_every: int = 250  # steps between looks at the validation set
-    last_step: int = (
-        0  # after which training ends in the middle of its schedules; 0: after max_steps
-    )
     seed: int = 0  # everything random in training follows from it
-
-    @property
-    def n_steps(self) -> int:
-        """Number of steps after which training ends."""
-        return self.last_step or self.max_steps
 
 # %% ../nbs/00_config.ipynb #f9c3a753
 _RANGES = {  # name → (smallest allowed, largest allowed)
@@ -83,7 +75,6 @@ _RANGES = {  # name → (smallest allowed, largest allowed)
     "max_steps": (1, 10**9),
     "batch_size": (1, 10**9),
     "eval_every": (1, 10**9),
-    "last_step": (0, 10**9),
     "learning_rate": (1e-12, 10.0),
     "lr_warmup": (0.0, 1.0),
     "lr_final": (0.0, 1.0),

@@ -155,7 +155,7 @@ def _interrupt(state: TrainingState, config: TrainConfig) -> None:
             state.best = {k: v.detach().clone() for k, v in state.model.state_dict().items()}
         state.history.best_step = state.step
     if is_main():
-        numbers = (state.step, config.n_steps, state.history.best_step)
+        numbers = (state.step, config.max_steps, state.history.best_step)
         done, wanted, kept = (f"{n:,}".replace(",", " ") for n in numbers)
         print(
             f"interrupted after {done} of {wanted} steps;"
@@ -240,11 +240,11 @@ def _run_steps(
     """
     rows_of, step_loss = batch_schedule(len(data), config), shared_loss(state.model, loss)
     shown = {"desc": "training", "unit": "step", "mininterval": 0.5, "disable": describe is None}
-    bar = tqdm(total=config.n_steps, initial=state.step, **shown)
+    bar = tqdm(total=config.max_steps, initial=state.step, **shown)
     state.model.train()
     stop = False
     with _ctrl_c() as ctrl_c, bar:
-        while state.step < config.n_steps and not stop:
+        while state.step < config.max_steps and not stop:
             batch = data.take(own_rows(rows_of(state.step))).to(running.device)
             running += train_step(
                 state.model, state.optimisers, step_loss, batch, state.step, config
@@ -253,7 +253,7 @@ def _run_steps(
             if config.average:
                 _update_average(state, config)
             bar.update()
-            last = state.step == config.n_steps
+            last = state.step == config.max_steps
             if last or state.step % config.eval_every == 0:
                 _look(state, loss, running, validation, config)
                 running.zero_()

@@ -73,6 +73,7 @@ lab: $(READY) ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=nbs
 
 docs: $(READY) ## build the site; any warning is an error
+	rm -rf docs/_build
 	$(BIN)/python docs/assemble.py
 	$(BIN)/python -m sphinx -q -W --keep-going -E -n -b html -c docs -d docs/_build/doctrees docs/_build/source $(SITE)
 	@echo "the site is in $(SITE)/index.html"

@@ -112,7 +112,6 @@ def column_names(X) -> list | None:
         return list(X[0].index)
     return None
 
-
 # %% ../nbs/01_core.ipynb #ddc6811d
 def _first_culprit(values, name: str) -> str:
     """Say which row or entry of nested sequences is not a number."""
@@ -191,7 +190,6 @@ def as_numbers(values, name: str) -> np.ndarray:
         kind = InputTypeError if isinstance(error, TypeError) else InputError
         plain = values.tolist() if isinstance(values, np.ndarray) else values
         raise kind(_first_culprit(plain, name)) from None
-
 
 # %% ../nbs/01_core.ipynb #86fc1184
 def iterate_blocks(X: np.ndarray, values: int = 2**16) -> Iterator[tuple[int, np.ndarray]]:
@@ -394,7 +392,6 @@ def check_named(X, radius: np.ndarray, name: str = "X") -> None:
             f"column {j} of {name} is named {named[j]:.10g}, but its radius is {radius[j]:.10g};"
             f" bring the columns into order, or give {name} without names, as an array"
         )
-
 
 # %% ../nbs/01_core.ipynb #8c760fed
 def as_noise(noise, shape: tuple[int, int], *, name: str = "noise") -> np.ndarray:

@@ -226,7 +226,6 @@ def ctrl_c_later() -> Iterator[None]:
     if came:
         before(*came[0])
 
-
 # %% ../nbs/06_writing.ipynb #13bdcf4d
 def _take(lock: Path, path: Path) -> int:
     """Open and lock a file; raise an InputError that names the process that holds it."""

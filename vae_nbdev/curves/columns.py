@@ -29,7 +29,6 @@ FIELDS = (  # five of numbers, three of text
 )
 _ARRAYS = FIELDS[:5]
 
-
 # %% ../../nbs/curves/12_columns.ipynb #ddb48cd2
 def as_field(name: str, value) -> np.ndarray | str | tuple[str, ...]:
     """Return one entry of a table as an array of numbers, as text, or as a tuple of names; an
@@ -82,7 +81,6 @@ def _about(fields: dict, elsewhere: Collection[str] = ()) -> str:
     if "errors" in fields and "errors" not in elsewhere and np.ndim(fields["errors"]) < 2:
         about["errors"] = np.asarray(fields["errors"]).tolist()
     return json.dumps(about)
-
 
 # %% ../../nbs/curves/12_columns.ipynb #f6c92bff
 def _columns(fields: dict) -> dict[str, np.ndarray]:
@@ -149,7 +147,6 @@ def _tidy(fields: dict, about: dict, units: dict[str, str | None]) -> dict:
     if about.pop("masked", False):
         fields["mask"] = ~np.isnan(fields["values"])
     return fields | {name: value for name, value in about.items() if name in FIELDS}
-
 
 # %% ../../nbs/curves/12_columns.ipynb #b5718fd5
 def _from_columns(

@@ -162,7 +162,6 @@ def _write_npy(handle: BinaryIO, fields: dict) -> None:
     """Write the values and nothing else."""
     np.lib.format.write_array(handle, np.ascontiguousarray(fields["values"]), allow_pickle=False)
 
-
 # %% ../../nbs/curves/13_files.ipynb #21aa0515
 TEXT = ("csv", "txt", "dat", "tsv")
 _FORMATS = {  # ending → (reader, writer)
@@ -214,7 +213,6 @@ def resolve_format(
             f" {', '.join(f'.{known}' for known in _FORMATS)}, and each with .gz"
         )
     return name, kind, zipped
-
 
 # %% ../../nbs/curves/13_files.ipynb #07fd4362
 @contextlib.contextmanager
@@ -285,7 +283,6 @@ def _parse(
             f"not a readable .{kind}{'.gz' * zipped} file ({type(error).__name__}); it is damaged,"
             " cut off, or of another format than its name says"
         ) from None
-
 
 # %% ../../nbs/curves/13_files.ipynb #19399462
 def read_file(

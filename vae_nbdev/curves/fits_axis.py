@@ -12,7 +12,6 @@ import numpy as np
 
 from ..core import InputError
 
-
 # %% ../../nbs/curves/08_fits_axis.ipynb #450189d2
 _CARDS = re.compile(
     r"(CTYPE|CUNIT|CRVAL|CRPIX|CDELT)1|(CD|PC)1_1|P[SV]1_\d+|REST\w+|VELREF"

@@ -230,7 +230,6 @@ def guess_columns(known: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.n
             mean, variance = np.where(better, found, mean), np.where(better, share, variance)
     return mean, variance
 
-
 # %% ../../nbs/curves/16_gaps.ipynb #62c941cd
 def fill_columns(
     x: np.ndarray,
@@ -274,7 +273,6 @@ def fill_columns(
     every[known], every[~known] = rows, guess
     return every[:, 0], every_noise, every[:, 1:]
 
-
 # %% ../../nbs/curves/16_gaps.ipynb #b5771377
 _FEW = 20  # values of a column below which you are told
 
@@ -300,4 +298,3 @@ def warn_of_thin(X: np.ndarray, radius: np.ndarray, name: str = "X") -> None:
         " tell is taken from the radii beside them",
         stacklevel=3,
     )
-

@@ -379,7 +379,6 @@ def _point_out(points: PointSet) -> tuple[PointSet, np.ndarray | None]:
         warn_of_wild(points.value, places, points.place, points.curve[places[:, 0]])
     return without_points(points, wild) if len(wild) else points, first
 
-
 # %% ../../nbs/curves/29_learn_points.ipynb #f461ebf6
 def learnable_points(
     points: PointSet,

@@ -86,7 +86,6 @@ def _lowest(X: np.ndarray, columns, sign: int) -> tuple[np.ndarray, np.ndarray]:
         values = values[:_FEW]
     return values, counts
 
-
 # %% ../../nbs/curves/09_oddities.ipynb #d8b034c8
 def _is_jump(x: np.ndarray, curve: np.ndarray, value: float) -> bool:
     """Whether values (M,) of curves, with curve numbers (M,), jump to a value rather than
@@ -297,7 +296,6 @@ def find_point_copies(curves: Iterable[tuple]) -> np.ndarray | None:
         key = tuple(None if part is None else part.tobytes() for part in parts)
         first.append(seen.setdefault(key if len(parts[0]) else i, i))
     return None if first == list(range(len(first))) else np.array(first)
-
 
 # %% ../../nbs/curves/09_oddities.ipynb #5a1e696f
 def warn_of_copies(first: np.ndarray, name: str = "X", what: str = "row") -> None:

@@ -370,4 +370,3 @@ def read_curves_or_points(
     readers = {kind: partial(_read_either, kind=kind, header=header) for kind in kinds}
     found = read_file(path, format, readers)
     return found if isinstance(found, PointSet) else curves_from(found, path, format)
-

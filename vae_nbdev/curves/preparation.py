@@ -157,7 +157,6 @@ def leave_out(curves: CurveSet, wild: np.ndarray) -> CurveSet:
     there = np.flatnonzero(~np.isnan(values).all(1))
     return replace(curves, mask=None, values=values)[there]
 
-
 # %% ../../nbs/curves/19_preparation.ipynb #294553bc
 def check_learnable(curves: CurveSet, noise, errors, clean_input: bool) -> np.ndarray | None:
     """Check that a model can learn from curves; return the known noise, as `known_noise` does.

@@ -23,7 +23,6 @@ def quote(thing: object, length: int = 80) -> str:
     text = repr(thing[: length + 1] if isinstance(thing, (str, list, tuple)) else thing)
     return text if len(text) <= length else f"{text[:length]}…"
 
-
 # %% ../../nbs/curves/11_text.ipynb #64d8924f
 _BINARY = {  # how the files of other formats begin
     b"SIMPLE  =": "say format='fits' (on the command line --format fits)",
@@ -104,7 +103,6 @@ def complain_of_cell(cell: str) -> str | None:
     if math.isinf(number):
         return "infinity is not a measurement"
     return wrong if math.isnan(number) else None
-
 
 # %% ../../nbs/curves/11_text.ipynb #d6f511d9
 def is_comment(line: str) -> bool:
@@ -274,7 +272,6 @@ def _without_quotes(line: str, row: int) -> str:
             )
     return plain
 
-
 # %% ../../nbs/curves/11_text.ipynb #7ee58d89
 def _is_even(line: np.ndarray) -> bool:
     """Return whether numbers are evenly spaced, or their logarithms are, within some per cent."""
@@ -301,7 +298,6 @@ def _looks_alike(first: np.ndarray, rows: np.ndarray) -> bool:
     lowest, highest = rows[:, 0].min(), rows[:, 0].max()
     near = max(lowest - first[0], first[0] - highest) <= max(highest - lowest, own / 2)
     return bool(near and not far.any() and rise.min() / 2 <= own <= 2 * rise.max())
-
 
 # %% ../../nbs/curves/11_text.ipynb #45272924
 def is_long(rows: list[list[str]]) -> bool:
@@ -331,7 +327,6 @@ def is_long(rows: list[list[str]]) -> bool:
     if not all((step > 0).all() or (step < 0).all() for step in steps):
         return False
     return all(float(row[3]) > 0 for row in rows if width == 4 and not is_gap(row[3]))
-
 
 # %% ../../nbs/curves/11_text.ipynb #888e2b7e
 def are_told(comments: Sequence[str]) -> bool:
@@ -431,4 +426,3 @@ def write_csv(handle: BinaryIO, fields: dict, mark: str = ",") -> None:
     if _looks_alike(radius, values) or _are_points(lines, mark.strip() or None):
         lines.insert(0, "# radii")
     handle.write(("\n".join(lines) + "\n").encode())
-

@@ -47,7 +47,6 @@ def _seen_points(*points: ArrayLike) -> list[np.ndarray]:
             )
     return arrays
 
-
 # %% ../../nbs/evaluation/78_predictors.ipynb #5e9d717d
 def _error_factors(unsure: bool, n: int = 7) -> np.ndarray:
     """Factors of the errors of equal prior probability, from the means of a standard normal
@@ -57,7 +56,6 @@ def _error_factors(unsure: bool, n: int = 7) -> np.ndarray:
         return np.ones(1)
     means = -n * np.diff(norm.pdf(norm.ppf(np.linspace(0, 1, n + 1))))
     return GALAXY_DEPARTURE.error_factor * np.exp(GALAXY_DEPARTURE.error_spread * means)
-
 
 # %% ../../nbs/evaluation/78_predictors.ipynb #01cf9e9c
 def _by_weight(log_weight: ArrayLike, n: int = 200) -> np.ndarray:
@@ -77,7 +75,6 @@ _KERNELS = [  # of standardised values as functions of ln r, with bounds
     ConstantKernel(_WIDE**2, "fixed") + ConstantKernel(1.0, (1e-3, 1e3)) * shape
     for shape in _SHAPES
 ]
-
 
 # %% ../../nbs/evaluation/78_predictors.ipynb #05825d4d
 def _fit_plain(
@@ -163,7 +160,6 @@ def _log_evidence(residual: np.ndarray, covariances: np.ndarray) -> np.ndarray:
     log_det = np.linalg.slogdet(covariances)[1]
     return -0.5 * (weighed @ residual + log_det + len(residual) * np.log(2 * np.pi))
 
-
 # %% ../../nbs/evaluation/78_predictors.ipynb #72d93cf4
 @dataclass(frozen=True, eq=False)
 class PopulationGP:
@@ -227,7 +223,6 @@ class PopulationGP:
         k = _by_weight(_log_evidence(residual, seen))
         return PointPrediction((new_W @ mean + residual @ gain)[k], sd[k])
 
-
 # %% ../../nbs/evaluation/78_predictors.ipynb #fb39e777
 def _merged(
     r: np.ndarray, v: np.ndarray, e: np.ndarray
@@ -278,7 +273,6 @@ def _spline(
     band = np.diag(_spline_covariance(new_x, new_x)) - ((k @ system) * k).sum(1)
     return k @ system[:, : len(x)] @ v, b * np.clip(band, 0, None), b
 
-
 # %% ../../nbs/evaluation/78_predictors.ipynb #40a30949
 _PENALTIES = np.geomspace(1e-8, 1e4, 61)
 
@@ -295,7 +289,6 @@ def _best_penalty(x: np.ndarray, v: np.ndarray, variance: np.ndarray) -> float:
     """Return the penalty of the least generalised cross-validation."""
     scores = [_cross_validation(x, v, variance, penalty) for penalty in _PENALTIES]
     return float(_PENALTIES[np.argmin(scores)])
-
 
 # %% ../../nbs/evaluation/78_predictors.ipynb #c3cd1aeb
 @dataclass(frozen=True)

@@ -264,7 +264,6 @@ def _samples(vae: VAE, looked: list[_Looked], radius: np.ndarray | None, seed: i
         " look for wrong values there, or try prior='mixture', a larger n_latent or more max_steps",
     )
 
-
 # %% ../../nbs/fitted/63_diagnosis.ipynb #e48d067f
 def _overfitting(train: _Looked, held_out: _Looked, best_kept: bool) -> Finding:
     """Whether the bound is much better on the training curves."""

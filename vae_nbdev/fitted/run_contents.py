@@ -60,7 +60,6 @@ class Run:
     history: dict = field(default_factory=dict)
     metrics: dict = field(default_factory=dict)
 
-
 # %% ../../nbs/fitted/61_run_contents.ipynb #064fa517
 def read_bytes(path: Path, most: int = 2**32) -> bytes:
     """Return the content of a plain file that has at most this number of bytes."""
@@ -170,7 +169,6 @@ def _check_keys(
     if missing:
         raise InputError(f"{where} has no {missing[0]!r}; a run needs it")
 
-
 # %% ../../nbs/fitted/61_run_contents.ipynb #6e8e7f68
 def read_arrays(path: Path, data: bytes) -> dict[str, Tensor]:
     """Return the arrays in the bytes of a safetensors file; numbers that are not finite raise an
@@ -236,7 +234,6 @@ _CONFIG = {
     "feature_names": list[str],
 }
 
-
 # %% ../../nbs/fitted/61_run_contents.ipynb #328fd1c9
 def _check_config(config: dict, where: str) -> None:
     """Raise an InputError unless a configuration has this format; unknown keys are ignored.
@@ -256,7 +253,6 @@ def _check_config(config: dict, where: str) -> None:
             f"{where}: data says radius_range is {repr(data['radius_range'])[:40]}; it must be the"
             " smallest and the largest radius"
         )
-
 
 # %% ../../nbs/fitted/61_run_contents.ipynb #6509a4ad
 def _check_history(history: dict, where: str) -> None:

@@ -270,7 +270,6 @@ def _check_version(config: dict, path: Path) -> None:
             " wrote it"
         )
 
-
 # %% ../../nbs/fitted/62_run_files.ipynb #8b42fabe
 def _finite_again(history: dict) -> dict:
     """Put NaN and infinity back where JSON has null."""
@@ -299,7 +298,6 @@ def _read_parts(path: Path, config: dict) -> Run:
         read_json(path / "metrics.json"),
     )
 
-
 # %% ../../nbs/fitted/62_run_files.ipynb #10385808
 def checkpoint_path(run) -> Path:
     """Return the file in which a running training keeps its state: RUN.checkpoint."""
@@ -326,7 +324,6 @@ def _why_no_run(path: Path) -> str:
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
     return f"it holds runs, such as {inside[0]}" if inside else "there is no config.json in it"
-
 
 # %% ../../nbs/fitted/62_run_files.ipynb #d8cc4907
 def read_run(path) -> Run:
@@ -355,4 +352,3 @@ def read_run(path) -> Run:
     check_run(run, path)
     run.history = _finite_again(run.history)
     return run
-

@@ -15,7 +15,6 @@ from ..core import iterate_blocks
 from ..curves.curve_set import CurveSet
 from ..curves.point_set import PointSet
 
-
 # %% ../../nbs/inference/57_far_curves.ipynb #56f76ab5
 _REACH = 1e3  # distance from the mean curve, in units of the spread of the curves
 _NEAR = 10.0  # the same, of what is kept of a curve that holds a value out of reach
@@ -82,4 +81,3 @@ def bring_near(
     if points:
         return replace(curves, value=near), numbers
     return replace(curves, mask=None, values=near), numbers
-

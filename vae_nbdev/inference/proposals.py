@@ -117,7 +117,6 @@ def safe_cholesky(matrix: Tensor) -> Tensor:
     diagonal = torch.where(diagonal > 0, diagonal, 1.0).clamp_max(1e300)
     return torch.where((failed > 0)[..., None, None], torch.diag_embed(diagonal.sqrt()), tril)
 
-
 # %% ../../nbs/inference/48_proposals.ipynb #d5b81e7c
 def _weighted_moments(
     z: Tensor, log_weights: Tensor, mean: Tensor, scale_tril: Tensor

@@ -201,4 +201,3 @@ def say_units(name: str, labels: dict, data: dict) -> None:
         units = [unit_of(d.get(axis) or "").replace(" ", "").lower() for d in (labels, data)]
         if all(units) and units[0] != units[1]:
             say(f"{name} has {labels[axis]}, the model {data[axis]}; nothing is converted")
-

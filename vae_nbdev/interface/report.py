@@ -146,7 +146,6 @@ figure { margin: 1rem 0; }
 .anchor-link { display: none; }
 """.strip()
 
-
 # %% ../../nbs/interface/82_report.ipynb #efd27111
 _PAGE = """<!DOCTYPE html>
 <html lang="en">

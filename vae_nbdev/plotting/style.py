@@ -45,7 +45,6 @@ STYLE = {
     "grid.linewidth": 0.6,
 }
 
-
 # %% ../../nbs/plotting/03_style.ipynb #8d9dba4c
 @contextmanager
 def figure_style() -> Iterator[None]:

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from ..core import InputError, as_radius, one_thread, spread_evenly, stream
 from .curve_set import divide_rows, plain_name
-from .gaps import matern
-from .normal import FLOOR, NormalCurves, choose_tail, log_density
+from .gaps import FLOOR, matern
+from .normal import NormalCurves, choose_tail, log_density
 from vae_nbdev.curves.oddities import (
     find_point_copies,
     find_wild_points,

@@ -27,8 +27,9 @@ from vae_nbdev.core import (
     torch_generator,
 )
 from ..curves.curve_set import check_radius
+from ..curves.gaps import FLOOR
 from ..curves.learn_points import PointLearnable, describe_points
-from ..curves.normal import FLOOR, NormalCurves, fit_normal
+from ..curves.normal import NormalCurves, fit_normal
 from ..curves.point_units import PointUnits
 from ..curves.preparation import FEWEST, Learnable
 from ..curves.units import Batch, Units

@@ -211,7 +211,9 @@ def best_grid(points: PointSet, seed: int = 0) -> np.ndarray:
     return grids[int(ahead.mean() > 2 * ahead.std() / math.sqrt(len(ahead)))]
 
 
-def fit_points(points: PointSet, grid: np.ndarray | None = None, seed: int = 0) -> NormalCurves:
+def fit_points(
+    points: PointSet, grid: np.ndarray | None = None, seed: int = 0, form: tuple = ()
+) -> NormalCurves:
     """Fit one normal distribution to curves with radii of their own.
 
     Parameters
@@ -222,6 +224,8 @@ def fit_points(points: PointSet, grid: np.ndarray | None = None, seed: int = 0) 
         Radii, evenly spread, on which mean and directions are given; see `choose_grid`.
     seed : int
         Of the division into parts.
+    form : tuple, optional
+        That of a fit to more or fewer of these curves; without it, the form is chosen.
 
     Returns
     -------
@@ -238,7 +242,7 @@ def fit_points(points: PointSet, grid: np.ndarray | None = None, seed: int = 0) 
     units, some = trial.units, np.flatnonzero(points.n_points)
     middle, size, ones = units.center[0], units.scale[0], np.ones(len(grid))
     with one_thread():
-        length, strength, tail = trial.choose()
+        length, strength, tail = form = form or trial.choose()
         basis = smooth_functions(len(grid), length)
         sums = replace(units, basis=basis).to_model(points[some])
         found = _fit(sums, strength, learn_noise, tail)
@@ -248,7 +252,7 @@ def fit_points(points: PointSet, grid: np.ndarray | None = None, seed: int = 0) 
     kept = max(1, int((spread > _LEAST).sum()))
     mean = middle + size * basis @ found.mean.numpy()
     directions, spread = directions[:, :kept], np.maximum(spread[:kept], _LEAST)
-    return NormalCurves(mean, noise * ones, directions, spread, np.zeros(0), tail)
+    return NormalCurves(mean, noise * ones, directions, spread, np.zeros(0), tail, form)
 
 
 def points_log_p(normal: NormalCurves, points: PointSet, grid: np.ndarray) -> np.ndarray:
@@ -272,12 +276,15 @@ class PointLearnable:
         Sorted numbers of the curves that are not trained on.
     radius : ndarray, shape (R,)
         The grid of the model.
+    form : tuple, optional
+        Of the normal distribution, see `fit_points`; without it, it is chosen.
     """
 
     curves: PointSet
     noise: float | None
     held_out: np.ndarray
     radius: np.ndarray
+    form: tuple = ()
 
     clean_input, sees_weights, own_errors = False, True, True
     n_errors = 2.0  # held-out points say little about the curve between them
@@ -300,11 +307,11 @@ class PointLearnable:
     @cached_property
     def normal(self) -> NormalCurves:
         """One normal distribution of the training curves."""
-        return self.normal_of(self.sample)
+        return self.normal_of(self.sample, self.form)
 
-    def normal_of(self, rows: np.ndarray) -> NormalCurves:
-        """One normal distribution of some curves."""
-        return fit_points(self.curves[rows], self.radius)
+    def normal_of(self, rows: np.ndarray, form: tuple = ()) -> NormalCurves:
+        """One normal distribution of some curves, of a form or of the best one."""
+        return fit_points(self.curves[rows], self.radius, form=form)
 
     def units_of(self, normal: NormalCurves) -> PointUnits:
         """The unit of a model that starts from a normal distribution."""
@@ -329,7 +336,8 @@ class PointLearnable:
 
     def part(self, rows: np.ndarray, held_out: np.ndarray) -> "PointLearnable":
         """Some of the curves, of which those with the numbers `held_out` are held out."""
-        return replace(self, curves=self.curves[rows], held_out=held_out)
+        form = self.normal.form
+        return replace(self, curves=self.curves[rows], held_out=held_out, form=form)
 
     def copies(self) -> np.ndarray | None:
         """What `find_point_copies` finds."""

@@ -98,6 +98,8 @@ class NormalCurves:
         log p(x) of each curve that it was fitted to, by a fit that has not seen it [nats].
     tail : float
         One over the degrees of freedom; 0 for a normal distribution.
+    form : tuple
+        Number of factors and form of the noise that were chosen, for another fit.
     """
 
     mean: np.ndarray
@@ -106,6 +108,7 @@ class NormalCurves:
     spread: np.ndarray
     held_out: np.ndarray
     tail: float = 0.0
+    form: tuple = ()
 
     @property
     def covariance(self) -> np.ndarray:
@@ -263,9 +266,13 @@ class _Trial:
         return cls(form, folds, tail, weights, _judge(folds, weights, tail, n_radii, known))
 
 
-def _choose_form(x: np.ndarray, parts: list[np.ndarray]) -> _Trial:
-    """The number of factors that leave the noise over, then how strongly it is drawn together."""
+def _choose_form(x: np.ndarray, parts: list[np.ndarray], form: tuple) -> _Trial:
+    """The number of factors that leave the noise over, then how strongly it is drawn together; or
+    the form of another fit, if there is one.
+    """
     most = min((len(x) - max(map(len, parts))) // 3, x.shape[1] // 2)
+    if form:
+        return _Trial.of(x, parts, (min(form[0], most), form[1]))
     trials = [_Trial.of(x, parts, (f, _STRONGLY)) for f in _FACTORS if f <= most]
     best = max(trials, key=lambda trial: trial.scores.mean())
     if best.form[0]:
@@ -275,19 +282,19 @@ def _choose_form(x: np.ndarray, parts: list[np.ndarray]) -> _Trial:
 
 
 def _fit_complete(
-    x: np.ndarray, parts: list[np.ndarray], noise: np.ndarray | None
+    x: np.ndarray, parts: list[np.ndarray], noise: np.ndarray | None, form: tuple = ()
 ) -> NormalCurves:
     """Fit complete curves (N, R) in units of their spread; `parts` are set aside in turn."""
     known = noise is not None
-    trial = _Trial.of(x, parts, noise) if known else _choose_form(x, parts)
+    trial = _Trial.of(x, parts, noise) if known else _choose_form(x, parts, form)
     variance, sd2 = _spectrum(trial.folds, trial.weights, x.shape[1], known)
     mean, scale = x.mean(0), noise if known else noise_shape(x, *trial.form)
     basis = principal_axes((x - mean) / scale)[1][:, : len(variance)]
     inside = variance > 1.001 * sd2
     inside[0] = True
     spread = np.sqrt(np.maximum(variance[inside] / sd2 - 1, _LEAST**2))
-    sd, basis = scale * np.sqrt(sd2), basis[:, inside]
-    return NormalCurves(mean, sd, basis, spread, trial.scores, trial.tail)
+    sd, basis, form = scale * np.sqrt(sd2), basis[:, inside], () if known else trial.form
+    return NormalCurves(mean, sd, basis, spread, trial.scores, trial.tail, form)
 
 # %% ../../nbs/curves/17_normal.ipynb #721452d2
 _NUMBERS = (1, 2, 3, 4, 6, 8, 12, 16, 24)  # of factors that are tried if there are gaps
@@ -342,38 +349,43 @@ def _fit_factors(x: np.ndarray, n_factors: int, own_noise: bool, noise, errors) 
     return NormalCurves(mean, sd, basis, np.maximum(spread, _LEAST), np.zeros(0))
 
 # %% ../../nbs/curves/17_normal.ipynb #e6a6d7ed
+def _judge_factors(
+    x: np.ndarray, parts: list[np.ndarray], form: tuple[int, bool], noise, errors
+) -> tuple[float, np.ndarray]:
+    """Tail and log density of each curve (N,) when factors and noise come from the others."""
+    misfit = np.empty((3, len(x)))
+    for rows in parts:
+        rest = np.delete(np.arange(len(x)), rows)
+        own, to_come = (None, None) if errors is None else (errors[rest], errors[rows])
+        misfit[:, rows] = _fit_factors(x[rest], *form, noise, own).misfit(x[rows], to_come)
+    tail = 0.0 if noise is not None else choose_tail(misfit[0], misfit[2])[0]
+    return tail, log_density(*torch.from_numpy(misfit), tail).numpy()
+
+
 def _fit_gappy(
     x: np.ndarray,
     parts: list[np.ndarray],
     noise: np.ndarray | None,
     errors: np.ndarray | None,
+    form: tuple = (),
 ) -> NormalCurves:
     """Fit curves with gaps, or errors of their own, (N, R), in units of their spread; `parts` are
-    set aside in turn.
+    set aside in turn. The form is the number of factors, and whether each radius has its own noise.
     """
-    most, choices, scores, tails = max(1, min(len(x) // 4, x.shape[1] // 2)), [], [], []
-    forms = (False, True) if noise is None else (False,)
-
-    def some(rows: np.ndarray) -> tuple:
-        return x[rows], None if errors is None else errors[rows]
-
-    for n_factors in _NUMBERS:
+    most, found = max(1, min(len(x) // 4, x.shape[1] // 2)), {}
+    numbers, kinds = _NUMBERS, (False, True) if noise is None else (False,)
+    if form:
+        numbers, kinds = (min(form[0], most),), form[1:]
+    for n_factors in numbers:
         if n_factors > most:
             break
-        for own_noise in forms:
-            misfit = np.empty((3, len(x)))
-            for rows in parts:
-                rest, own = some(np.delete(np.arange(len(x)), rows))
-                normal = _fit_factors(rest, n_factors, own_noise, noise, own)
-                misfit[:, rows] = normal.misfit(*some(rows))
-            tails.append(0.0 if noise is not None else choose_tail(misfit[0], misfit[2])[0])
-            choices.append((n_factors, own_noise))
-            scores.append(log_density(*torch.from_numpy(misfit), tails[-1]).numpy())
-        chosen = int(np.argmax(np.mean(scores, 1)))
-        if chosen + 2 * len(forms) < len(scores):
+        for each in ((n_factors, own_noise) for own_noise in kinds):
+            found[each] = _judge_factors(x, parts, each, noise, errors)
+        best = max(found, key=lambda each: found[each][1].mean())
+        if list(found).index(best) + 2 * len(kinds) < len(found):
             break  # two numbers in a row were no better
-    fitted = _fit_factors(x, *choices[chosen], noise, errors)
-    return replace(fitted, held_out=scores[chosen], tail=tails[chosen])
+    fitted, (tail, held_out) = _fit_factors(x, *best, noise, errors), found[best]
+    return replace(fitted, held_out=held_out, tail=tail, form=best)
 
 # %% ../../nbs/curves/17_normal.ipynb #c8a9ab4a
 _MOST_WITH_GAPS = 1000  # curves by which factors are chosen if there are gaps
@@ -384,6 +396,7 @@ def fit_normal(
     noise: np.ndarray | None = None,
     errors: np.ndarray | None = None,
     seed: int = 0,
+    form: tuple = (),
 ) -> NormalCurves:
     """Fit one normal distribution to curves.
 
@@ -398,6 +411,8 @@ def fit_normal(
         That of each value, if they differ; then `noise` is a typical one.
     seed : int
         Of the folds.
+    form : tuple, optional
+        That of a fit to more or fewer of these curves; without it, the form is chosen.
 
     Returns
     -------
@@ -416,9 +431,14 @@ def fit_normal(
     parts = divide_rows(len(x), n_parts, folds, find_copies(x))
     noise, errors = (None if sd is None else sd / unit for sd in (noise, errors))
     y = (x - center) / unit
-    fitted = _fit_gappy(y, parts, noise, errors) if weighted else _fit_complete(y, parts, noise)
+    form = form[1:] if form[:1] == (weighted,) else ()  # with gaps it means something else
+    if weighted:
+        fitted = _fit_gappy(y, parts, noise, errors, form)
+    else:
+        fitted = _fit_complete(y, parts, noise, form)
     return replace(
         fitted,
+        form=(weighted, *fitted.form) if fitted.form else (),
         mean=center + unit * fitted.mean,
         noise=unit * fitted.noise,
         held_out=fitted.held_out - seen.sum(1) * np.log(unit),

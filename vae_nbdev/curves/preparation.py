@@ -243,6 +243,8 @@ class Learnable:
         Whether the curves are noise-free.
     held_out : ndarray of int64, shape (m,)
         Sorted numbers of the rows that are not trained on; none if there are too few curves.
+    form : tuple, optional
+        Of the normal distribution, see `fit_normal`; without it, it is chosen.
     """
 
     curves: CurveSet
@@ -250,6 +252,7 @@ class Learnable:
     noise: np.ndarray | None
     clean_input: bool
     held_out: np.ndarray
+    form: tuple = ()
 
     n_errors = 1.0  # standard errors by which a trained network has to beat its start
 
@@ -287,13 +290,13 @@ class Learnable:
     @cached_property
     def normal(self) -> NormalCurves:
         """One normal distribution of the training curves, if they are measured."""
-        return self.normal_of(self.sample)
+        return self.normal_of(self.sample, self.form)
 
-    def normal_of(self, rows: np.ndarray) -> NormalCurves:
-        """One normal distribution of some measured curves."""
+    def normal_of(self, rows: np.ndarray, form: tuple = ()) -> NormalCurves:
+        """One normal distribution of some measured curves, of a form or of the best one."""
         errors = self.curves.errors[rows] if np.ndim(self.curves.errors) == 2 else None
         noise = None if self.noise is None else np.broadcast_to(self.noise, self.center.shape)
-        return fit_normal(self.known.values[rows], noise, errors)
+        return fit_normal(self.known.values[rows], noise, errors, form=form)
 
     def units_of(self, normal: NormalCurves) -> Units:
         """The unit of a model that starts from a normal distribution."""
@@ -311,9 +314,7 @@ class Learnable:
         return CurveBatches(self.curves, units or self.units, self.held_out)
 
     def held_out_in(self, units: Units | None = None) -> Batch | None:
-        """The held-out curves in these units, or in those of the training curves; None if no
-        curves are held out.
-        """
+        """The held-out curves, likewise; None without any."""
         units = units or self.units
         return units.to_model(self.curves, self.held_out) if len(self.held_out) else None
 
@@ -344,8 +345,8 @@ class Learnable:
 
     def part(self, rows: np.ndarray, held_out: np.ndarray) -> "Learnable":
         """Some of the curves, of which those with the numbers `held_out` are held out."""
-        curves, known = self.curves[rows], self.known[rows]
-        return replace(self, curves=curves, known=known, held_out=held_out)
+        parts = {"curves": self.curves[rows], "known": self.known[rows], "held_out": held_out}
+        return replace(self, **parts, form=() if self.clean_input else self.normal.form)
 
     def copies(self) -> np.ndarray | None:
         """What `find_copies` finds."""

@@ -30,7 +30,7 @@ from vae_nbdev.core import (
     stream,
 )
 from .files import read_table, resolve_format, write_table
-from .names import say_numbered, warn_of_names
+from .names import join_units, say_numbered, warn_of_names
 from .text import quote
 
 # %% ../../nbs/curves/14_curve_set.ipynb #e9c02e26
@@ -192,6 +192,7 @@ class CurveSet:
         warn_of_names(self.values, radius, name)
         for table, what in ((self.values, name), (self.errors, "errors"), (mask, "mask")):
             check_named(table, radius, what)
+        join_units({}, "errors", None, self.values, self.errors)
         parameters, names = _check_parameters(self.parameters, self.parameter_names, len(values))
         checked = {
             "values": values,

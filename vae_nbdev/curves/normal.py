@@ -169,7 +169,7 @@ def _set_aside(x: np.ndarray, rows: np.ndarray, form: tuple | np.ndarray, k: int
 
 
 def _spectrum(
-    folds: list[_Fold], weights: list[np.ndarray], n_radii: int, known: bool
+    folds: list[_Fold], weights: list[np.ndarray], known: bool
 ) -> tuple[np.ndarray, float]:
     """Variances (k,) of the curves that were set aside, falling, and that of the noise."""
     w = np.concatenate(weights)
@@ -180,7 +180,7 @@ def _spectrum(
     variance = np.exp(isotonic_regression(falling, increasing=False).x)
     if known:
         return variance, 1.0
-    noise = variance[-1]
+    noise, n_radii = variance[-1], len(folds[0].scale)
     if k < n_radii:
         noise = np.mean(w * np.concatenate([fold.outside for fold in folds])) / (n_radii - k)
     noise = max(noise, least)
@@ -214,29 +214,29 @@ def _misfit(fold: _Fold, variance: np.ndarray, noise: float) -> np.ndarray:
     return (fold.squares / variance).sum(1) + fold.outside / noise
 
 
-def _tail(folds: list[_Fold], n_radii: int, known: bool) -> tuple[float, list[np.ndarray]]:
-    """Tail of the curves that were set aside, and their weights, fold by fold."""
+def _tail(folds: list[_Fold], heavy: bool = True) -> tuple[float, list[np.ndarray]]:
+    """Tail of the curves that were set aside, 0 if it must not be heavy, and their weights."""
     weights, tail = [np.ones(len(fold.rows)) for fold in folds], 0.0
-    for _ in range(0 if known else 12):
-        variance, noise = _spectrum(folds, weights, n_radii, known)
+    for _ in range(12 * heavy):
+        variance, noise = _spectrum(folds, weights, known=False)
         squares = np.concatenate([_misfit(fold, variance, noise) for fold in folds])
-        tail, w = choose_tail(squares, n_radii)
+        tail, w = choose_tail(squares, len(folds[0].scale))
         weights = np.split(w, np.cumsum([len(fold.rows) for fold in folds])[:-1])
     return tail, weights
 
 
 def _judge(
-    folds: list[_Fold], weights: list[np.ndarray], tail: float, n_radii: int, known: bool
+    folds: list[_Fold], weights: list[np.ndarray], tail: float, n_values: int, known: bool
 ) -> np.ndarray:
     """Log density of each curve when directions and spectrum come from the others: (N,)."""
-    found = np.empty(sum(len(fold.rows) for fold in folds))
+    found, n_radii = np.empty(sum(len(fold.rows) for fold in folds)), len(folds[0].scale)
     for i, fold in enumerate(folds):
         rest = folds[:i] + folds[i + 1 :], weights[:i] + weights[i + 1 :]
-        variance, noise = _spectrum(*rest, n_radii, known)
+        variance, noise = _spectrum(*rest, known)
         log_det = np.log(variance).sum() + (n_radii - len(variance)) * np.log(noise)
-        log_det += 2 * np.log(fold.scale).sum()
+        log_det += 2 * (np.log(fold.scale).sum() + (n_values - n_radii) * np.log(FLOOR))
         squares = torch.from_numpy(_misfit(fold, variance, noise))
-        found[fold.rows] = log_density(squares, torch.tensor(log_det), n_radii, tail).numpy()
+        found[fold.rows] = log_density(squares, torch.tensor(log_det), n_values, tail).numpy()
     return found
 
 # %% ../../nbs/curves/17_normal.ipynb #6d7802eb
@@ -257,26 +257,29 @@ class _Trial:
     scores: np.ndarray
 
     @classmethod
-    def of(cls, x: np.ndarray, parts: list[np.ndarray], form: tuple | np.ndarray) -> "_Trial":
-        """Try a form on complete curves (N, R); `parts` are set aside in turn."""
-        n_radii, known = x.shape[1], not isinstance(form, tuple)
-        k = max(1, min(len(x) - max(map(len, parts)) - 1, n_radii))
-        folds = [_set_aside(x, rows, form, k) for rows in parts]
-        tail, weights = _tail(folds, n_radii, known)
-        return cls(form, folds, tail, weights, _judge(folds, weights, tail, n_radii, known))
+    def of(
+        cls, x: np.ndarray, parts: list[np.ndarray], form: tuple | np.ndarray, n_values: int
+    ) -> "_Trial":
+        """Try a form on complete curves (N, R), of n_values values with those that are constant."""
+        known, k = not isinstance(form, tuple), len(x) - max(map(len, parts)) - 1
+        folds = [_set_aside(x, rows, form, max(1, min(k, x.shape[1]))) for rows in parts]
+        tail, weights = _tail(folds, not known and n_values == x.shape[1])
+        return cls(form, folds, tail, weights, _judge(folds, weights, tail, n_values, known))
 
 
-def _choose_form(x: np.ndarray, parts: list[np.ndarray], form: tuple) -> _Trial:
+def _choose_form(
+    x: np.ndarray, parts: list[np.ndarray], form: tuple, n_values: int
+) -> _Trial:
     """The number of factors that leave the noise over, then how strongly it is drawn together; or
     the form of another fit, if there is one.
     """
     most = min((len(x) - max(map(len, parts))) // 3, x.shape[1] // 2)
     if form:
-        return _Trial.of(x, parts, (min(form[0], most), form[1]))
-    trials = [_Trial.of(x, parts, (f, _STRONGLY)) for f in _FACTORS if f <= most]
+        return _Trial.of(x, parts, (min(form[0], most), form[1]), n_values)
+    trials = [_Trial.of(x, parts, (f, _STRONGLY), n_values) for f in _FACTORS if f <= most]
     best = max(trials, key=lambda trial: trial.scores.mean())
     if best.form[0]:
-        weaker = _Trial.of(x, parts, (best.form[0], _WEAKLY))
+        weaker = _Trial.of(x, parts, (best.form[0], _WEAKLY), n_values)
         best = max(best, weaker, key=lambda trial: trial.scores.mean())
     return best
 
@@ -284,17 +287,23 @@ def _choose_form(x: np.ndarray, parts: list[np.ndarray], form: tuple) -> _Trial:
 def _fit_complete(
     x: np.ndarray, parts: list[np.ndarray], noise: np.ndarray | None, form: tuple = ()
 ) -> NormalCurves:
-    """Fit complete curves (N, R) in units of their spread; `parts` are set aside in turn."""
-    known = noise is not None
-    trial = _Trial.of(x, parts, noise) if known else _choose_form(x, parts, form)
-    variance, sd2 = _spectrum(trial.folds, trial.weights, x.shape[1], known)
-    mean, scale = x.mean(0), noise if known else noise_shape(x, *trial.form)
-    basis = principal_axes((x - mean) / scale)[1][:, : len(variance)]
-    inside = variance > 1.001 * sd2
-    inside[0] = True
+    """Fit complete curves (N, R) in units of their spread; `parts` are set aside in turn. Columns
+    that do not vary tell nothing about the noise of the others; with such, no tail is heavy.
+    """
+    known, n_values, varies = noise is not None, x.shape[1], x.std(0) > FLOOR
+    if known or varies.sum() < 2:
+        varies[:] = True
+    y = x[:, varies]
+    trial = (_Trial.of if known else _choose_form)(y, parts, noise if known else form, n_values)
+    variance, sd2 = _spectrum(trial.folds, trial.weights, known)
+    scale = noise if known else noise_shape(y, *trial.form)
+    inside = np.append(True, variance[1:] > 1.001 * sd2)
     spread = np.sqrt(np.maximum(variance[inside] / sd2 - 1, _LEAST**2))
-    sd, basis, form = scale * np.sqrt(sd2), basis[:, inside], () if known else trial.form
-    return NormalCurves(mean, sd, basis, spread, trial.scores, trial.tail, form)
+    sd, basis = np.full(n_values, FLOOR), np.zeros((n_values, len(spread)))
+    sd[varies] = scale * np.sqrt(sd2)
+    basis[varies] = principal_axes((y - y.mean(0)) / scale)[1][:, : len(variance)][:, inside]
+    form = () if known else trial.form
+    return NormalCurves(x.mean(0), sd, basis, spread, trial.scores, trial.tail, form)
 
 # %% ../../nbs/curves/17_normal.ipynb #721452d2
 _NUMBERS = (1, 2, 3, 4, 6, 8, 12, 16, 24)  # of factors that are tried if there are gaps
@@ -363,11 +372,7 @@ def _judge_factors(
 
 
 def _fit_gappy(
-    x: np.ndarray,
-    parts: list[np.ndarray],
-    noise: np.ndarray | None,
-    errors: np.ndarray | None,
-    form: tuple = (),
+    x: np.ndarray, parts: list[np.ndarray], noise, errors, form: tuple = ()
 ) -> NormalCurves:
     """Fit curves with gaps, or errors of their own, (N, R), in units of their spread; `parts` are
     set aside in turn. The form is the number of factors, and whether each radius has its own noise.

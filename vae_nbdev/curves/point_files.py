@@ -22,14 +22,13 @@ from ..core import InputError
 from .columns import open_fits, open_parquet, parse_ecsv
 from .curve_set import CurveSet, curves_from
 from .files import READERS, TEXT, read_file
-from .names import column_role, unit_of
+from .names import column_role, join_units, unit_of
 from vae_nbdev.curves.point_set import (
     PointSet,
     axis_labels,
     find_columns,
     find_points,
     group_points,
-    join_units,
 )
 from vae_nbdev.curves.text import (
     TRAILING,

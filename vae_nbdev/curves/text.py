@@ -286,6 +286,9 @@ def _looks_alike(first: np.ndarray, rows: np.ndarray) -> bool:
     scale = np.abs(first).max() + np.abs(rows).max(initial=0)
     first, rows = first / scale, rows / scale  # so that nothing overflows
     rise, own = rows[:, -1] - rows[:, 0], first[-1] - first[0]
+    inside = len(rows) > 2 and ((rows.min(0) <= first) & (first <= rows.max(0))).all()
+    if inside and not _is_even(first):
+        return True
     if not len(rows) or (rise <= 0).mean() > 0.1 or (np.diff(rows) < 0).mean() > 0.1:
         return False
     rows, rise = rows[rise > 0], rise[rise > 0]

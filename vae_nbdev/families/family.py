@@ -203,6 +203,17 @@ class Family:
             return self.draws[generator.integers(len(self.draws), size=n)]
         return self.parameters(generator.standard_normal((n, self.n_normal)))
 
+    def _call(self, radius: np.ndarray, given: dict[str, np.ndarray]) -> ArrayLike:
+        """Call the function, which may not know that its parameters are arrays."""
+        try:
+            return self.function(radius, **given)
+        except ValueError as error:
+            raise InputError(
+                f"{self.name}: function cannot be called with radii of shape {radius.shape} and"
+                f" parameters of shape {next(iter(given.values())).shape} ({error}); write"
+                " a[:, None] for a parameter a"
+            ) from error
+
     def evaluate(self, parameters: ArrayLike, radius: ArrayLike | None = None) -> np.ndarray:
         """Return the curves (..., R) of parameters (..., k), on `self.radius` or on other radii
         (R,).
@@ -214,9 +225,8 @@ class Family:
         curves, step = np.empty((len(rows), len(radius))), max(1, VALUES_PER_CALL // len(radius))
         for i in range(0, len(rows), step):
             given = dict(zip(names, np.ascontiguousarray(rows[i : i + step].T)))
-            part = self.function(radius, **given)
             curves[i : i + step] = _check_result(
-                f"{self.name}: function", part, given, "radius", radius
+                f"{self.name}: function", self._call(radius, given), given, "radius", radius
             )
         return curves.reshape(*parameters.shape[:-1], len(radius))
 

@@ -79,7 +79,7 @@ def _look(vae: VAE, data, clean_input: bool, seed: int, purpose: str) -> _Looked
     return _Looked.of(batch, z, vae.elbo(batch, eps), residuals)
 
 # %% ../../nbs/fitted/63_diagnosis.ipynb #dc9652d6
-_LEAST = 0.3  # what a latent in use carries at least [nats]
+_LEAST = 0.1  # what a latent in use carries at least [nats]
 
 
 def _latents(vae: VAE, seen: _Looked) -> Finding:
@@ -107,8 +107,8 @@ def _latents(vae: VAE, seen: _Looked) -> Finding:
         "latents",
         False,
         active,
-        f"{active} of {vae.n_latent} latents are used; fewer would do, and n_latent='auto' finds"
-        " how many",
+        f"{active} of {vae.n_latent} latents carry {_LEAST:g} nats or more; fewer would do, and"
+        " n_latent='auto' finds how many",
     )
 
 # %% ../../nbs/fitted/63_diagnosis.ipynb #e90a0136

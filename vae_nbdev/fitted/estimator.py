@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..config import FitOptions, Recipe
 from ..core import InputError, column_names
 from ..curves.curve_set import CurveSet
+from ..curves.names import join_units
 from ..curves.point_set import PointSet
 from .fit import fit_model
 from .fitted_vae import FittedVAE
@@ -226,6 +227,8 @@ class CurveVAE(
             If an argument of the constructor is out of range.
         """
         _refuse_errors_as_y(X, y)
+        if not isinstance(self.noise, str):
+            join_units({}, "noise", None, X, self.noise)
         start = self.fitted_ if self.warm_start and hasattr(self, "fitted_") else None
         if _are_points(X):
             curves = PointSet.of(X, errors)

@@ -342,12 +342,14 @@ def check_given_noise(data: Learnable, findings: list[Finding]) -> list[Finding]
     """
     rows = data.sample[spread_evenly(len(data.sample), 2000)]
     few = len(rows) < 2 * data.n_radii
-    if data.clean_input or data.noise is None or data.own_errors or few:
+    if data.clean_input or data.noise is None or few:
         return findings
-    values = data.known.values[rows]
+    values, given = data.known.values[rows], data.noise
     if np.isnan(values).any():
         return findings
-    ratio = float(np.median(fit_normal(values).noise / data.noise))
+    if data.own_errors:
+        given = np.sqrt(np.mean(data.curves.errors[rows] ** 2, 0))
+    ratio = float(np.median(fit_normal(values).noise / given))
     if ratio < 1.3:
         return findings
     given, remedy = "the noise that was given", "try noise='learn'"

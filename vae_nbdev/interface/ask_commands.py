@@ -214,8 +214,9 @@ def impute(command: Impute) -> None:
 class Evaluate:
     """Say how probable measured curves are under a model, and how well it describes them.
 
-    The model is compared with simple models. They learn from other folds of these curves and are
-    scored on curves that they have not seen. If one of them is better, you are told.
+    The model is compared with simple models, unless it has learned from these very curves. They
+    learn from other folds of the curves and are scored on curves that they have not seen. If one
+    of them is better, you are told.
     """
 
     run: tyro.conf.Positional[RunPath]
@@ -245,7 +246,10 @@ def evaluate(command: Evaluate) -> None:
     if numbers["n_out_of_reach"]:
         curves, found = within_reach(curves, found)
         count = f"{len(curves)} of {count}; log p(x) of the others is -inf"
-    numbers["simple_models"] = beside = compare(vae, None, curves, found.log_evidence, vae.seed_)
+    beside = {}
+    if not learned_from:
+        beside = compare(vae, None, curves, found.log_evidence, vae.seed_)
+    numbers["simple_models"] = beside
     if are_points(curves):
         numbers["hidden_points"] = predict_hidden_points(vae, curves, seed=vae.seed_)
         count += f" with {len(curves.value)} points of their own"
@@ -254,10 +258,12 @@ def evaluate(command: Evaluate) -> None:
         ("curves", count),
         *quality_rows(numbers),
         ("smallest effective sample size", ess),
-        *simple_model_rows(beside),
     ]
     if learned_from:
         rows[0] = ("curves", f"{count}, from which the model has learned: optimistic")
+        rows.append(("simple models", "not compared, the model has seen these curves and they not"))
+    else:
+        rows += simple_model_rows(beside)
     advice = simple_model_advice(beside, vae.n_latent_)
     answer(numbers, as_table(rows) + f"\n  {advice}" * bool(advice), command.json)
 

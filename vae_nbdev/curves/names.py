@@ -19,9 +19,10 @@ from ..core import InputError, column_names, named_radii
 # %% ../../nbs/curves/07_names.ipynb #3e224687
 COLUMN_NAMES = {
     "curve": "name id galaxy object star subject child",
-    "radius": "radii rad r rkpc x age time t date jd wavelength wave wl lambda lam frequency freq"
-    " phase",
-    "value": "values v y velocity vobs vrot vc vcirc speed flux mag height",
+    "radius": "radii rad r rkpc x age time t date jd mjd bjd hjd wavelength"
+    " wave wl lambda lam frequency freq phase",
+    "value": "values v y velocity vobs vrot vc vcirc speed flux mag height"
+    " absorbance reflectance intensity",
     "error": "errors err e dv dy sigma uncertainty std sd unc uncertainties stderr stddev",
 }
 _ROLES = {word: role for role, words in COLUMN_NAMES.items() for word in (role, *words.split())}

@@ -52,8 +52,9 @@ class _Looked:
 
     @classmethod
     def of(cls, batch: Batch, z: Tensor, elbo: Tensor, residuals: Tensor) -> "_Looked":
-        """Look at residuals (n, R)."""
+        """Look at residuals (n, R); columns that never differ from the model say nothing."""
         seen = torch.ones_like(residuals) if batch.weight is None else batch.observed.double()
+        seen = seen * (residuals.abs().amax(0) > 1e-6)
         squares = float(residuals.square().sum())
         return cls(batch, z, elbo, squares, seen.sum(1), residuals, seen)
 

@@ -316,7 +316,7 @@ def _learn_from_all(
     kept: str, data: Learnable, options: FitOptions, recipe: Recipe, rows: np.ndarray
 ) -> tuple[VAE, Units]:
     """The start that was chosen, fitted to the held-out curves too, and its units."""
-    normal = data.normal_of(rows, data.normal.form)
+    normal = data.normal_of(rows)  # its form is chosen anew: more curves allow more factors
     units = data.units_of(normal)
     model = one_normal(normal, data, options, recipe)
     if kept == "mixed start":

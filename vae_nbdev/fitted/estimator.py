@@ -74,8 +74,12 @@ class _Fitted:
         return steps[-1] if steps else 0
 
 # %% ../../nbs/fitted/68_estimator.ipynb #40120827
-def _refuse_errors_as_y(X, y: ArrayLike | None) -> None:
-    """Raise an InputError if the second argument of `fit` looks like errors."""
+def _check_beside(X, y: ArrayLike | None, noise: ArrayLike | str) -> None:
+    """Raise an InputError if the second argument of `fit` looks like errors, or if the noise is in
+    another unit than X.
+    """
+    if not isinstance(noise, str):
+        join_units({}, "noise", None, X, noise)
     if getattr(y, "ndim", 0) == 2 and y.shape == getattr(X, "shape", None) and y.shape[1] > 1:
         raise InputError(
             "the second argument of fit, y, is there for scikit-learn and ignored, but this one"
@@ -226,9 +230,7 @@ class CurveVAE(
         ValueError
             If an argument of the constructor is out of range.
         """
-        _refuse_errors_as_y(X, y)
-        if not isinstance(self.noise, str):
-            join_units({}, "noise", None, X, self.noise)
+        _check_beside(X, y, self.noise)
         start = self.fitted_ if self.warm_start and hasattr(self, "fitted_") else None
         if _are_points(X):
             curves = PointSet.of(X, errors)

@@ -30,7 +30,7 @@ from vae_nbdev.core import (
     stream,
 )
 from .files import read_table, resolve_format, write_table
-from .names import join_units, say_numbered, warn_of_names
+from .names import check_not_points, join_units, say_numbered, warn_of_names
 from .text import quote
 
 # %% ../../nbs/curves/14_curve_set.ipynb #e9c02e26
@@ -187,12 +187,16 @@ class CurveSet:
 
     def __post_init__(self, mask, name):
         values = _check_values(self.values, mask, name)
-        named = named_radii(self.values, name) if self.radius is None else None
+        named = None
+        if self.radius is None:
+            check_not_points(self.values, name)
+            named = named_radii(self.values, name)
         radius = as_radius(self.radius if named is None else named, values.shape[1])
         warn_of_names(self.values, radius, name)
         for table, what in ((self.values, name), (self.errors, "errors"), (mask, "mask")):
             check_named(table, radius, what)
-        join_units({}, "errors", None, self.values, self.errors)
+        if not isinstance(self.errors, str):
+            join_units({}, "errors", None, self.values, self.errors)
         parameters, names = _check_parameters(self.parameters, self.parameter_names, len(values))
         checked = {
             "values": values,

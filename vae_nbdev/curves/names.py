@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COLUMN_NAMES', 'unit_of', 'column_role', 'join_units', 'likely_name', 'from_variance', 'find_near', 'explain_name',
-           'numbers_in', 'say_numbered', 'warn_of_names']
+           'numbers_in', 'say_numbered', 'check_not_points', 'warn_of_names']
 
 # %% ../../nbs/curves/07_names.ipynb #20a9e46f
 import difflib
@@ -56,7 +56,10 @@ def join_units(units: dict, which: str, *parts) -> None:
     they change.
     """
     for axis, part in zip(("radius", "value", "value"), parts):
-        unit = part if isinstance(part, str) else str(getattr(part, "unit", None) or "")
+        unit = getattr(part, "unit", "")
+        if hasattr(unit, "physical_type"):  # of astropy; that of mag(AB) is mag
+            unit = str(getattr(unit, "function_unit", unit))
+        unit = part if isinstance(part, str) else unit if isinstance(unit, str) else ""
         if unit and units.setdefault(axis, unit) != unit:
             raise InputError(
                 f"{which} has numbers in {unit} beside others in {units[axis]}; bring them to one"
@@ -156,18 +159,21 @@ def say_numbered(name: str, n_radii: int) -> str:
     return f"{name} holds no radii; its columns are numbered 0 to {n_radii - 1}"
 
 
-def warn_of_names(X, radius: np.ndarray, name: str = "X") -> None:
-    """Warn if names of the columns of a table hold numbers that are not these radii (R,); raise an
-    InputError if they are those of a table of points.
-    """
-    names, count = column_names(X) or [], np.arange(len(radius))
-    roles = {role for each in names if (role := column_role(each))}
-    if len(roles) > 1 and (radius == count).all():
+def check_not_points(X, name: str = "X") -> None:
+    """Raise an InputError if the columns of a table are called like those of a table of points."""
+    names = column_names(X) or []
+    roles = {column_role(each) for each in names}
+    if "radius" in roles and roles & {"value", "error"}:
         raise InputError(
             f"the columns of {name} are called {', '.join(repr(str(each)) for each in names[:5])},"
             " like those of a table of points; in one, a column 'curve' says to which curve each"
             " point belongs. If each row is a curve, give an array or radius="
         )
+
+
+def warn_of_names(X, radius: np.ndarray, name: str = "X") -> None:
+    """Warn if names of the columns of a table hold numbers that are not these radii (R,)."""
+    names, count = column_names(X) or [], np.arange(len(radius))
     numbers = numbers_in(names) if len(names) == len(radius) and named_radii(X) is None else None
     if numbers is None or np.allclose(numbers, radius, rtol=1e-6, atol=0):
         return

@@ -99,7 +99,7 @@ class NormalCurves:
     tail : float
         One over the degrees of freedom; 0 for a normal distribution.
     form : tuple
-        Number of factors and form of the noise that were chosen, for another fit.
+        What was chosen, for another fit.
     """
 
     mean: np.ndarray
@@ -157,9 +157,7 @@ class _Fold:
 
 
 def _set_aside(x: np.ndarray, rows: np.ndarray, form: tuple | np.ndarray, k: int) -> _Fold:
-    """Find k directions without some rows, and look at these rows along them; the noise is known,
-    or of the form `noise_shape(x, *form)`.
-    """
+    """Look at rows along k directions of the others; `form` is the noise, or what shapes it."""
     rest = np.delete(x, rows, 0)
     mean, scale = rest.mean(0), noise_shape(rest, *form) if isinstance(form, tuple) else form
     y = (x[rows] - mean) / scale
@@ -260,7 +258,7 @@ class _Trial:
     def of(
         cls, x: np.ndarray, parts: list[np.ndarray], form: tuple | np.ndarray, n_values: int
     ) -> "_Trial":
-        """Try a form on complete curves (N, R), of n_values values with those that are constant."""
+        """Try a form on complete curves (N, R); n_values counts constant columns, too."""
         known, k = not isinstance(form, tuple), len(x) - max(map(len, parts)) - 1
         folds = [_set_aside(x, rows, form, max(1, min(k, x.shape[1]))) for rows in parts]
         tail, weights = _tail(folds, not known and n_values == x.shape[1])
@@ -270,9 +268,7 @@ class _Trial:
 def _choose_form(
     x: np.ndarray, parts: list[np.ndarray], form: tuple, n_values: int
 ) -> _Trial:
-    """The number of factors that leave the noise over, then how strongly it is drawn together; or
-    the form of another fit, if there is one.
-    """
+    """The number of factors that leave noise over, and how strongly it is drawn together."""
     most = min((len(x) - max(map(len, parts))) // 3, x.shape[1] // 2)
     if form:
         return _Trial.of(x, parts, (min(form[0], most), form[1]), n_values)
@@ -288,13 +284,17 @@ def _fit_complete(
     x: np.ndarray, parts: list[np.ndarray], noise: np.ndarray | None, form: tuple = ()
 ) -> NormalCurves:
     """Fit complete curves (N, R) in units of their spread; `parts` are set aside in turn. Columns
-    that do not vary tell nothing about the noise of the others; with such, no tail is heavy.
+    that do not vary are left out, unless heavy tails, which all values share, are worth more.
     """
-    known, n_values, varies = noise is not None, x.shape[1], x.std(0) > FLOOR
-    if known or varies.sum() < 2:
-        varies[:] = True
+    known, n_values, constant = noise is not None, x.shape[1], x.std(0) <= FLOOR
+    trial = (_Trial.of if known else _choose_form)(x, parts, noise if known else form, n_values)
+    varies = np.ones(n_values, bool)
+    if not known and 0 < constant.sum() < n_values - 1:
+        apart = _choose_form(x[:, ~constant], parts, form, n_values)
+        ahead = trial.scores - apart.scores
+        if trial.tail == 0 or ahead.mean() <= ahead.std() / np.sqrt(len(x)):
+            trial, varies = apart, ~constant
     y = x[:, varies]
-    trial = (_Trial.of if known else _choose_form)(y, parts, noise if known else form, n_values)
     variance, sd2 = _spectrum(trial.folds, trial.weights, known)
     scale = noise if known else noise_shape(y, *trial.form)
     inside = np.append(True, variance[1:] > 1.001 * sd2)

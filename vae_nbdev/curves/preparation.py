@@ -314,7 +314,7 @@ class Learnable:
         return CurveBatches(self.curves, units or self.units, self.held_out)
 
     def held_out_in(self, units: Units | None = None) -> Batch | None:
-        """The held-out curves, likewise; None without any."""
+        """The held-out curves in these units, or in their own; None without any."""
         units = units or self.units
         return units.to_model(self.curves, self.held_out) if len(self.held_out) else None
 

@@ -287,7 +287,7 @@ def _looks_alike(first: np.ndarray, rows: np.ndarray) -> bool:
     first, rows = first / scale, rows / scale  # so that nothing overflows
     rise, own = rows[:, -1] - rows[:, 0], first[-1] - first[0]
     inside = len(rows) > 2 and ((rows.min(0) <= first) & (first <= rows.max(0))).all()
-    if inside and not _is_even(first):
+    if inside and (rise > 0).mean() > 0.9 and not _is_even(first):
         return True
     if not len(rows) or (rise <= 0).mean() > 0.1 or (np.diff(rows) < 0).mean() > 0.1:
         return False

@@ -7,6 +7,7 @@ __all__ = ['VALUES_PER_CALL', 'as_last_axis', 'Family']
 
 # %% ../../nbs/families/22_family.ipynb #b6043106
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 
@@ -204,14 +205,16 @@ class Family:
         return self.parameters(generator.standard_normal((n, self.n_normal)))
 
     def _call(self, radius: np.ndarray, given: dict[str, np.ndarray]) -> ArrayLike:
-        """Call the function, which may not know that its parameters are arrays."""
+        """Call the function; raise an InputError if it takes its parameters for numbers."""
         try:
             return self.function(radius, **given)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
+            if not re.search("broadcast|scalar", str(error)):
+                raise
+            name, value = next(iter(given.items()))
             raise InputError(
                 f"{self.name}: function cannot be called with radii of shape {radius.shape} and"
-                f" parameters of shape {next(iter(given.values())).shape} ({error}); write"
-                " a[:, None] for a parameter a"
+                f" parameters of shape {value.shape} ({error}); write {name}[:, None] for {name}"
             ) from error
 
     def evaluate(self, parameters: ArrayLike, radius: ArrayLike | None = None) -> np.ndarray:

@@ -52,11 +52,15 @@ class _Looked:
 
     @classmethod
     def of(cls, batch: Batch, z: Tensor, elbo: Tensor, residuals: Tensor) -> "_Looked":
-        """Look at residuals (n, R); columns that never differ from the model say nothing."""
+        """Look at residuals (n, R)."""
         seen = torch.ones_like(residuals) if batch.weight is None else batch.observed.double()
-        seen = seen * (residuals.abs().amax(0) > 1e-6)
         squares = float(residuals.square().sum())
         return cls(batch, z, elbo, squares, seen.sum(1), residuals, seen)
+
+    @property
+    def told(self) -> Tensor:
+        """(n, R) `seen`, without the columns that are as the model says for all curves."""
+        return self.seen * (self.residuals.abs().amax(0) > 1e-6)
 
 # %% ../../nbs/fitted/63_diagnosis.ipynb #a345fe8e
 @torch.no_grad()
@@ -141,7 +145,7 @@ _REMEDY = {
 # %% ../../nbs/fitted/63_diagnosis.ipynb #953c5525
 def _noise(seen: _Looked, source: str) -> Finding:
     """Whether the residuals are as large as the noise, and like noise."""
-    count = int(seen.count.sum())
+    count = int((seen.count if seen.residuals is None else seen.told).sum())
     ratio = math.sqrt(seen.squares / count)
     error = 1 / math.sqrt(2 * count)
     size = f"residuals are {ratio:.2f} times the noise"
@@ -160,7 +164,7 @@ def _unlike_noise(seen: _Looked, source: str) -> str | None:
     """How residuals of the right size differ from independent noise, and what to do; None if they
     do not differ.
     """
-    there = seen.seen
+    there = seen.told
     pairs = (there[:, 1:] * there[:, :-1]).sum().clamp_min(1)
     together = float((seen.residuals[:, 1:] * seen.residuals[:, :-1]).sum() / pairs)
     if together > max(0.1, 5 / math.sqrt(pairs)):

@@ -13,7 +13,14 @@ import numpy as np
 import torch
 
 from ..config import Recipe
-from ..core import InputError, as_count, as_curves, stream, torch_generator
+from vae_nbdev.core import (
+    InputError,
+    as_count,
+    as_curves,
+    as_numbers,
+    stream,
+    torch_generator,
+)
 from ..curves.curve_set import CurveSet
 from ..curves.point_set import PointSet
 from ..curves.point_units import PointUnits
@@ -412,7 +419,7 @@ class FittedVAE(CurveDensity):
 
     def _noise_at(self, radius) -> np.ndarray:
         """The noise of the model at some radii, in the unit of the data."""
-        return np.interp(radius, self.radius, self.noise)
+        return np.interp(as_numbers(radius, "radius"), self.radius, self.noise)
 
     def _usual_departure(self) -> Departure:
         """What the model says about the errors; everything else is in what its codes leave open.

@@ -327,7 +327,7 @@ def _learn_from_all(
 # %% ../../nbs/fitted/65_train.ipynb #d5f2662f
 def _warn_of_noise_free(normal: NormalCurves, spread: float) -> None:
     """Warn if the learned noise sits on its floor."""
-    noise = float(np.median(normal.noise))
+    noise = float(np.median(normal.noise[normal.basis.any(1)]))  # of columns that vary
     if noise < 2 * FLOOR * spread:
         warnings.warn(
             f"the curves look noise-free, and the learned noise {noise:.3g} means little; if they"
@@ -341,8 +341,8 @@ def check_given_noise(data: Learnable, findings: list[Finding]) -> list[Finding]
     given noise; only for complete curves, at least twice as many as radii.
     """
     rows = data.sample[spread_evenly(len(data.sample), 2000)]
-    few = len(rows) < 2 * data.n_radii
-    if data.clean_input or data.noise is None or few:
+    few, points = len(rows) < 2 * data.n_radii, isinstance(data, PointLearnable)
+    if data.clean_input or data.noise is None or few or points:
         return findings
     values, given = data.known.values[rows], data.noise
     if np.isnan(values).any():

@@ -93,7 +93,7 @@ def as_point_lists(
         radius, value, error = [radius], [value], [error]
     elif not (isinstance(radius, sequence) and len(radius) and np.ndim(radius[0])):
         radius = [radius] * len(value)  # all curves have the same radii
-    if error is None or isinstance(error, (int, float, np.number)):
+    if error is None or isinstance(error, (int, float)) or getattr(error, "ndim", 1) == 0:
         error = [error] * len(value)
     if not all(isinstance(a, sequence) and len(a) == len(value) for a in (radius, error)):
         raise InputError(

@@ -261,7 +261,7 @@ def evaluate(command: Evaluate) -> None:
     ]
     if learned_from:
         rows[0] = ("curves", f"{count}, from which the model has learned: optimistic")
-        rows.append(("simple models", "not compared, the model has seen these curves and they not"))
+        rows.append(("simple models", "not compared: only the model has seen these curves"))
     else:
         rows += simple_model_rows(beside)
     advice = simple_model_advice(beside, vae.n_latent_)
